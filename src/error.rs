@@ -1,0 +1,429 @@
+//! The one error type: what went wrong, in which file and where, and what can be done.
+
+use crate::id::EntryId;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What every fallible call of the crate returns.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a call failed. One pointer wide; [`Error::kind`] tells which case it is.
+///
+/// `Display` is one line, names the file and the offset where there are any, says what to do where
+/// something can be done, and never prints what entries contain.
+#[derive(Clone)]
+pub struct Error(Box<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    kind: ErrorKind,
+    path: Option<PathBuf>,
+    offset: Option<u64>,
+    source: Option<Arc<io::Error>>,
+}
+
+/// The cases of [`Error`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The store's directory could not be opened or made.
+    Open,
+    /// The operating system refused access.
+    PermissionDenied,
+    /// Another handle, of this process or another one, has the store open for writing.
+    Locked {
+        /// What the lock file says of the holder: process ID and host.
+        holder: String,
+    },
+    /// The directory holds something, but no store.
+    NotALog,
+    /// A file was written by a version of the format that this crate does not know.
+    UnsupportedVersion {
+        /// The version in the file.
+        found: u16,
+        /// The newest version that this crate reads.
+        supported: u16,
+    },
+    /// Bytes that were known to be durable do not pass their checks.
+    Corrupt {
+        /// What is wrong.
+        what: &'static str,
+        /// The IDs between which entries are affected, if known.
+        ids: Option<(EntryId, EntryId)>,
+    },
+    /// The state journal of this stream has a gap: its groups, deletions and trims are not certain.
+    GroupStateLost,
+    /// A setting lies outside what is allowed.
+    InvalidConfig {
+        /// The setting.
+        field: &'static str,
+        /// The value that was given.
+        value: String,
+        /// What would be accepted.
+        allowed: &'static str,
+    },
+    /// A stream, group or consumer name is longer than 255 bytes.
+    InvalidName {
+        /// Which kind of name.
+        what: &'static str,
+        /// Its length in bytes.
+        len: usize,
+    },
+    /// A text is no entry ID.
+    InvalidId {
+        /// The text, cut after 128 characters.
+        text: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// `0-0` cannot be the ID of an entry.
+    IdZero,
+    /// The ID is not greater than the stream's last one.
+    IdNotGreater {
+        /// The position in the batch, if there was one.
+        index: Option<usize>,
+        /// The ID that was asked for.
+        given: EntryId,
+        /// The last ID of the stream.
+        last: EntryId,
+    },
+    /// The stream has given out the largest possible ID.
+    IdExhausted,
+    /// An entry needs at least one field.
+    NoFields,
+    /// The entry is larger than the stream allows.
+    EntryTooLarge {
+        /// Its size in bytes, as far as it was counted.
+        size: u64,
+        /// The largest size allowed.
+        max: u64,
+    },
+    /// The batch does not fit into one segment.
+    BatchTooLarge {
+        /// Its size in bytes.
+        size: u64,
+        /// The largest size allowed.
+        max: u64,
+    },
+    /// There is no stream of this name, or the one that this handle stood for was removed.
+    NoStream {
+        /// The name.
+        name: Vec<u8>,
+    },
+    /// There is no group of this name in the stream.
+    NoGroup {
+        /// The name.
+        name: Vec<u8>,
+    },
+    /// There is no consumer of this name in the group.
+    NoConsumer {
+        /// The name.
+        name: Vec<u8>,
+    },
+    /// A group of this name exists already.
+    GroupExists {
+        /// The name.
+        name: Vec<u8>,
+    },
+    /// An argument lies outside what the call accepts.
+    InvalidArgument {
+        /// The argument.
+        argument: &'static str,
+        /// Why it was refused.
+        reason: &'static str,
+    },
+    /// The parts of a trim contradict each other.
+    InvalidTrim {
+        /// How.
+        reason: &'static str,
+    },
+    /// A stream's last ID or counters cannot be set to these values.
+    SetIdTooSmall {
+        /// Which condition was not met.
+        reason: &'static str,
+    },
+    /// The store was closed.
+    Closed,
+    /// An earlier sync failed; what it covered is not known to be on disk.
+    Poisoned {
+        /// The first failure, as it was reported then.
+        cause: String,
+    },
+    /// The handle was inherited by a forked child; only the parent may use it.
+    ForkedProcess,
+    /// The store was opened for reading only.
+    ReadOnly,
+    /// The disk (or a quota, or a file size limit) is full. Nothing was changed.
+    StorageFull {
+        /// How many bytes were asked for.
+        needed: u64,
+    },
+    /// The process has no file descriptor left.
+    TooManyFiles,
+    /// The process has no memory map left.
+    TooManyMappings,
+    /// The time given for a wait was over before what it waited for.
+    TimedOut,
+    /// An operation on a file failed.
+    Io {
+        /// The operation.
+        op: &'static str,
+    },
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind) -> Error {
+        Error(Box::new(Inner {
+            kind,
+            path: None,
+            offset: None,
+            source: None,
+        }))
+    }
+
+    /// An error of the operating system, sorted by what the caller can do about it.
+    pub(crate) fn io(op: &'static str, path: &Path, source: io::Error) -> Error {
+        use io::ErrorKind as K;
+        let kind = match source.kind() {
+            K::StorageFull | K::QuotaExceeded | K::FileTooLarge => {
+                ErrorKind::StorageFull { needed: 0 }
+            }
+            K::PermissionDenied | K::ReadOnlyFilesystem => ErrorKind::PermissionDenied,
+            _ => match source.raw_os_error() {
+                Some(23 | 24) if cfg!(unix) => ErrorKind::TooManyFiles,
+                Some(12) if cfg!(unix) && op == "map" => ErrorKind::TooManyMappings,
+                _ => ErrorKind::Io { op },
+            },
+        };
+        Error::new(kind).at(path).because(source)
+    }
+
+    pub(crate) fn corrupt(what: &'static str) -> Error {
+        Error::new(ErrorKind::Corrupt { what, ids: None })
+    }
+
+    #[must_use]
+    pub(crate) fn at(mut self, path: &Path) -> Error {
+        self.0.path = Some(path.to_owned());
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn offset(mut self, offset: u64) -> Error {
+        self.0.offset = Some(offset);
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn because(mut self, source: io::Error) -> Error {
+        self.0.source = Some(Arc::new(source));
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn with_kind(mut self, kind: ErrorKind) -> Error {
+        self.0.kind = kind;
+        self
+    }
+
+    /// Which case it is.
+    #[must_use]
+    pub fn kind(&self) -> &ErrorKind {
+        &self.0.kind
+    }
+
+    /// The file and, where known, the offset in it.
+    #[must_use]
+    pub fn location(&self) -> Option<(&Path, Option<u64>)> {
+        self.0.path.as_deref().map(|path| (path, self.0.offset))
+    }
+
+    /// Whether the same call may succeed later without anything being repaired by hand.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(
+            self.kind(),
+            ErrorKind::StorageFull { .. }
+                | ErrorKind::TooManyFiles
+                | ErrorKind::TooManyMappings
+                | ErrorKind::TimedOut
+                | ErrorKind::Locked { .. }
+        )
+    }
+
+    /// Whether what the call should have written may be there after the store is opened again.
+    #[must_use]
+    pub fn is_indeterminate(&self) -> bool {
+        matches!(
+            self.kind(),
+            ErrorKind::Poisoned { .. } | ErrorKind::TimedOut | ErrorKind::Io { .. }
+        )
+    }
+
+    /// Whether bytes on disk are damaged.
+    #[must_use]
+    pub fn is_corruption(&self) -> bool {
+        matches!(
+            self.kind(),
+            ErrorKind::Corrupt { .. } | ErrorKind::GroupStateLost
+        )
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.kind.fmt(f)?;
+        if let Some(path) = &self.0.path {
+            write!(f, ": {}", path.display())?;
+        }
+        if let Some(offset) = self.0.offset {
+            write!(f, " at byte {offset}")?;
+        }
+        if let Some(source) = &self.0.source {
+            write!(f, ": {source}")?;
+        }
+        Ok(())
+    }
+}
+
+fn name(f: &mut fmt::Formatter<'_>, what: &str, name: &[u8]) -> fmt::Result {
+    write!(f, "{what} \"{}\"", name.escape_ascii())
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ErrorKind::Open => f.write_str("cannot open the store"),
+            ErrorKind::PermissionDenied => f.write_str("permission denied"),
+            ErrorKind::Locked { holder } if holder.is_empty() => {
+                f.write_str("the store is open elsewhere; close it there first")
+            }
+            ErrorKind::Locked { holder } => {
+                write!(f, "the store is open in {holder}; close it there first")
+            }
+            ErrorKind::NotALog => {
+                f.write_str("the directory is not empty and holds no store; choose another one")
+            }
+            ErrorKind::UnsupportedVersion { found, supported } => write!(
+                f,
+                "format version {found} is newer than the supported {supported}; use a newer streamlog"
+            ),
+            ErrorKind::Corrupt { what, ids: None } => write!(
+                f,
+                "damaged: {what}; to go on without it open the store with OnDamage::Skip"
+            ),
+            ErrorKind::Corrupt { what, ids: Some((from, to)) } => write!(
+                f,
+                "damaged: {what}, entries from {from} to {to}; to go on without them open the store \
+                 with OnDamage::Skip"
+            ),
+            ErrorKind::GroupStateLost => f.write_str(
+                "damaged: the state journal has a gap for this stream; to go on with the state before \
+                 it open the store with OnDamage::Skip",
+            ),
+            ErrorKind::InvalidConfig { field, value, allowed } => {
+                write!(f, "{field} = {value} is not allowed; it must be {allowed}")
+            }
+            ErrorKind::InvalidName { what, len } => {
+                write!(f, "the {what} name has {len} bytes; at most 255 are allowed")
+            }
+            ErrorKind::InvalidId { text, reason } => {
+                write!(f, "\"{}\" is not an entry ID: {reason}", text.escape_debug())
+            }
+            ErrorKind::IdZero => f.write_str("the ID of an entry must be greater than 0-0"),
+            ErrorKind::IdNotGreater { index: None, given, last } => {
+                write!(f, "the ID {given} is not greater than the stream's last ID {last}")
+            }
+            ErrorKind::IdNotGreater { index: Some(index), given, last } => write!(
+                f,
+                "entry {index} of the batch: the ID {given} is not greater than the last ID {last}"
+            ),
+            ErrorKind::IdExhausted => {
+                f.write_str("the stream has given out the last possible ID and takes no more entries")
+            }
+            ErrorKind::NoFields => f.write_str("an entry needs at least one field"),
+            ErrorKind::EntryTooLarge { size, max } => {
+                write!(f, "the entry has {size} bytes or more; at most {max} are allowed")
+            }
+            ErrorKind::BatchTooLarge { size, max } => {
+                write!(f, "the batch needs {size} bytes; one segment takes {max}")
+            }
+            ErrorKind::NoStream { name: n } => {
+                f.write_str("there is no ")?;
+                name(f, "stream", n)
+            }
+            ErrorKind::NoGroup { name: n } => {
+                f.write_str("there is no ")?;
+                name(f, "group", n)
+            }
+            ErrorKind::NoConsumer { name: n } => {
+                f.write_str("there is no ")?;
+                name(f, "consumer", n)
+            }
+            ErrorKind::GroupExists { name: n } => {
+                f.write_str("there is already a ")?;
+                name(f, "group", n)
+            }
+            ErrorKind::InvalidArgument { argument, reason } => {
+                write!(f, "invalid {argument}: {reason}")
+            }
+            ErrorKind::InvalidTrim { reason } => write!(f, "invalid trim: {reason}"),
+            ErrorKind::SetIdTooSmall { reason } => write!(f, "cannot set the last ID: {reason}"),
+            ErrorKind::Closed => f.write_str("the store is closed"),
+            ErrorKind::Poisoned { cause } => write!(
+                f,
+                "an earlier sync failed ({cause}), so nothing more is written; close the store, mend \
+                 the disk and open it again"
+            ),
+            ErrorKind::ForkedProcess => {
+                f.write_str("this handle belongs to the parent process; open the store after fork")
+            }
+            ErrorKind::ReadOnly => f.write_str("the store is open for reading only"),
+            ErrorKind::StorageFull { needed: 0 } => {
+                f.write_str("the disk is full, nothing was changed; free some space and try again")
+            }
+            ErrorKind::StorageFull { needed } => write!(
+                f,
+                "the disk is full, nothing was changed; free at least {needed} bytes and try again"
+            ),
+            ErrorKind::TooManyFiles => {
+                f.write_str("no file descriptor is left; raise the limit or close files")
+            }
+            ErrorKind::TooManyMappings => {
+                f.write_str("no memory map is left; raise vm.max_map_count or close streams")
+            }
+            ErrorKind::TimedOut => f.write_str("the time given for the wait is over"),
+            ErrorKind::Io { op } => write!(f, "cannot {op}"),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("kind", &self.0.kind)
+            .field("path", &self.0.path)
+            .field("offset", &self.0.offset)
+            .field("source", &self.0.source)
+            .finish()
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source.as_ref().map(|source| source.as_ref() as _)
+    }
+}
+
+/// Refuses a name of more than 255 bytes.
+pub(crate) fn check_name(what: &'static str, name: &[u8]) -> Result<()> {
+    if name.len() > 255 {
+        return Err(Error::new(ErrorKind::InvalidName {
+            what,
+            len: name.len(),
+        }));
+    }
+    Ok(())
+}

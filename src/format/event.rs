@@ -1,0 +1,142 @@
+//! Events: the steps by which a stream's state changes, and their bytes.
+//!
+//! The state journal is a sequence of these; a checkpoint is a sequence of these too, the shortest
+//! one that rebuilds the state. Events name entries by ID and groups and consumers by a number
+//! that is given at creation and never used again within the stream.
+
+use crate::entry::{read_bytes, read_varint, write_bytes, write_varint};
+use crate::id::EntryId;
+
+/// The number of a group within its stream.
+pub(crate) type GroupNumber = u32;
+/// The number of a consumer within its group.
+pub(crate) type ConsumerNumber = u32;
+
+/// A pending record with everything in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PendingRecord {
+    pub(crate) id: EntryId,
+    /// `None`: given back to the group (nacked).
+    pub(crate) owner: Option<ConsumerNumber>,
+    /// Milliseconds since 1970 of the last delivery; 0 when nobody owns it.
+    pub(crate) time_ms: u64,
+    /// How often it was delivered.
+    pub(crate) count: u64,
+}
+
+/// One change of one stream's state. Applying it cannot fail on a state that it was made for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    // Of the stream as a whole.
+    /// The stream comes into being under this name. `options` in the form of `encode_options`.
+    StreamCreated {
+        name: Box<[u8]>,
+        options: StoredOptions,
+    },
+    /// The stream is no more.
+    StreamRemoved,
+    /// The stream has another name from now on; whoever had that name is removed by an event of
+    /// its own in the same record.
+    StreamRenamed {
+        name: Box<[u8]>,
+    },
+    /// New options for later appends.
+    OptionsSet {
+        options: StoredOptions,
+    },
+    /// Single entries are gone. Ascending.
+    Deleted {
+        ids: Vec<EntryId>,
+    },
+    /// Entries below `first` are gone.
+    Trimmed {
+        first: EntryId,
+    },
+    /// Counters as they stand (in checkpoints) or were set (XSETID).
+    Counters(Counters),
+    // Of one group.
+    GroupCreated {
+        group: GroupNumber,
+        name: Box<[u8]>,
+        last_id: EntryId,
+        entries_read: Option<u64>,
+    },
+    GroupRemoved {
+        group: GroupNumber,
+    },
+    /// The cursor was set (XGROUP SETID, LASTID of XCLAIM).
+    GroupSet {
+        group: GroupNumber,
+        last_id: EntryId,
+        entries_read: Option<u64>,
+    },
+    ConsumerCreated {
+        group: GroupNumber,
+        consumer: ConsumerNumber,
+        name: Box<[u8]>,
+        seen_ms: u64,
+        /// `None`: never obtained an entry.
+        active_ms: Option<u64>,
+    },
+    /// The consumer and the records that it owns are gone.
+    ConsumerRemoved {
+        group: GroupNumber,
+        consumer: ConsumerNumber,
+    },
+    /// New entries were given to a consumer: the cursor moves to the last of them, and each gets a
+    /// record of count 1 (unless `no_ack`). Ascending, not empty.
+    Delivered {
+        group: GroupNumber,
+        consumer: ConsumerNumber,
+        time_ms: u64,
+        no_ack: bool,
+        /// The group's counter after the last of them.
+        entries_read: Option<u64>,
+        ids: Vec<EntryId>,
+    },
+    /// A consumer looked at its own records again: each count grows by one and its time is set.
+    Redelivered {
+        group: GroupNumber,
+        consumer: ConsumerNumber,
+        time_ms: u64,
+        ids: Vec<EntryId>,
+    },
+    /// Records as they are after a claim, or in a checkpoint. Those of other consumers move.
+    /// `active_ms`: the owner's active time, if it changes.
+    PendingSet {
+        group: GroupNumber,
+        records: Vec<PendingRecord>,
+        active_ms: Option<u64>,
+    },
+    /// Records are gone: acknowledged, or found to have no entry any more.
+    PendingRemoved {
+        group: GroupNumber,
+        ids: Vec<EntryId>,
+    },
+    /// A consumer tried something at this time. Never journaled on its own.
+    Seen {
+        group: GroupNumber,
+        consumer: ConsumerNumber,
+        time_ms: u64,
+    },
+}
+
+/// The options of a stream that are stored with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StoredOptions {
+    pub(crate) segment_bytes: u64,
+    pub(crate) max_entry_bytes: u64,
+    pub(crate) block_entries: u32,
+    pub(crate) block_bytes: u32,
+}
+
+/// What is not in the frames of a stream's segments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) struct Counters {
+    /// No ID at or below this one is given again.
+    pub(crate) floor: EntryId,
+    /// The highest ID ever deleted (not trimmed); 0-0 if none.
+    pub(crate) max_deleted: EntryId,
+    /// Added to the number of entries in the frames to give `entries_added`, wrapping.
+    pub(crate) added_offset: u64,
+}

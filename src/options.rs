@@ -1,0 +1,516 @@
+//! What callers choose: plain values, checked once where they are used.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{EntryId, NewId};
+use std::time::Duration;
+
+/// What an `Ok` of an append stands for when the power fails.
+///
+/// Under every level an entry survives the death of the process once its append returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Durability {
+    /// Redis's `appendfsync always`: a call returns when its effect is on disk, and readers see an
+    /// entry only then. Threads that wait at the same time share one sync.
+    Always,
+    /// Redis's `appendfsync everysec`: a background sync starts at least this often.
+    Interval {
+        /// The longest time between two syncs while there is something to sync.
+        every: Duration,
+        /// Appends block while more than this many bytes are not yet on disk.
+        max_unsynced_bytes: u64,
+    },
+    /// Only [`Stream::sync`](crate::Stream::sync) and its kin write to disk.
+    Manual,
+}
+
+impl Durability {
+    /// A sync every second, at most 8 MiB not yet on disk.
+    pub const EVERY_SECOND: Durability = Durability::Interval {
+        every: Duration::from_secs(1),
+        max_unsynced_bytes: 8 << 20,
+    };
+
+    pub(crate) fn check(self) -> Result<()> {
+        if let Durability::Interval {
+            every,
+            max_unsynced_bytes,
+        } = self
+        {
+            if every.is_zero() {
+                return Err(invalid(
+                    "interval",
+                    format!("{every:?}"),
+                    "longer than zero",
+                ));
+            }
+            if max_unsynced_bytes == 0 {
+                return Err(invalid("max_unsynced_bytes", "0".into(), "at least 1"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Default for Durability {
+    fn default() -> Durability {
+        Durability::EVERY_SECOND
+    }
+}
+
+/// What to do about bytes that were durable and no longer pass their checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum OnDamage {
+    /// The stream answers [`ErrorKind::Corrupt`]; other streams work.
+    #[default]
+    Refuse,
+    /// What is damaged is left out, named in the recovery report, and never written to again.
+    Skip,
+}
+
+pub(crate) fn invalid(field: &'static str, value: String, allowed: &'static str) -> Error {
+    Error::new(ErrorKind::InvalidConfig {
+        field,
+        value,
+        allowed,
+    })
+}
+
+/// The settings of one stream. They are stored with the stream when it is created.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamOptions {
+    pub(crate) durability: Option<Durability>,
+    pub(crate) segment_bytes: u64,
+    pub(crate) max_entry_bytes: u64,
+    pub(crate) block_entries: u32,
+    pub(crate) block_bytes: u32,
+}
+
+impl Default for StreamOptions {
+    fn default() -> StreamOptions {
+        StreamOptions {
+            durability: None,
+            segment_bytes: 64 << 20,
+            max_entry_bytes: 16 << 20,
+            block_entries: 100,
+            block_bytes: 4096,
+        }
+    }
+}
+
+impl StreamOptions {
+    /// The defaults: the store's durability, segments up to 64 MiB, entries up to 16 MiB, blocks
+    /// of 100 entries or 4 KiB.
+    #[must_use]
+    pub fn new() -> StreamOptions {
+        StreamOptions::default()
+    }
+
+    /// The durability of this stream's appends instead of the store's. Not stored: it holds until
+    /// the store is closed.
+    #[must_use]
+    pub fn durability(mut self, level: Durability) -> StreamOptions {
+        self.durability = Some(level);
+        self
+    }
+
+    /// The size that segments grow to, in bytes: a multiple of 4,096, at least 4,096 and at most
+    /// 4 GiB − 4,096.
+    #[must_use]
+    pub fn segment_bytes(mut self, bytes: u64) -> StreamOptions {
+        self.segment_bytes = bytes;
+        self
+    }
+
+    /// The largest entry, in bytes of its encoded fields. It must fit into a segment.
+    #[must_use]
+    pub fn max_entry_bytes(mut self, bytes: u64) -> StreamOptions {
+        self.max_entry_bytes = bytes;
+        self
+    }
+
+    /// How many entries a block takes: Redis's `stream-node-max-entries`. 0 is no limit.
+    #[must_use]
+    pub fn block_entries(mut self, entries: u32) -> StreamOptions {
+        self.block_entries = entries;
+        self
+    }
+
+    /// How many bytes a block takes: Redis's `stream-node-max-bytes`. 0 is no limit.
+    #[must_use]
+    pub fn block_bytes(mut self, bytes: u32) -> StreamOptions {
+        self.block_bytes = bytes;
+        self
+    }
+
+    /// What a segment's own records take at most, beside entries.
+    pub(crate) const SEGMENT_OVERHEAD: u64 = 1024;
+
+    pub(crate) fn check(&self) -> Result<()> {
+        if let Some(level) = self.durability {
+            level.check()?;
+        }
+        let size = self.segment_bytes;
+        if size < 4096 || size % 4096 != 0 || size > (4 << 30) - 4096 {
+            return Err(invalid(
+                "segment_bytes",
+                size.to_string(),
+                "a multiple of 4096 from 4096 to 4294963200",
+            ));
+        }
+        if self.max_entry_bytes == 0 || self.max_entry_bytes > (256 << 20) - 4096 {
+            return Err(invalid(
+                "max_entry_bytes",
+                self.max_entry_bytes.to_string(),
+                "from 1 to 268431360",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// How a trim says which entries may go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TrimTo {
+    MaxLen(u64),
+    MinId(EntryId),
+}
+
+/// Which of the oldest entries to remove: XTRIM, and the MAXLEN and MINID options of XADD.
+///
+/// Exact unless [`Trim::approximate`] is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trim {
+    pub(crate) to: TrimTo,
+    pub(crate) approximate: bool,
+    pub(crate) limit: Option<u64>,
+}
+
+impl Trim {
+    /// `MAXLEN n`: keep the newest `n` entries.
+    #[must_use]
+    pub fn max_len(entries: u64) -> Trim {
+        Trim {
+            to: TrimTo::MaxLen(entries),
+            approximate: false,
+            limit: None,
+        }
+    }
+
+    /// `MINID id`: remove the entries below this ID.
+    #[must_use]
+    pub fn min_id(id: EntryId) -> Trim {
+        Trim {
+            to: TrimTo::MinId(id),
+            approximate: false,
+            limit: None,
+        }
+    }
+
+    /// `~`: remove whole blocks only, and never an entry that an exact trim would keep.
+    #[must_use]
+    pub fn approximate(mut self) -> Trim {
+        self.approximate = true;
+        self
+    }
+
+    /// `LIMIT n`: remove at most this many entries; 0 is no limit. Only with
+    /// [`Trim::approximate`]. Without it an approximate trim removes at most 100 blocks' worth.
+    #[must_use]
+    pub fn limit(mut self, entries: u64) -> Trim {
+        self.limit = Some(entries);
+        self
+    }
+
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.limit.is_some() && !self.approximate {
+            return Err(Error::new(ErrorKind::InvalidTrim {
+                reason: "a limit needs an approximate trim",
+            }));
+        }
+        Ok(())
+    }
+}
+
+/// Options of [`Stream::append_with`](crate::Stream::append_with).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AppendOptions {
+    pub(crate) id: NewId,
+    pub(crate) trim: Option<Trim>,
+    pub(crate) durable: bool,
+    pub(crate) timeout: Option<Duration>,
+}
+
+impl AppendOptions {
+    /// A generated ID, no trim, the stream's durability.
+    #[must_use]
+    pub fn new() -> AppendOptions {
+        AppendOptions::default()
+    }
+
+    /// Which ID the entry gets.
+    #[must_use]
+    pub fn id(mut self, id: impl Into<NewId>) -> AppendOptions {
+        self.id = id.into();
+        self
+    }
+
+    /// Trims in the same step; the new entry counts and may itself go.
+    #[must_use]
+    pub fn trim(mut self, trim: Trim) -> AppendOptions {
+        self.trim = Some(trim);
+        self
+    }
+
+    /// Waits until the entry is on disk, whatever the stream's durability. Readers may see it
+    /// earlier.
+    #[must_use]
+    pub fn durable(mut self) -> AppendOptions {
+        self.durable = true;
+        self
+    }
+
+    /// How long to wait, under [`Durability::Interval`], while too many bytes are not yet on
+    /// disk; then the call fails with [`ErrorKind::TimedOut`] and nothing is appended.
+    #[must_use]
+    pub fn timeout(mut self, longest: Duration) -> AppendOptions {
+        self.timeout = Some(longest);
+        self
+    }
+}
+
+/// Where reading begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// `0`: with the oldest entry.
+    First,
+    /// `$`: with what is appended from now on.
+    Last,
+    /// After this ID.
+    After(EntryId),
+}
+
+impl From<EntryId> for Start {
+    fn from(id: EntryId) -> Start {
+        Start::After(id)
+    }
+}
+
+/// How long a read waits when there is nothing yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Block {
+    #[default]
+    No,
+    For(Duration),
+    Forever,
+}
+
+/// Options of reading without a group (XREAD).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReadOptions {
+    pub(crate) count: Option<usize>,
+    pub(crate) bytes: Option<usize>,
+    pub(crate) block: Block,
+}
+
+impl ReadOptions {
+    /// Everything there is, without waiting.
+    #[must_use]
+    pub fn new() -> ReadOptions {
+        ReadOptions::default()
+    }
+
+    /// At most this many entries of each stream; 0 is no limit, as in Redis.
+    #[must_use]
+    pub fn count(mut self, entries: usize) -> ReadOptions {
+        self.count = (entries > 0).then_some(entries);
+        self
+    }
+
+    /// Stops once this many bytes of fields were read over all streams; the first entry is always
+    /// returned, however large it is. 0 is no limit.
+    #[must_use]
+    pub fn bytes(mut self, bytes: usize) -> ReadOptions {
+        self.bytes = (bytes > 0).then_some(bytes);
+        self
+    }
+
+    /// Waits up to this long for an entry. Zero does not wait.
+    #[must_use]
+    pub fn block(mut self, longest: Duration) -> ReadOptions {
+        self.block = if longest.is_zero() {
+            Block::No
+        } else {
+            Block::For(longest)
+        };
+        self
+    }
+
+    /// Waits for an entry without an end (Redis's `BLOCK 0`).
+    #[must_use]
+    pub fn block_forever(mut self) -> ReadOptions {
+        self.block = Block::Forever;
+        self
+    }
+}
+
+/// Options of reading new entries as a consumer of a group (XREADGROUP).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GroupReadOptions {
+    pub(crate) read: ReadOptions,
+    pub(crate) no_ack: bool,
+}
+
+impl GroupReadOptions {
+    /// Everything new, without waiting, pending until acknowledged.
+    #[must_use]
+    pub fn new() -> GroupReadOptions {
+        GroupReadOptions::default()
+    }
+
+    /// At most this many entries of each stream; 0 is no limit, as in Redis.
+    #[must_use]
+    pub fn count(mut self, entries: usize) -> GroupReadOptions {
+        self.read = self.read.count(entries);
+        self
+    }
+
+    /// Stops once this many bytes of fields were read; see [`ReadOptions::bytes`].
+    #[must_use]
+    pub fn bytes(mut self, bytes: usize) -> GroupReadOptions {
+        self.read = self.read.bytes(bytes);
+        self
+    }
+
+    /// Waits up to this long for an entry. Zero does not wait.
+    #[must_use]
+    pub fn block(mut self, longest: Duration) -> GroupReadOptions {
+        self.read = self.read.block(longest);
+        self
+    }
+
+    /// Waits for an entry without an end (Redis's `BLOCK 0`).
+    #[must_use]
+    pub fn block_forever(mut self) -> GroupReadOptions {
+        self.read = self.read.block_forever();
+        self
+    }
+
+    /// `NOACK`: what is delivered counts as acknowledged at once.
+    #[must_use]
+    pub fn no_ack(mut self) -> GroupReadOptions {
+        self.no_ack = true;
+        self
+    }
+}
+
+/// What a consumer asks for in a read over several streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadFrom {
+    /// `>`: entries never delivered to the group.
+    New,
+    /// The consumer's own pending entries after this ID.
+    History(EntryId),
+}
+
+/// Options of [`Consumer::claim_with`](crate::Consumer::claim_with) (XCLAIM).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClaimOptions {
+    pub(crate) min_idle: Duration,
+    pub(crate) time: Option<ClaimTime>,
+    pub(crate) retry_count: Option<u64>,
+    pub(crate) force: bool,
+    pub(crate) last_id: Option<EntryId>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ClaimTime {
+    Idle(Duration),
+    At(u64),
+}
+
+impl ClaimOptions {
+    /// Claims whatever was delivered at least `min_idle` ago.
+    #[must_use]
+    pub fn new(min_idle: Duration) -> ClaimOptions {
+        ClaimOptions {
+            min_idle,
+            ..ClaimOptions::default()
+        }
+    }
+
+    /// `IDLE`: the entries count as delivered this long ago. The later of this and
+    /// [`ClaimOptions::time_ms`] wins.
+    #[must_use]
+    pub fn idle(mut self, idle: Duration) -> ClaimOptions {
+        self.time = Some(ClaimTime::Idle(idle));
+        self
+    }
+
+    /// `TIME`: the entries count as delivered at this time, in milliseconds since 1970; a time in
+    /// the future counts as now.
+    #[must_use]
+    pub fn time_ms(mut self, unix_ms: u64) -> ClaimOptions {
+        self.time = Some(ClaimTime::At(unix_ms));
+        self
+    }
+
+    /// `RETRYCOUNT`: sets the delivery count.
+    #[must_use]
+    pub fn retry_count(mut self, deliveries: u64) -> ClaimOptions {
+        self.retry_count = Some(deliveries);
+        self
+    }
+
+    /// `FORCE`: makes a pending record for entries that have none.
+    #[must_use]
+    pub fn force(mut self) -> ClaimOptions {
+        self.force = true;
+        self
+    }
+
+    /// `LASTID`: raises the group's last-delivered ID to this one.
+    #[must_use]
+    pub fn last_id(mut self, id: EntryId) -> ClaimOptions {
+        self.last_id = Some(id);
+        self
+    }
+}
+
+/// Which pending entries [`Group::pending_range`](crate::Group::pending_range) lists.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PendingFilter {
+    pub(crate) count: Option<usize>,
+    pub(crate) min_idle: Duration,
+    pub(crate) consumer: Option<Vec<u8>>,
+}
+
+impl PendingFilter {
+    /// All of them.
+    #[must_use]
+    pub fn new() -> PendingFilter {
+        PendingFilter::default()
+    }
+
+    /// At most this many.
+    #[must_use]
+    pub fn count(mut self, entries: usize) -> PendingFilter {
+        self.count = Some(entries);
+        self
+    }
+
+    /// `IDLE`: only those delivered at least this long ago.
+    #[must_use]
+    pub fn min_idle(mut self, idle: Duration) -> PendingFilter {
+        self.min_idle = idle;
+        self
+    }
+
+    /// Only those of this consumer.
+    #[must_use]
+    pub fn consumer(mut self, name: impl AsRef<[u8]>) -> PendingFilter {
+        self.consumer = Some(name.as_ref().to_vec());
+        self
+    }
+}

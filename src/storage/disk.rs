@@ -1,0 +1,89 @@
+//! The seam: everything the crate asks of the outside world, in one small trait.
+//!
+//! Files, names, the clock and randomness enter here and nowhere else, so that a simulator can
+//! stand in for all of them. Three implementations exist: [`real`](super::real) (the operating
+//! system), [`mem`](super::mem) (the heap, for `Store::in_memory`), and the power-loss simulator
+//! of the tests.
+//!
+//! Rules every implementation keeps:
+//! * Stores into a [`Region`] and [`DiskFile::write_at`] act on the same bytes at once.
+//! * A new file's name, a rename and a removal are durable after [`Disk::sync_dir`] of the parent;
+//!   a file's bytes and length after [`DiskFile::sync`].
+//! * [`DiskFile::allocate`] takes real space: storing into allocated bytes never runs out of disk.
+//!   New bytes read as zero. On failure the length is unchanged.
+//! * A file is never shrunk.
+
+use super::region::Region;
+use std::fmt::Debug;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How [`Disk::open`] opens a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OpenMode {
+    /// An existing file, for reading.
+    Read,
+    /// An existing file, for reading and writing.
+    Write,
+    /// A file that must not exist yet, for reading and writing.
+    CreateNew,
+}
+
+/// What a directory entry is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NameKind {
+    File,
+    Dir,
+    /// A symbolic link, a socket or the like: never ours.
+    Other,
+}
+
+/// A lock that is held until it is dropped.
+pub(crate) trait DiskLock: Send + Sync + Debug {}
+
+/// The outside world.
+pub(crate) trait Disk: Send + Sync + Debug {
+    /// Makes a directory whose parent exists. `AlreadyExists` is an error here.
+    fn create_dir(&self, path: &Path) -> io::Result<()>;
+    /// Lists a directory, in any order.
+    fn read_dir(&self, path: &Path) -> io::Result<Vec<(std::ffi::OsString, NameKind)>>;
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>>;
+    /// Replaces `to` if it exists.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    fn remove_file(&self, path: &Path) -> io::Result<()>;
+    /// Removes an empty directory.
+    fn remove_dir(&self, path: &Path) -> io::Result<()>;
+    /// Makes the names in a directory durable.
+    fn sync_dir(&self, path: &Path) -> io::Result<()>;
+    /// Makes everything on the file system that holds `path` durable, in one call; `Unsupported`
+    /// where there is no such call.
+    fn sync_all(&self, path: &Path) -> io::Result<()>;
+    /// Takes an exclusive lock on a file (made if missing), without waiting: `WouldBlock` if
+    /// someone has it. `holder` is written into the file for people to read.
+    fn lock(&self, path: &Path, holder: &str) -> io::Result<Box<dyn DiskLock>>;
+    /// Milliseconds since 1970; 0 if the clock says an earlier time.
+    fn now_ms(&self) -> u64;
+    /// A clock that never goes back, from any origin.
+    fn monotonic(&self) -> Duration;
+    /// Eight unpredictable bytes.
+    fn random(&self) -> u64;
+    /// A point between two steps of the writer at which a simulator may stop the world.
+    fn step(&self, _what: &'static str) {}
+}
+
+/// An open file.
+pub(crate) trait DiskFile: Send + Sync + Debug {
+    fn len(&self) -> io::Result<u64>;
+    /// Extends the file to `len` bytes of allocated space, which read as zero.
+    fn allocate(&self, len: u64) -> io::Result<()>;
+    /// Reads exactly `buf.len()` bytes.
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()>;
+    /// Writes all bytes, within the file's length.
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+    /// Makes bytes and length durable. Any error is final: the caller must not try again.
+    fn sync(&self) -> io::Result<()>;
+    /// Maps the first `len` bytes, all of which are allocated.
+    fn map(&self, len: u64, writable: bool) -> io::Result<Region>;
+}
