@@ -5,6 +5,8 @@ mod error;
 mod format;
 mod id;
 mod options;
+mod storage;
+mod sync;
 
 pub use entry::{Entry, EntryRef, Fields, NewEntries};
 pub use error::{Error, ErrorKind, Result};

@@ -7,6 +7,9 @@ pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 #[cfg(loom)]
-pub(crate) use loom_sync::{Condvar, Mutex, MutexGuard};
-#[cfg(loom)]
 pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+#[cfg(loom)]
+pub(crate) use loom_sync::{Condvar, Mutex, MutexGuard};
+
+/// How a mark is stored after the bytes that it covers.
+pub(crate) const PUBLISH: Ordering = Ordering::Release;

@@ -11,7 +11,8 @@
 //!   a file's bytes and length after [`DiskFile::sync`].
 //! * [`DiskFile::allocate`] takes real space: storing into allocated bytes never runs out of disk.
 //!   New bytes read as zero. On failure the length is unchanged.
-//! * A file is never shrunk.
+//! * A file is never shrunk. After it grew, maps made before it may no longer show what is written
+//!   by other means: whoever grows a file stops writing through its old maps first.
 
 use super::region::Region;
 use std::fmt::Debug;

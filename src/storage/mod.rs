@@ -1,3 +1,5 @@
 //! Files.
 pub(crate) mod disk;
+pub(crate) mod mem;
+pub(crate) mod real;
 pub(crate) mod region;

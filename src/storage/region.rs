@@ -2,34 +2,365 @@
 //!
 //! A [`Region`] is a fixed run of memory with one *frozen* mark that only grows. Bytes below the
 //! mark never change again and may be borrowed; bytes at or above it are only ever touched by
-//! copying, under the region's lock or by the one [`RegionWriter`].
+//! copying, through the one [`RegionWriter`].
 //!
 //! Invariants on which every `unsafe` block rests:
-//! * I1: `base..base+len` is valid memory for as long as the region lives, and is never unmapped,
-//!   moved or (for files) shrunk before.
-//! * I2: No reference to a byte at or above `frozen` exists, ever; copies go through raw pointers.
-//! * I3: A byte below `frozen` is never written: every write checks its offset against the mark.
-//! * I4: At most one [`RegionWriter`] exists for a region, and it takes `&mut self`; so bytes at or
-//!   above the mark have one writer. Copying reads of such bytes take the same path through the
-//!   writer, never through the shared handle.
-//! * I5: The mark is stored with `Release` after the bytes below it, and loaded with `Acquire`.
+//! * I1: `base..base + len` is valid memory for as long as the region lives: a map is unmapped when
+//!   it is dropped and its file is never shrunk; heap memory is freed when its last owner goes.
+//! * I2: No reference to a byte at or above the mark exists, ever; copies go through raw pointers.
+//! * I3: A byte below the mark is never written: every write checks its offset against the mark.
+//! * I4: At most one [`RegionWriter`] exists for a region and it takes `&mut self` to write, so
+//!   bytes at or above the mark have one writer and no concurrent reader. Heap memory that a file
+//!   shares with regions has a lock besides, which every copy holds.
+//! * I5: The mark is stored with `Release` after the bytes below it and loaded with `Acquire`.
 //!
-//! What the operating system does behind the map (another process that writes the file, a device
-//! that fails) is outside these rules; the crate's lock keeps other writers out.
+//! The storage layer adds what no type can say here: a file has at most one writable region at a
+//! time, and [`DiskFile::write_at`](super::disk::DiskFile::write_at) is never called below its
+//! mark. What others do to the file behind the map is outside the contract; the store's lock keeps
+//! other writers out.
+#![allow(unsafe_code)]
 
-use crate::sync::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-/// Heap memory that several regions and a file of a heap disk can share.
-pub(crate) struct HeapMem {
-    base: *mut u8,
-    len: usize,
+/// The byte ranges that leave the region or touch frozen bytes are refused with this.
+fn out_of_range(what: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, what)
 }
 
-// SAFETY: the memory belongs to no thread; all access goes through `Region`/`RegionWriter`/`HeapMem`
-// methods, which keep I2..I5.
+/// Zeroed heap memory that regions and the file of a heap disk share.
+pub(crate) struct HeapMem {
+    base: *mut u8,
+    layout: Layout,
+    /// Bytes below this are borrowed by someone through a region.
+    frozen: AtomicU64,
+    lock: Mutex<()>,
+}
+
+// SAFETY: the memory is owned by this value and freed once; all access keeps I2..I5.
 unsafe impl Send for HeapMem {}
-// SAFETY: as above.
+// SAFETY: as above; concurrent copies hold `lock`, borrows cover frozen bytes only.
 unsafe impl Sync for HeapMem {}
+
+impl HeapMem {
+    pub(crate) fn zeroed(len: usize) -> io::Result<HeapMem> {
+        let layout = Layout::from_size_align(len.max(8), 8)
+            .map_err(|_| out_of_range("too large for the heap"))?;
+        // SAFETY: the size is not zero.
+        let base = unsafe { alloc_zeroed(layout) };
+        if base.is_null() {
+            handle_alloc_error(layout);
+        }
+        Ok(HeapMem {
+            base,
+            layout,
+            frozen: AtomicU64::new(0),
+            lock: Mutex::new(()),
+        })
+    }
+
+    /// Copies bytes out, frozen or not.
+    pub(crate) fn read(&self, offset: usize, buf: &mut [u8]) -> io::Result<()> {
+        let end = offset
+            .checked_add(buf.len())
+            .filter(|end| *end <= self.layout.size());
+        if end.is_none() {
+            return Err(out_of_range("read beyond the memory"));
+        }
+        let _guard = self.lock.lock();
+        // SAFETY: I1 and the check above; I4: the lock keeps writers out; `buf` is a distinct
+        // exclusive borrow, so the ranges do not overlap.
+        unsafe {
+            std::ptr::copy_nonoverlapping(self.base.add(offset), buf.as_mut_ptr(), buf.len())
+        };
+        Ok(())
+    }
+
+    /// Copies bytes in at or above the mark.
+    pub(crate) fn write(&self, offset: usize, bytes: &[u8]) -> io::Result<()> {
+        let end = offset
+            .checked_add(bytes.len())
+            .filter(|end| *end <= self.layout.size());
+        if end.is_none() {
+            return Err(out_of_range("write beyond the memory"));
+        }
+        let _guard = self.lock.lock();
+        if (offset as u64) < self.frozen.load(Ordering::Acquire) {
+            return Err(out_of_range("write below the frozen mark"));
+        }
+        // SAFETY: I1 and the range check; I3: the mark was checked under the lock that also guards
+        // its growth; I2: no reference covers these bytes.
+        unsafe {
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.base.add(offset), bytes.len())
+        };
+        Ok(())
+    }
+
+    fn freeze(&self, upto: u64) {
+        let _guard = self.lock.lock();
+        self.frozen.fetch_max(upto, Ordering::AcqRel);
+    }
+}
+
+impl Drop for HeapMem {
+    fn drop(&mut self) {
+        // SAFETY: allocated with this layout, and nobody else owns it any more.
+        unsafe { dealloc(self.base, self.layout) };
+    }
+}
+
+enum Mem {
+    Map(memmap2::MmapRaw),
+    Heap(Arc<HeapMem>),
+}
+
+/// A fixed run of memory that stands for the first bytes of a file.
+pub(crate) struct Region {
+    mem: Mem,
+    len: u64,
+    writable: bool,
+    frozen: AtomicU64,
+    has_writer: AtomicBool,
+}
+
+impl Region {
+    /// The first `len` bytes of a file, shared with it. All of them must be allocated.
+    pub(crate) fn map(file: &std::fs::File, len: u64, writable: bool) -> io::Result<Region> {
+        let size = usize::try_from(len).map_err(|_| out_of_range("too large to map"))?;
+        let mut options = memmap2::MmapOptions::new();
+        options.len(size);
+        let map = if writable {
+            options.map_raw(file)?
+        } else {
+            options.map_raw_read_only(file)?
+        };
+        // A forked child must not share the writer's pages (it has no part in the protocol).
+        #[cfg(target_os = "linux")]
+        map.advise(memmap2::Advice::DontFork)?;
+        Ok(Region::over(Mem::Map(map), len, writable))
+    }
+
+    /// Heap memory in the place of a map.
+    pub(crate) fn heap(mem: Arc<HeapMem>, len: u64, writable: bool) -> io::Result<Region> {
+        if len > mem.layout.size() as u64 {
+            return Err(out_of_range("region longer than its memory"));
+        }
+        Ok(Region::over(Mem::Heap(mem), len, writable))
+    }
+
+    fn over(mem: Mem, len: u64, writable: bool) -> Region {
+        let frozen = AtomicU64::new(0);
+        Region {
+            mem,
+            len,
+            writable,
+            frozen,
+            has_writer: AtomicBool::new(false),
+        }
+    }
+
+    fn base(&self) -> *mut u8 {
+        match &self.mem {
+            Mem::Map(map) => map.as_mut_ptr(),
+            Mem::Heap(mem) => mem.base,
+        }
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Up to where bytes may be borrowed.
+    #[inline]
+    pub(crate) fn frozen(&self) -> u64 {
+        self.frozen.load(Ordering::Acquire)
+    }
+
+    /// Borrows frozen bytes; `None` if the range is not all frozen.
+    #[inline]
+    pub(crate) fn slice(&self, from: u64, to: u64) -> Option<&[u8]> {
+        if from > to || to > self.frozen() {
+            return None;
+        }
+        // `frozen <= len <= isize::MAX`, so both fit into usize.
+        let (from, size) = (from as usize, (to - from) as usize);
+        // SAFETY: I1: inside the region; I2, I3, I5: bytes below the mark are never written again
+        // and all stores to them happened before the mark was stored.
+        Some(unsafe { std::slice::from_raw_parts(self.base().add(from), size) })
+    }
+
+    /// The one writer of this region; `None` if it was taken before or the region is read-only.
+    pub(crate) fn writer(self: &Arc<Region>) -> Option<RegionWriter> {
+        if !self.writable || self.has_writer.swap(true, Ordering::AcqRel) {
+            return None;
+        }
+        Some(RegionWriter {
+            region: Arc::clone(self),
+        })
+    }
+
+    /// Asks the kernel to have these pages ready for stores. A hint: failing costs time only.
+    pub(crate) fn populate(&self, from: u64, to: u64) {
+        #[cfg(target_os = "linux")]
+        if let Mem::Map(map) = &self.mem {
+            if from < to && to <= self.len {
+                drop(map.advise_range(
+                    memmap2::Advice::PopulateWrite,
+                    from as usize,
+                    (to - from) as usize,
+                ));
+            }
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = (from, to);
+    }
+}
+
+impl fmt::Debug for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match &self.mem {
+            Mem::Map(_) => "map",
+            Mem::Heap(_) => "heap",
+        };
+        write!(
+            f,
+            "Region({kind}, {} bytes, {} frozen)",
+            self.len,
+            self.frozen()
+        )
+    }
+}
+
+// SAFETY: a map belongs to no thread; all access goes through the methods here, which keep I2..I5.
+unsafe impl Send for Region {}
+// SAFETY: as above.
+unsafe impl Sync for Region {}
+
+/// The right to store into a region at or above its mark, and to move the mark.
+#[derive(Debug)]
+pub(crate) struct RegionWriter {
+    region: Arc<Region>,
+}
+
+impl RegionWriter {
+    pub(crate) fn region(&self) -> &Arc<Region> {
+        &self.region
+    }
+
+    /// Copies bytes in. They become visible to borrowers by [`RegionWriter::freeze`].
+    #[inline]
+    pub(crate) fn write(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let region = &*self.region;
+        let end = offset
+            .checked_add(bytes.len() as u64)
+            .filter(|end| *end <= region.len);
+        if end.is_none() || offset < region.frozen.load(Ordering::Relaxed) {
+            return Err(out_of_range("write outside the open part of a region"));
+        }
+        match &region.mem {
+            Mem::Heap(mem) => mem.write(offset as usize, bytes),
+            Mem::Map(map) => {
+                // SAFETY: I1 and the check above; I3: at or above the mark, which only this writer
+                // moves; I2, I4: nobody else touches these bytes.
+                unsafe {
+                    std::ptr::copy_nonoverlapping(
+                        bytes.as_ptr(),
+                        map.as_mut_ptr().add(offset as usize),
+                        bytes.len(),
+                    );
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Copies bytes out, wherever they lie.
+    pub(crate) fn read(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        let region = &*self.region;
+        if offset
+            .checked_add(buf.len() as u64)
+            .is_none_or(|end| end > region.len)
+        {
+            return Err(out_of_range("read beyond a region"));
+        }
+        match &region.mem {
+            Mem::Heap(mem) => mem.read(offset as usize, buf),
+            Mem::Map(map) => {
+                // SAFETY: I1 and the check above; I4: only this writer stores, and it is borrowed.
+                unsafe {
+                    std::ptr::copy_nonoverlapping(
+                        map.as_mut_ptr().add(offset as usize),
+                        buf.as_mut_ptr(),
+                        buf.len(),
+                    );
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Moves the mark: everything below `upto` is final from now on and may be borrowed.
+    #[inline]
+    pub(crate) fn freeze(&mut self, upto: u64) {
+        let upto = upto.min(self.region.len);
+        if let Mem::Heap(mem) = &self.region.mem {
+            mem.freeze(upto);
+        }
+        if upto > self.region.frozen.load(Ordering::Relaxed) {
+            self.region.frozen.store(upto, crate::sync::PUBLISH);
+        }
+    }
+}
+
+impl Drop for RegionWriter {
+    fn drop(&mut self) {
+        self.region.has_writer.store(false, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn heap(len: u64) -> Arc<Region> {
+        let mem = Arc::new(HeapMem::zeroed(len as usize).unwrap());
+        Arc::new(Region::heap(mem, len, true).unwrap())
+    }
+
+    #[test]
+    fn only_frozen_bytes_can_be_borrowed_and_they_cannot_be_written() {
+        let region = heap(64);
+        let mut writer = region.writer().unwrap();
+        assert!(region.writer().is_none(), "there is one writer");
+        writer.write(0, b"hello").unwrap();
+        assert_eq!(region.slice(0, 5), None);
+        writer.freeze(5);
+        assert_eq!(region.slice(0, 5), Some(&b"hello"[..]));
+        assert_eq!(region.slice(0, 6), None);
+        assert!(writer.write(4, b"x").is_err());
+        assert!(writer.write(60, b"12345").is_err());
+        let mut out = [9; 2];
+        writer.read(4, &mut out).unwrap();
+        assert_eq!(&out, b"o\0");
+        drop(writer);
+        assert!(region.writer().is_some());
+    }
+
+    #[test]
+    fn a_map_and_its_file_hold_the_same_bytes() {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(8192).unwrap();
+        let region = Arc::new(Region::map(&file, 8192, true).unwrap());
+        let mut writer = region.writer().unwrap();
+        writer.write(4090, b"across a page").unwrap();
+        writer.freeze(8192);
+        assert_eq!(region.slice(4090, 4103), Some(&b"across a page"[..]));
+        use std::os::unix::fs::FileExt;
+        let mut read = [0; 13];
+        file.read_exact_at(&mut read, 4090).unwrap();
+        assert_eq!(&read, b"across a page");
+    }
+}

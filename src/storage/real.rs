@@ -1,0 +1,258 @@
+//! The operating system as a [`Disk`].
+
+use super::disk::{Disk, DiskFile, DiskLock, NameKind, OpenMode};
+use super::region::Region;
+use std::ffi::OsString;
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, Seek, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Files of the operating system. Files get mode 0600, directories 0700.
+#[derive(Debug)]
+pub(crate) struct RealDisk {
+    start: Instant,
+}
+
+impl RealDisk {
+    pub(crate) fn new() -> RealDisk {
+        RealDisk {
+            start: Instant::now(),
+        }
+    }
+}
+
+/// Milliseconds since 1970 by the system's clock.
+pub(crate) fn unix_ms() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Eight bytes that differ between processes and calls: the standard library seeds its hashers
+/// from the operating system.
+pub(crate) fn random_u64() -> u64 {
+    RandomState::new().hash_one(Instant::now())
+}
+
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+impl Disk for RealDisk {
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        #[allow(unused_mut)]
+        let mut builder = DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(path)
+    }
+
+    fn read_dir(&self, path: &Path) -> io::Result<Vec<(OsString, NameKind)>> {
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(path)? {
+            let entry = entry?;
+            let kind = entry.file_type()?;
+            let kind = if kind.is_file() {
+                NameKind::File
+            } else if kind.is_dir() {
+                NameKind::Dir
+            } else {
+                NameKind::Other
+            };
+            names.push((entry.file_name(), kind));
+        }
+        Ok(names)
+    }
+
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
+        let mut options = options();
+        match mode {
+            OpenMode::Read => {}
+            OpenMode::Write => {
+                options.write(true);
+            }
+            OpenMode::CreateNew => {
+                options.write(true).create_new(true);
+            }
+        }
+        Ok(Arc::new(RealFile(options.open(path)?)))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::rename(from, to)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_file(path)
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_dir(path)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        // Windows cannot open a directory as a file and makes names durable by itself.
+        if cfg!(windows) {
+            Ok(())
+        } else {
+            File::open(path)?.sync_all()
+        }
+    }
+
+    fn sync_all(&self, path: &Path) -> io::Result<()> {
+        #[cfg(target_os = "linux")]
+        {
+            Ok(rustix::fs::syncfs(File::open(path)?)?)
+        }
+        #[cfg(not(target_os = "linux"))]
+        {
+            let _ = path;
+            Err(io::ErrorKind::Unsupported.into())
+        }
+    }
+
+    fn lock(&self, path: &Path, holder: &str) -> io::Result<Box<dyn DiskLock>> {
+        let mut file = options()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::WouldBlock.into()),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        file.set_len(0)?;
+        file.rewind()?;
+        file.write_all(holder.as_bytes())?;
+        Ok(Box::new(RealLock { _file: file }))
+    }
+
+    fn now_ms(&self) -> u64 {
+        unix_ms()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    fn random(&self) -> u64 {
+        random_u64()
+    }
+}
+
+/// The kernel drops the lock with the file.
+#[derive(Debug)]
+struct RealLock {
+    _file: File,
+}
+
+impl DiskLock for RealLock {}
+
+#[derive(Debug)]
+struct RealFile(File);
+
+impl RealFile {
+    /// For file systems that cannot allocate: zeros take real space everywhere.
+    fn write_zeros(&self, mut from: u64, to: u64) -> io::Result<()> {
+        let zeros = [0u8; 1 << 16];
+        while from < to {
+            let step = usize::try_from(to - from).map_or(zeros.len(), |left| left.min(zeros.len()));
+            self.write_at(zeros.get(..step).unwrap_or(&zeros), from)?;
+            from += step as u64;
+        }
+        Ok(())
+    }
+
+    fn grow(&self, from: u64, to: u64) -> io::Result<()> {
+        #[cfg(target_os = "linux")]
+        {
+            use rustix::io::Errno;
+            loop {
+                let flags = rustix::fs::FallocateFlags::empty();
+                match rustix::fs::fallocate(&self.0, flags, from, to - from) {
+                    Ok(()) => return Ok(()),
+                    Err(Errno::INTR) => {}
+                    Err(Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS) => break,
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        self.write_zeros(from, to)
+    }
+}
+
+impl DiskFile for RealFile {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        let old = self.len()?;
+        if len <= old {
+            return Ok(());
+        }
+        let grown = self.grow(old, len);
+        if grown.is_err() {
+            // A failed allocation may leave the file longer than it was (seen on ext4); nothing
+            // above the old length is mapped, so it can be given back.
+            drop(self.0.set_len(old));
+        }
+        grown
+    }
+
+    #[cfg(unix)]
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        std::os::unix::fs::FileExt::read_exact_at(&self.0, buf, offset)
+    }
+
+    #[cfg(windows)]
+    fn read_at(&self, mut buf: &mut [u8], mut offset: u64) -> io::Result<()> {
+        while !buf.is_empty() {
+            let got = std::os::windows::fs::FileExt::seek_read(&self.0, buf, offset)?;
+            if got == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            buf = &mut buf[got..];
+            offset += got as u64;
+        }
+        Ok(())
+    }
+
+    #[cfg(unix)]
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        std::os::unix::fs::FileExt::write_all_at(&self.0, bytes, offset)
+    }
+
+    #[cfg(windows)]
+    fn write_at(&self, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let put = std::os::windows::fs::FileExt::seek_write(&self.0, bytes, offset)?;
+            bytes = &bytes[put..];
+            offset += put as u64;
+        }
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn map(&self, len: u64, writable: bool) -> io::Result<Region> {
+        if len > self.len()? {
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "the file is shorter",
+            ));
+        }
+        Region::map(&self.0, len, writable)
+    }
+}
