@@ -1,2 +1,51 @@
-//! Bytes and values: the form of everything on disk.
+#![doc = include_str!("FORMAT.md")]
+//!
+//! This module is pure: bytes in, values out. It opens no file, reads no clock, takes no lock.
+
 pub(crate) mod event;
+pub(crate) mod footer;
+pub(crate) mod frame;
+pub(crate) mod header;
+pub(crate) mod name;
+
+/// The first bytes of every file of a store.
+pub(crate) const MAGIC: [u8; 8] = *b"strmlog\0";
+/// The version of the format that this crate writes, and the newest that it reads.
+pub(crate) const VERSION: u16 = 0;
+
+/// CRC-32 of `bytes`, started at `seed`.
+#[inline]
+pub(crate) fn checksum(seed: u32, bytes: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new_with_initial(seed);
+    hasher.update(bytes);
+    hasher.finalize()
+}
+
+/// Little-endian numbers at fixed places; 0 beyond the end, which no check lets through.
+pub(crate) fn u16_at(bytes: &[u8], at: usize) -> u16 {
+    bytes
+        .get(at..at + 2)
+        .and_then(|b| b.try_into().ok())
+        .map_or(0, u16::from_le_bytes)
+}
+
+pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    bytes
+        .get(at..at + 4)
+        .and_then(|b| b.try_into().ok())
+        .map_or(0, u32::from_le_bytes)
+}
+
+pub(crate) fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    bytes
+        .get(at..at + 8)
+        .and_then(|b| b.try_into().ok())
+        .map_or(0, u64::from_le_bytes)
+}
+
+/// Stores a number's bytes at a fixed place of a buffer that is known to be long enough.
+pub(crate) fn put(out: &mut [u8], at: usize, bytes: &[u8]) {
+    if let Some(place) = out.get_mut(at..at + bytes.len()) {
+        place.copy_from_slice(bytes);
+    }
+}

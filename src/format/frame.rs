@@ -1,0 +1,449 @@
+//! Frames: the records of segments and of the state journal.
+//!
+//! One form serves both: a header with its own checksum (so that a length can be believed even
+//! where the body is damaged), a body with another, zero padding to eight bytes. Checksums start
+//! at a seed of the file and the offset, so that a frame passes at one place of one file only.
+
+use super::{checksum, u32_at, u64_at};
+use crate::entry::{check_fields, read_bytes, read_varint, varint_len, write_bytes, write_varint};
+use crate::id::EntryId;
+
+/// Length of a frame's header, in bytes.
+pub(crate) const HEADER: usize = 13;
+/// What a block start adds to the header: base ID and ordinal.
+pub(crate) const BLOCK_HEADER: usize = 24;
+/// Frames begin at multiples of this.
+pub(crate) const ALIGN: u64 = 8;
+/// The longest body, in bytes.
+pub(crate) const MAX_BODY: usize = (1 << 28) - 1;
+
+/// The frame begins a block; its header carries the base ID and the ordinal.
+pub(crate) const BLOCK: u8 = 1;
+/// The last frame of a batch.
+pub(crate) const COMMIT: u8 = 2;
+/// The body begins with the distance to the durable position.
+pub(crate) const DURABLE: u8 = 4;
+/// The body goes on with attributes.
+pub(crate) const ATTRIBUTES: u8 = 8;
+const ALL_FLAGS: u8 = BLOCK | COMMIT | DURABLE | ATTRIBUTES;
+
+/// What a frame holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The first frame of a segment.
+    Begin = 1,
+    /// One entry.
+    Entry = 2,
+    /// Entries of a batch, at most a block of them.
+    Batch = 3,
+    /// The log was closed with nothing left to sync.
+    Close = 4,
+    /// One command's events.
+    Events = 5,
+    /// A part of a checkpoint.
+    Section = 6,
+    /// The end of a checkpoint.
+    CheckpointEnd = 7,
+}
+
+impl Kind {
+    fn of(number: u32) -> Option<Kind> {
+        Some(match number {
+            1 => Kind::Begin,
+            2 => Kind::Entry,
+            3 => Kind::Batch,
+            4 => Kind::Close,
+            5 => Kind::Events,
+            6 => Kind::Section,
+            7 => Kind::CheckpointEnd,
+            _ => return None,
+        })
+    }
+}
+
+/// The seed of the checksums of the frame at `offset` of a file with seed `file`.
+#[inline]
+fn seed_at(file: u32, offset: u64) -> u32 {
+    // Frames are eight bytes apart and files shorter than 2^35, so different offsets of one file
+    // give different seeds; CRC-32 never maps different starts to one result for equal bytes.
+    file ^ ((offset / ALIGN) as u32)
+}
+
+/// The length of a frame with this much header and body, padding included.
+#[inline]
+pub(crate) fn padded(len: usize) -> u64 {
+    (len as u64).next_multiple_of(ALIGN)
+}
+
+/// A frame's header, checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub(crate) kind: Kind,
+    pub(crate) flags: u8,
+    pub(crate) body_len: usize,
+    body_crc: u32,
+    /// Base ID and ordinal of the first entry, of a block start.
+    pub(crate) block: Option<(EntryId, u64)>,
+    /// The header's own checksum, for the chain.
+    pub(crate) crc: u32,
+}
+
+impl Header {
+    pub(crate) fn header_len(&self) -> usize {
+        HEADER
+            + if self.block.is_some() {
+                BLOCK_HEADER
+            } else {
+                0
+            }
+    }
+
+    /// The length of the whole frame, padding included.
+    pub(crate) fn frame_len(&self) -> u64 {
+        padded(self.header_len() + self.body_len)
+    }
+
+    /// Reads the header of the frame that begins `bytes` and lies at `offset`; `None` if there is
+    /// none that passes its checks. Bounds are not checked against what follows.
+    #[inline]
+    pub(crate) fn decode(bytes: &[u8], seed: u32, offset: u64) -> Option<Header> {
+        let flags = *bytes.get(12)?;
+        let len = if flags & BLOCK == 0 {
+            HEADER
+        } else {
+            HEADER + BLOCK_HEADER
+        };
+        let header = bytes.get(..len)?;
+        let crc = u32_at(header, 0);
+        let size = u32_at(header, 8);
+        if size == 0 || crc != checksum(seed_at(seed, offset), &header[4..]) {
+            return None;
+        }
+        if flags & !ALL_FLAGS != 0 {
+            return None;
+        }
+        let block = (flags & BLOCK != 0).then(|| {
+            let id = EntryId::new(u64_at(header, HEADER), u64_at(header, HEADER + 8));
+            (id, u64_at(header, HEADER + 16))
+        });
+        Some(Header {
+            kind: Kind::of(size >> 28)?,
+            flags,
+            body_len: (size as usize) & MAX_BODY,
+            body_crc: u32_at(header, 4),
+            block,
+            crc,
+        })
+    }
+
+    /// The body, if `bytes` (from the frame's first byte on) holds all of the frame and the
+    /// checksum and the padding are right.
+    #[inline]
+    pub(crate) fn body<'a>(&self, bytes: &'a [u8], seed: u32, offset: u64) -> Option<&'a [u8]> {
+        let start = self.header_len();
+        let end = start + self.body_len;
+        let frame_end = usize::try_from(self.frame_len()).ok()?;
+        let body = bytes.get(start..end)?;
+        let padding = bytes.get(end..frame_end)?;
+        let good = self.body_crc == checksum(!seed_at(seed, offset), body)
+            && padding.iter().all(|byte| *byte == 0);
+        good.then_some(body)
+    }
+}
+
+/// Builds a frame in a buffer: `begin`, then the body is appended, then `end`.
+#[derive(Debug)]
+pub(crate) struct FrameBuilder {
+    header_len: usize,
+}
+
+impl FrameBuilder {
+    /// Clears the buffer and leaves room for the header.
+    #[inline]
+    pub(crate) fn begin(
+        out: &mut Vec<u8>,
+        kind: Kind,
+        flags: u8,
+        block: Option<(EntryId, u64)>,
+    ) -> Self {
+        out.clear();
+        let mut header = [0u8; HEADER + BLOCK_HEADER];
+        header[8..12].copy_from_slice(&((kind as u32) << 28).to_le_bytes());
+        header[12] = flags | if block.is_some() { BLOCK } else { 0 };
+        let mut header_len = HEADER;
+        if let Some((id, ordinal)) = block {
+            header[13..21].copy_from_slice(&id.ms.to_le_bytes());
+            header[21..29].copy_from_slice(&id.seq.to_le_bytes());
+            header[29..37].copy_from_slice(&ordinal.to_le_bytes());
+            header_len += BLOCK_HEADER;
+        }
+        out.extend_from_slice(&header[..header_len]);
+        FrameBuilder { header_len }
+    }
+
+    /// Pads the frame and fills in length and checksums for its place. The body must not be longer
+    /// than [`MAX_BODY`]. Returns the header's checksum.
+    #[inline]
+    pub(crate) fn end(self, out: &mut Vec<u8>, seed: u32, offset: u64) -> u32 {
+        let body_len = out.len() - self.header_len;
+        debug_assert!(body_len <= MAX_BODY);
+        let seed = seed_at(seed, offset);
+        let body_crc = checksum(!seed, &out[self.header_len..]);
+        let size = u32_at(out, 8) | body_len as u32;
+        out[4..8].copy_from_slice(&body_crc.to_le_bytes());
+        out[8..12].copy_from_slice(&size.to_le_bytes());
+        let crc = checksum(seed, &out[4..self.header_len]);
+        out[..4].copy_from_slice(&crc.to_le_bytes());
+        out.resize(padded(out.len()) as usize, 0);
+        crc
+    }
+}
+
+/// The chained checksum after one more frame.
+#[inline]
+pub(crate) fn chain(before: u64, header_crc: u32) -> u64 {
+    (before ^ u64::from(header_crc))
+        .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        .rotate_left(31)
+}
+
+/// What a frame says beside its payload.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Extras {
+    /// How many bytes below the frame's own position the log was known to be durable.
+    pub(crate) durable_distance: Option<u64>,
+    /// Entries below this ID are gone as of this frame.
+    pub(crate) trim_to: Option<EntryId>,
+}
+
+const ATTR_TRIM: u64 = 1;
+
+impl Extras {
+    pub(crate) fn flags(&self) -> u8 {
+        (if self.durable_distance.is_some() {
+            DURABLE
+        } else {
+            0
+        }) | (if self.trim_to.is_some() {
+            ATTRIBUTES
+        } else {
+            0
+        })
+    }
+
+    #[inline]
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        if let Some(distance) = self.durable_distance {
+            write_varint(out, distance);
+        }
+        if let Some(id) = self.trim_to {
+            // One attribute: count, then tag with its must-understand bit, length and bytes.
+            let len = varint_len(id.ms) + varint_len(id.seq);
+            write_varint(out, 1);
+            write_varint(out, (ATTR_TRIM << 1) | 1);
+            write_varint(out, len as u64);
+            write_varint(out, id.ms);
+            write_varint(out, id.seq);
+        }
+    }
+
+    /// Reads what [`Extras::write`] wrote and moves `at` behind it. `None` if it is malformed or
+    /// has an attribute that must be understood and is not.
+    #[inline]
+    pub(crate) fn read(flags: u8, body: &[u8], at: &mut usize) -> Option<Extras> {
+        let mut extras = Extras::default();
+        if flags & DURABLE != 0 {
+            extras.durable_distance = Some(read_varint(body, at)?);
+        }
+        if flags & ATTRIBUTES != 0 {
+            for _ in 0..read_varint(body, at)? {
+                let tag = read_varint(body, at)?;
+                let value = read_bytes(body, at)?;
+                match (tag >> 1, tag & 1) {
+                    (ATTR_TRIM, _) => {
+                        let mut within = 0;
+                        let ms = read_varint(value, &mut within)?;
+                        let seq = read_varint(value, &mut within)?;
+                        extras.trim_to = Some(EntryId::new(ms, seq));
+                    }
+                    (_, 0) => {}
+                    _ => return None,
+                }
+            }
+        }
+        Some(extras)
+    }
+}
+
+/// Appends an ID as its distance from another one that is not greater.
+#[inline]
+pub(crate) fn write_id(out: &mut Vec<u8>, from: EntryId, id: EntryId) {
+    let ms = id.ms.wrapping_sub(from.ms);
+    write_varint(out, ms);
+    write_varint(
+        out,
+        if ms == 0 {
+            id.seq.wrapping_sub(from.seq)
+        } else {
+            id.seq
+        },
+    );
+}
+
+#[inline]
+pub(crate) fn read_id(bytes: &[u8], at: &mut usize, from: EntryId) -> Option<EntryId> {
+    let ms = read_varint(bytes, at)?;
+    let seq = read_varint(bytes, at)?;
+    if ms == 0 {
+        Some(EntryId {
+            ms: from.ms,
+            seq: from.seq.checked_add(seq)?,
+        })
+    } else {
+        Some(EntryId {
+            ms: from.ms.checked_add(ms)?,
+            seq,
+        })
+    }
+}
+
+/// The entries of an Entry or Batch frame whose body was checked.
+#[derive(Clone, Debug)]
+pub(crate) struct Entries<'a> {
+    body: &'a [u8],
+    at: usize,
+    left: u64,
+    single: bool,
+    /// What the next ID is relative to; the first entry of a block start has the base itself.
+    previous: EntryId,
+    first_is_base: bool,
+}
+
+impl<'a> Entries<'a> {
+    /// `base`: of the frame's block. `at`: behind the extras.
+    #[inline]
+    pub(crate) fn new(header: &Header, body: &'a [u8], at: usize, base: EntryId) -> Option<Self> {
+        let mut at = at;
+        let single = header.kind == Kind::Entry;
+        let left = if single {
+            1
+        } else {
+            read_varint(body, &mut at)?
+        };
+        // An entry takes at least four bytes, so an impossible count is refused at once.
+        if left == 0 || left > body.len() as u64 {
+            return None;
+        }
+        let first_is_base = header.block.is_some();
+        Some(Entries {
+            body,
+            at,
+            left,
+            single,
+            previous: base,
+            first_is_base,
+        })
+    }
+
+    pub(crate) fn left(&self) -> u64 {
+        self.left
+    }
+
+    /// The next entry's ID and the place of its field list in the body. `None` at the end, and
+    /// when the bytes are malformed: then [`Entries::left`] is not 0.
+    #[inline]
+    pub(crate) fn next_entry(&mut self) -> Option<(EntryId, std::ops::Range<usize>)> {
+        if self.left == 0 {
+            return None;
+        }
+        let mut at = self.at;
+        let id = if std::mem::take(&mut self.first_is_base) {
+            self.previous
+        } else {
+            read_id(self.body, &mut at, self.previous)?
+        };
+        let end = if self.single {
+            self.body.len()
+        } else {
+            let len = usize::try_from(read_varint(self.body, &mut at)?).ok()?;
+            at.checked_add(len)?
+        };
+        if !check_fields(self.body.get(at..end)?) {
+            return None;
+        }
+        self.at = end;
+        self.left -= 1;
+        self.previous = id;
+        if self.left == 0 && end != self.body.len() {
+            self.left = 1;
+            return None;
+        }
+        Some((id, at..end))
+    }
+}
+
+/// The first frame of a segment: how it follows the one before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Begin {
+    /// Number and end of the segment before, if there is one.
+    pub(crate) previous: Option<(u64, u64)>,
+    /// The position of this segment's first byte.
+    pub(crate) position: u64,
+    /// The last ID before this segment.
+    pub(crate) last_id: EntryId,
+    /// How many entries were appended before this segment.
+    pub(crate) ordinal: u64,
+    /// The chained checksum up to here.
+    pub(crate) chain: u64,
+    /// The stream's name when the segment was begun.
+    pub(crate) name: Vec<u8>,
+}
+
+impl Begin {
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        match self.previous {
+            None => write_varint(out, 0),
+            Some((number, end)) => {
+                write_varint(out, 1);
+                write_varint(out, number);
+                write_varint(out, end);
+            }
+        }
+        for value in [
+            self.position,
+            self.last_id.ms,
+            self.last_id.seq,
+            self.ordinal,
+        ] {
+            write_varint(out, value);
+        }
+        out.extend_from_slice(&self.chain.to_le_bytes());
+        write_bytes(out, &self.name);
+    }
+
+    pub(crate) fn read(body: &[u8], mut at: usize) -> Option<Begin> {
+        let at = &mut at;
+        let previous = match read_varint(body, at)? {
+            0 => None,
+            1 => Some((read_varint(body, at)?, read_varint(body, at)?)),
+            _ => return None,
+        };
+        let position = read_varint(body, at)?;
+        let last_id = EntryId::new(read_varint(body, at)?, read_varint(body, at)?);
+        let ordinal = read_varint(body, at)?;
+        let chain = u64_at(body.get(*at..at.checked_add(8)?)?, 0);
+        *at += 8;
+        let name = read_bytes(body, at)?.to_vec();
+        (*at == body.len()).then_some(Begin {
+            previous,
+            position,
+            last_id,
+            ordinal,
+            chain,
+            name,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

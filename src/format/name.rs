@@ -1,0 +1,70 @@
+//! File names: built and parsed side by side.
+
+/// The file that says that a directory is a store.
+pub(crate) const STORE: &str = "STORE";
+/// The lock file.
+pub(crate) const LOCK: &str = "LOCK";
+/// The directory of the state journal.
+pub(crate) const STATE: &str = "state";
+/// The directory of the streams.
+pub(crate) const STREAMS: &str = "streams";
+/// The journal files, used in turn.
+pub(crate) const JOURNALS: [&str; 3] = ["0", "1", "2"];
+/// The suffix of a file that is not complete yet.
+pub(crate) const TMP: &str = ".tmp";
+
+/// The directory of a stream.
+pub(crate) fn stream_dir(number: u64) -> String {
+    number.to_string()
+}
+
+pub(crate) fn parse_stream_dir(name: &str) -> Option<u64> {
+    let number = name.parse().ok()?;
+    (stream_dir(number) == name).then_some(number)
+}
+
+/// The file of a segment.
+pub(crate) fn segment(number: u64, generation: u32) -> String {
+    format!("{number:010}.{generation:04}.seg")
+}
+
+pub(crate) fn parse_segment(name: &str) -> Option<(u64, u32)> {
+    let (number, generation) = name.strip_suffix(".seg")?.split_once('.')?;
+    let parsed = (number.parse().ok()?, generation.parse().ok()?);
+    (segment(parsed.0, parsed.1) == name).then_some(parsed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_go_there_and_back() {
+        for (number, generation) in [(0, 0), (7, 3), (9_999_999_999, 9999), (u64::MAX, u32::MAX)] {
+            assert_eq!(
+                parse_segment(&segment(number, generation)),
+                Some((number, generation))
+            );
+        }
+        assert_eq!(parse_stream_dir(&stream_dir(42)), Some(42));
+    }
+
+    #[test]
+    fn other_names_are_not_ours() {
+        for name in [
+            "",
+            "x",
+            "1.seg",
+            "0000000001.0000.seg.tmp",
+            "0000000001 (copy).0000.seg",
+            "+000000001.0000.seg",
+            "00000000001.0000.seg",
+            "0000000001.0000.SEG",
+        ] {
+            assert_eq!(parse_segment(name), None, "{name}");
+        }
+        for name in ["", "01", "+1", "-1", "1 ", "x"] {
+            assert_eq!(parse_stream_dir(name), None, "{name}");
+        }
+    }
+}
