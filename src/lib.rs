@@ -1,17 +1,37 @@
 //! (crate page comes with the README)
+#![allow(dead_code)]
 
+mod commit;
+mod consumer;
 mod entry;
 mod error;
 mod format;
+mod group;
 mod id;
+mod journal;
+mod notify;
 mod options;
+mod read;
+mod state;
 mod storage;
+mod store;
+mod stream;
 mod sync;
+mod wait;
+mod worker;
 
+pub use consumer::{AutoClaim, AutoClaimIds, Consumer, Deliveries, Delivery, Group};
 pub use entry::{Entry, EntryRef, Fields, NewEntries};
 pub use error::{Error, ErrorKind, Result};
+pub use group::{ConsumerInfo, GroupInfo, Pending, PendingSummary};
 pub use id::{EntryId, NewId};
+pub use journal::JournalRecovery;
 pub use options::{
     AppendOptions, ClaimOptions, Durability, GroupReadOptions, OnDamage, PendingFilter, ReadFrom,
     ReadOptions, Start, StreamOptions, Trim,
 };
+pub use read::{Batch, BatchIter, OwnedRange, Range, Snapshot};
+pub use storage::recover::{CutTail, Gap, StreamRecovery};
+pub use store::{ClampedGroup, Health, RecoveryReport, Store, StoreOptions};
+pub use stream::{Stream, StreamInfo};
+pub use wait::Tail;

@@ -1,15 +1,186 @@
-//! The atomics and locks of the production types, switched to loom's under `cfg(loom)`, so that
-//! the models drive the types themselves and not copies.
+//! The locks and atomics of the types that threads share, and the orderings that they rest on.
+//!
+//! Normally these are parking_lot's and the standard library's. Under `cfg(loom)` they are loom's
+//! behind the same signatures, so that the models in `tests/loom.rs` drive the production types
+//! themselves and not copies of them. Only what both sides can do is offered here.
+//!
+//! Each ordering that a model has to defend stands here under a name. `--cfg planted="..."`
+//! weakens one of them, and the model has to fail then; `tests/loom.rs` says how to run that. No
+//! other build knows of it.
 
+use std::time::{Duration, Instant};
+
+#[cfg(loom)]
+pub(crate) use self::under_loom::{Condvar, Mutex, MutexGuard};
+#[cfg(loom)]
+use loom::sync::atomic::fence;
+#[cfg(loom)]
+pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 #[cfg(not(loom))]
 pub(crate) use parking_lot::{Condvar, Mutex, MutexGuard};
 #[cfg(not(loom))]
+use std::sync::atomic::fence;
+#[cfg(not(loom))]
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-#[cfg(loom)]
-pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-#[cfg(loom)]
-pub(crate) use loom_sync::{Condvar, Mutex, MutexGuard};
+/// How a position becomes visible to other threads: after everything that it covers.
+pub(crate) const PUBLISH: Ordering = if cfg!(planted = "weak_publish") {
+    Ordering::Relaxed
+} else {
+    Ordering::Release
+};
 
-/// How a mark is stored after the bytes that it covers.
-pub(crate) const PUBLISH: Ordering = Ordering::Release;
+/// How a position is read by a thread that will look at what it covers.
+pub(crate) const OBSERVE: Ordering = if cfg!(planted = "weak_observe") {
+    Ordering::Relaxed
+} else {
+    Ordering::Acquire
+};
+
+/// Faults that the models plant where no ordering and no wake-up is at stake. All of them are
+/// `false` in every other build, and the branches on them are not compiled in.
+pub(crate) mod planted {
+    /// The leader of a sync takes its target after the sync instead of before it.
+    pub(crate) const LATE_TARGET: bool = cfg!(planted = "late_target");
+    /// A leader that returns early leaves the `syncing` flag set.
+    pub(crate) const NO_GUARD: bool = cfg!(planted = "no_guard");
+    /// A group reader that is done does not wake the next one.
+    pub(crate) const NO_BATON: bool = cfg!(planted = "no_baton");
+    /// What is published while a group reader looks is forgotten when it has looked.
+    pub(crate) const NO_DIRTY: bool = cfg!(planted = "no_dirty");
+}
+
+/// Keeps a load behind this call from being answered before a store ahead of it is visible.
+///
+/// Release and Acquire do not give that (the store may still sit in the core's buffer), and two
+/// threads that each store and then look for the other's store need it on both sides.
+pub(crate) fn store_before_load() {
+    fence(if cfg!(planted = "weak_fence") {
+        Ordering::AcqRel
+    } else {
+        Ordering::SeqCst
+    });
+}
+
+/// The end of a wait, fixed when the wait begins, so that waking in vain does not prolong it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Deadline(Option<Instant>);
+
+impl Deadline {
+    /// There is no end.
+    pub(crate) const NEVER: Deadline = Deadline(None);
+
+    /// So much from now. What the clock cannot express is for ever.
+    pub(crate) fn after(time: Duration) -> Deadline {
+        Deadline(Instant::now().checked_add(time))
+    }
+}
+
+/// Waits for a notification; `true` if the deadline came first, and then no notification was used
+/// up by this wait.
+pub(crate) fn wait_until<T>(
+    condvar: &Condvar,
+    guard: &mut MutexGuard<'_, T>,
+    deadline: Deadline,
+) -> bool {
+    match deadline.0 {
+        Some(at) => condvar.wait_until(guard, at).timed_out(),
+        None => {
+            condvar.wait(guard);
+            false
+        }
+    }
+}
+
+/// parking_lot's signatures over loom's types.
+#[cfg(loom)]
+mod under_loom {
+    use std::ops::{Deref, DerefMut};
+    use std::sync::PoisonError;
+    use std::time::Instant;
+
+    pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
+
+    pub(crate) struct MutexGuard<'a, T> {
+        mutex: &'a Mutex<T>,
+        /// Empty only within a wait: loom's condition variable takes the guard and gives it back.
+        guard: Option<loom::sync::MutexGuard<'a, T>>,
+    }
+
+    impl<T> Mutex<T> {
+        pub(crate) fn new(value: T) -> Mutex<T> {
+            Mutex(loom::sync::Mutex::new(value))
+        }
+
+        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+            let guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            MutexGuard {
+                mutex: self,
+                guard: Some(guard),
+            }
+        }
+    }
+
+    impl<T> Deref for MutexGuard<'_, T> {
+        type Target = T;
+
+        fn deref(&self) -> &T {
+            match &self.guard {
+                Some(guard) => guard,
+                None => unreachable!("the guard is away only within a wait"),
+            }
+        }
+    }
+
+    impl<T> DerefMut for MutexGuard<'_, T> {
+        fn deref_mut(&mut self) -> &mut T {
+            match &mut self.guard {
+                Some(guard) => guard,
+                None => unreachable!("the guard is away only within a wait"),
+            }
+        }
+    }
+
+    pub(crate) struct Condvar(loom::sync::Condvar);
+
+    pub(crate) struct TimedOut;
+
+    impl TimedOut {
+        pub(crate) fn timed_out(&self) -> bool {
+            true
+        }
+    }
+
+    impl Condvar {
+        pub(crate) fn new() -> Condvar {
+            Condvar(loom::sync::Condvar::new())
+        }
+
+        pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
+            if let Some(inner) = guard.guard.take() {
+                let inner = self.0.wait(inner).unwrap_or_else(PoisonError::into_inner);
+                guard.guard = Some(inner);
+            }
+        }
+
+        /// In a model the time is always over at once. Whether what was waited for happens before
+        /// or after that is left to the schedules: the lock is given up in between.
+        pub(crate) fn wait_until<T>(&self, guard: &mut MutexGuard<'_, T>, _: Instant) -> TimedOut {
+            drop(guard.guard.take());
+            guard.guard = guard.mutex.lock().guard.take();
+            TimedOut
+        }
+
+        pub(crate) fn notify_one(&self) {
+            if !cfg!(planted = "no_notify_one") {
+                self.0.notify_one();
+            }
+        }
+
+        pub(crate) fn notify_all(&self) {
+            if !cfg!(planted = "no_notify_all") {
+                self.0.notify_all();
+            }
+        }
+    }
+}

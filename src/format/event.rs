@@ -4,13 +4,16 @@
 //! one that rebuilds the state. Events name entries by ID and groups and consumers by a number
 //! that is given at creation and never used again within the stream.
 
-use crate::entry::{read_bytes, read_varint, write_bytes, write_varint};
 use crate::id::EntryId;
 
 /// The number of a group within its stream.
 pub(crate) type GroupNumber = u32;
 /// The number of a consumer within its group.
 pub(crate) type ConsumerNumber = u32;
+
+/// No event names more IDs than this. It bounds what a few damaged bytes can make a reader
+/// allocate; a longer list takes several events.
+pub(crate) const MAX_IDS: usize = 1 << 20;
 
 /// A pending record with everything in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,11 +58,13 @@ pub(crate) enum Event {
     /// Counters as they stand (in checkpoints) or were set (XSETID).
     Counters(Counters),
     // Of one group.
+    /// `pinned`: recovery lowers the cursor no further than this; see `group/recover.rs`.
     GroupCreated {
         group: GroupNumber,
         name: Box<[u8]>,
         last_id: EntryId,
         entries_read: Option<u64>,
+        pinned: EntryId,
     },
     GroupRemoved {
         group: GroupNumber,
@@ -69,6 +74,7 @@ pub(crate) enum Event {
         group: GroupNumber,
         last_id: EntryId,
         entries_read: Option<u64>,
+        pinned: EntryId,
     },
     ConsumerCreated {
         group: GroupNumber,
@@ -119,6 +125,17 @@ pub(crate) enum Event {
         consumer: ConsumerNumber,
         time_ms: u64,
     },
+    /// What outlives the groups (in checkpoints; `delivered` also when XSETID lowers it): the
+    /// number of the next group, and the highest ID ever delivered.
+    GroupCounters {
+        next_group: GroupNumber,
+        delivered: EntryId,
+    },
+    /// What outlives the consumers of a group (in checkpoints): the number of the next one.
+    ConsumerCounter {
+        group: GroupNumber,
+        next_consumer: ConsumerNumber,
+    },
 }
 
 /// The options of a stream that are stored with it.
@@ -140,3 +157,8 @@ pub(crate) struct Counters {
     /// Added to the number of entries in the frames to give `entries_added`, wrapping.
     pub(crate) added_offset: u64,
 }
+
+mod codec;
+
+#[cfg(test)]
+mod tests;

@@ -307,10 +307,10 @@ pub(crate) fn read_id(bytes: &[u8], at: &mut usize, from: EntryId) -> Option<Ent
     }
 }
 
-/// The entries of an Entry or Batch frame whose body was checked.
-#[derive(Clone, Debug)]
-pub(crate) struct Entries<'a> {
-    body: &'a [u8],
+/// Steps through the entries of an Entry or Batch frame whose body was checked. It borrows nothing,
+/// so that a cursor can be kept; every call gets the same body.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entries {
     at: usize,
     left: u64,
     single: bool,
@@ -319,10 +319,10 @@ pub(crate) struct Entries<'a> {
     first_is_base: bool,
 }
 
-impl<'a> Entries<'a> {
+impl Entries {
     /// `base`: of the frame's block. `at`: behind the extras.
     #[inline]
-    pub(crate) fn new(header: &Header, body: &'a [u8], at: usize, base: EntryId) -> Option<Self> {
+    pub(crate) fn new(header: &Header, body: &[u8], at: usize, base: EntryId) -> Option<Entries> {
         let mut at = at;
         let single = header.kind == Kind::Entry;
         let left = if single {
@@ -334,14 +334,12 @@ impl<'a> Entries<'a> {
         if left == 0 || left > body.len() as u64 {
             return None;
         }
-        let first_is_base = header.block.is_some();
         Some(Entries {
-            body,
             at,
             left,
             single,
             previous: base,
-            first_is_base,
+            first_is_base: header.block.is_some(),
         })
     }
 
@@ -352,7 +350,7 @@ impl<'a> Entries<'a> {
     /// The next entry's ID and the place of its field list in the body. `None` at the end, and
     /// when the bytes are malformed: then [`Entries::left`] is not 0.
     #[inline]
-    pub(crate) fn next_entry(&mut self) -> Option<(EntryId, std::ops::Range<usize>)> {
+    pub(crate) fn next(&mut self, body: &[u8]) -> Option<(EntryId, std::ops::Range<usize>)> {
         if self.left == 0 {
             return None;
         }
@@ -360,24 +358,23 @@ impl<'a> Entries<'a> {
         let id = if std::mem::take(&mut self.first_is_base) {
             self.previous
         } else {
-            read_id(self.body, &mut at, self.previous)?
+            read_id(body, &mut at, self.previous)?
         };
         let end = if self.single {
-            self.body.len()
+            body.len()
         } else {
-            let len = usize::try_from(read_varint(self.body, &mut at)?).ok()?;
+            let len = usize::try_from(read_varint(body, &mut at)?).ok()?;
             at.checked_add(len)?
         };
-        if !check_fields(self.body.get(at..end)?) {
+        if !check_fields(body.get(at..end)?) {
+            return None;
+        }
+        if self.left == 1 && end != body.len() {
             return None;
         }
         self.at = end;
         self.left -= 1;
         self.previous = id;
-        if self.left == 0 && end != self.body.len() {
-            self.left = 1;
-            return None;
-        }
         Some((id, at..end))
     }
 }

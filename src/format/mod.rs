@@ -7,6 +7,7 @@ pub(crate) mod footer;
 pub(crate) mod frame;
 pub(crate) mod header;
 pub(crate) mod name;
+pub(crate) mod record;
 
 /// The first bytes of every file of a store.
 pub(crate) const MAGIC: [u8; 8] = *b"strmlog\0";

@@ -1,5 +1,12 @@
-//! Files.
+//! Files: what lies on disk and how it is read back.
+
+pub(crate) mod cursor;
 pub(crate) mod disk;
+pub(crate) mod live;
+pub(crate) mod log;
 pub(crate) mod mem;
 pub(crate) mod real;
+pub(crate) mod recover;
 pub(crate) mod region;
+pub(crate) mod scan;
+pub(crate) mod segment;

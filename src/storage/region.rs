@@ -162,6 +162,17 @@ impl Region {
         }
     }
 
+    /// The same region with the bytes below `upto` final from the start, for files that nobody
+    /// writes any more.
+    pub(crate) fn frozen_to(self, upto: u64) -> Region {
+        let upto = upto.min(self.len);
+        if let Mem::Heap(mem) = &self.mem {
+            mem.freeze(upto);
+        }
+        self.frozen.store(upto, Ordering::Release);
+        self
+    }
+
     fn base(&self) -> *mut u8 {
         match &self.mem {
             Mem::Map(map) => map.as_mut_ptr(),

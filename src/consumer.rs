@@ -1,0 +1,605 @@
+//! Groups, consumers and what is delivered to them.
+//!
+//! Every call decides on the stream's state under its lock, writes one record to the state journal
+//! and applies it, in `StreamInner::change`; nothing here touches the state in another way.
+
+use crate::entry::Entry;
+use crate::error::{Error, ErrorKind, Result, check_name};
+use crate::format::event::{Event, GroupNumber};
+use crate::group::{ConsumerInfo, GroupInfo, GroupState, Pending, PendingSummary};
+use crate::id::{EntryId, closed};
+use crate::options::{ClaimOptions, GroupReadOptions, PendingFilter, ReadFrom, Start};
+use crate::read::{Batch, Budget};
+use crate::storage::cursor::{Place, Span};
+use crate::store::{Shared, Store};
+use crate::stream::{Locked, Stream};
+use std::ops::{Deref, RangeBounds};
+use std::sync::Arc;
+use std::time::Duration;
+
+mod read;
+pub use read::Deliveries;
+
+/// A consumer group of a stream. Cloning gives another handle.
+#[derive(Clone, Debug)]
+pub struct Group {
+    stream: Stream,
+    number: GroupNumber,
+    name: Arc<[u8]>,
+}
+
+/// A consumer of a group: the name under which entries are pending. Cloning gives another handle.
+#[derive(Clone, Debug)]
+pub struct Consumer {
+    group: Group,
+    name: Arc<[u8]>,
+}
+
+impl Stream {
+    fn group_of(&self, number: GroupNumber, name: &[u8]) -> Group {
+        Group {
+            stream: self.clone(),
+            number,
+            name: name.into(),
+        }
+    }
+
+    /// The group of this name; made at `start` if there is none.
+    ///
+    /// # Errors
+    /// As [`Stream::create_group`], but for `GroupExists`.
+    pub fn group(&self, name: impl AsRef<[u8]>, start: Start) -> Result<Group> {
+        let name = name.as_ref();
+        loop {
+            if let Some(group) = self.get_group(name)? {
+                return Ok(group);
+            }
+            match self.create_group(name, start) {
+                Err(error) if matches!(error.kind(), ErrorKind::GroupExists { .. }) => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// Makes a group that has yet to read what lies behind `start` (XGROUP CREATE).
+    ///
+    /// # Errors
+    /// `GroupExists`, `InvalidName`, `StorageFull`, `Poisoned`, `NoStream`, `Closed`.
+    #[doc(alias = "XGROUP CREATE")]
+    pub fn create_group(&self, name: impl AsRef<[u8]>, start: Start) -> Result<Group> {
+        self.create_group_with(name, start, None)
+    }
+
+    /// The same; `entries_read` tells how many entries the group counts as having read
+    /// (ENTRIESREAD), from which its lag follows.
+    ///
+    /// # Errors
+    /// As [`Stream::create_group`].
+    #[doc(alias = "XGROUP CREATE")]
+    pub fn create_group_with(
+        &self,
+        name: impl AsRef<[u8]>,
+        start: Start,
+        entries_read: Option<u64>,
+    ) -> Result<Group> {
+        let name = name.as_ref();
+        let shared = self.shared();
+        let (number, position) = self.inner().change(shared, true, |locked| {
+            let facts = locked.facts()?;
+            let last_id = resolve(start, locked);
+            let event = locked
+                .state
+                .groups
+                .create_group(name, last_id, entries_read, &facts)?;
+            let number = match &event {
+                Event::GroupCreated { group, .. } => *group,
+                _ => 0,
+            };
+            Ok((number, vec![event]))
+        })?;
+        self.inner().settle(shared, position)?;
+        Ok(self.group_of(number, name))
+    }
+
+    /// The group of this name, if there is one.
+    ///
+    /// # Errors
+    /// `NoStream`, `Closed`.
+    pub fn get_group(&self, name: impl AsRef<[u8]>) -> Result<Option<Group>> {
+        let name = name.as_ref();
+        let found = self.inner().lock(self.shared())?.state.groups.find(name);
+        Ok(found.map(|number| self.group_of(number, name)))
+    }
+
+    /// Removes a group with its pending entries (XGROUP DESTROY). `false` if there is none. Reads
+    /// that wait for it end with `NoGroup`.
+    ///
+    /// # Errors
+    /// `Poisoned`, `NoStream`, `Closed`.
+    #[doc(alias = "XGROUP DESTROY")]
+    pub fn remove_group(&self, name: impl AsRef<[u8]>) -> Result<bool> {
+        let name = name.as_ref();
+        let shared = self.shared();
+        let (removed, position) = self.inner().change(shared, false, |locked| {
+            let groups = &locked.state.groups;
+            let Some(group) = groups.find(name).and_then(|number| groups.get(number)) else {
+                return Ok((None, Vec::new()));
+            };
+            Ok((groups.find(name), vec![group.remove()]))
+        })?;
+        let Some(number) = removed else {
+            return Ok(false);
+        };
+        self.inner().waiters.wake_group(number);
+        self.inner().settle(shared, position)?;
+        Ok(true)
+    }
+
+    /// All groups, by name (XINFO GROUPS).
+    ///
+    /// # Errors
+    /// `NoStream`, `Closed`.
+    #[doc(alias = "XINFO GROUPS")]
+    pub fn groups(&self) -> Result<Vec<GroupInfo>> {
+        let mut locked = self.inner().lock(self.shared())?;
+        let facts = locked.facts()?;
+        Ok(locked.state.groups.infos(&facts))
+    }
+}
+
+fn resolve(start: Start, locked: &Locked<'_>) -> EntryId {
+    match start {
+        Start::First => EntryId::MIN,
+        Start::Last => locked.tail.last_id,
+        Start::After(id) => id,
+    }
+}
+
+impl Group {
+    /// The group's name.
+    #[must_use]
+    pub fn name(&self) -> &[u8] {
+        &self.name
+    }
+
+    /// The stream that it reads.
+    #[must_use]
+    pub fn stream(&self) -> &Stream {
+        &self.stream
+    }
+
+    fn shared(&self) -> &Shared {
+        self.stream.shared()
+    }
+
+    fn of<'a>(&self, locked: &'a Locked<'_>) -> Result<&'a GroupState> {
+        let found = locked.state.groups.get(self.number);
+        found.ok_or_else(|| {
+            Error::new(ErrorKind::NoGroup {
+                name: self.name.to_vec(),
+            })
+        })
+    }
+
+    /// Looks at the group without changing it.
+    fn look<T>(&self, look: impl FnOnce(&GroupState) -> T) -> Result<T> {
+        let locked = self.stream.inner().lock(self.shared())?;
+        Ok(look(self.of(&locked)?))
+    }
+
+    /// Changes the group by what `decide` says. Returns its result and the record's position.
+    fn change<T>(
+        &self,
+        grows: bool,
+        mut decide: impl FnMut(&mut Locked<'_>, &Group) -> Result<(T, Vec<Event>)>,
+    ) -> Result<(T, u64)> {
+        self.stream
+            .inner()
+            .change(self.shared(), grows, |locked| decide(locked, self))
+    }
+
+    /// A change that is durable on return under `Always`.
+    fn change_durably<T>(
+        &self,
+        grows: bool,
+        decide: impl FnMut(&mut Locked<'_>, &Group) -> Result<(T, Vec<Event>)>,
+    ) -> Result<T> {
+        let (result, position) = self.change(grows, decide)?;
+        self.stream.inner().settle(self.shared(), position)?;
+        Ok(result)
+    }
+
+    /// The consumer of this name, which comes into being with its first read or claim.
+    ///
+    /// # Errors
+    /// `InvalidName`.
+    pub fn consumer(&self, name: impl AsRef<[u8]>) -> Result<Consumer> {
+        check_name("consumer", name.as_ref())?;
+        Ok(Consumer {
+            group: self.clone(),
+            name: name.as_ref().into(),
+        })
+    }
+
+    /// Makes a consumer before its first read (XGROUP CREATECONSUMER). `false` if there is one.
+    ///
+    /// # Errors
+    /// `InvalidName`, `NoGroup`, `StorageFull`, `Poisoned`, `NoStream`, `Closed`.
+    #[doc(alias = "XGROUP CREATECONSUMER")]
+    pub fn create_consumer(&self, name: impl AsRef<[u8]>) -> Result<bool> {
+        let now = self.shared().disk.now_ms();
+        self.change_durably(true, |locked, group| {
+            let event = group.of(locked)?.create_consumer(name.as_ref(), now)?;
+            Ok((event.is_some(), event.into_iter().collect()))
+        })
+    }
+
+    /// Removes a consumer and its pending records, and returns how many those were (XGROUP
+    /// DELCONSUMER). Claim them first if they are to be worked on by others.
+    ///
+    /// # Errors
+    /// `NoGroup`, `Poisoned`, `NoStream`, `Closed`.
+    #[doc(alias = "XGROUP DELCONSUMER")]
+    pub fn remove_consumer(&self, name: impl AsRef<[u8]>) -> Result<u64> {
+        self.change_durably(false, |locked, group| {
+            let removed = group.of(locked)?.remove_consumer(name.as_ref());
+            Ok(match removed {
+                Some((event, pending)) => (pending, vec![event]),
+                None => (0, Vec::new()),
+            })
+        })
+    }
+
+    /// All consumers, by name (XINFO CONSUMERS).
+    ///
+    /// # Errors
+    /// `NoGroup`, `NoStream`, `Closed`.
+    #[doc(alias = "XINFO CONSUMERS")]
+    pub fn consumers(&self) -> Result<Vec<ConsumerInfo>> {
+        let now = self.shared().disk.now_ms();
+        self.look(|group| group.consumer_infos(now))
+    }
+
+    /// Acknowledges entries: they are no longer pending for anyone (XACK). Returns how many were.
+    /// Under [`Durability::Always`](crate::Durability::Always) that is durable on return.
+    ///
+    /// # Errors
+    /// `NoGroup`, `Poisoned`, `NoStream`, `Closed`.
+    #[doc(alias = "XACK")]
+    pub fn ack(&self, ids: impl IntoIterator<Item = EntryId>) -> Result<u64> {
+        let ids: Vec<EntryId> = ids.into_iter().collect();
+        self.change_durably(false, |locked, group| {
+            let mut events = Vec::new();
+            let count = group.of(locked)?.ack(&ids, &mut events);
+            Ok((count, events))
+        })
+    }
+
+    /// How much is pending, and for whom (XPENDING).
+    ///
+    /// # Errors
+    /// `NoGroup`, `NoStream`, `Closed`.
+    #[doc(alias = "XPENDING")]
+    pub fn pending(&self) -> Result<PendingSummary> {
+        self.look(GroupState::pending_summary)
+    }
+
+    /// The pending entries with IDs in a range (XPENDING with a range).
+    ///
+    /// # Errors
+    /// `NoGroup`, `NoStream`, `Closed`.
+    #[doc(alias = "XPENDING")]
+    pub fn pending_range(
+        &self,
+        ids: impl RangeBounds<EntryId>,
+        filter: PendingFilter,
+    ) -> Result<Vec<Pending>> {
+        let now = self.shared().disk.now_ms();
+        let bounds = closed(&ids);
+        self.look(|group| match bounds {
+            Some((first, last)) => group.pending_range(first, last, &filter, now),
+            None => Vec::new(),
+        })
+    }
+
+    /// Moves the group's position (XGROUP SETID). What is pending stays so.
+    ///
+    /// # Errors
+    /// `NoGroup`, `Poisoned`, `NoStream`, `Closed`.
+    #[doc(alias = "XGROUP SETID")]
+    pub fn set_id(&self, to: Start) -> Result<()> {
+        self.set_id_with(to, None)
+    }
+
+    /// The same, with the number of entries that count as read (ENTRIESREAD).
+    ///
+    /// # Errors
+    /// As [`Group::set_id`].
+    #[doc(alias = "XGROUP SETID")]
+    pub fn set_id_with(&self, to: Start, entries_read: Option<u64>) -> Result<()> {
+        self.change_durably(false, |locked, group| {
+            let facts = locked.facts()?;
+            let last_id = resolve(to, locked);
+            Ok((
+                (),
+                vec![group.of(locked)?.set(last_id, entries_read, &facts)],
+            ))
+        })
+    }
+
+    /// What XINFO GROUPS tells of this group.
+    ///
+    /// # Errors
+    /// `NoGroup`, `NoStream`, `Closed`.
+    #[doc(alias = "XINFO GROUPS")]
+    pub fn info(&self) -> Result<GroupInfo> {
+        let mut locked = self.stream.inner().lock(self.shared())?;
+        let facts = locked.facts()?;
+        Ok(self.of(&locked)?.info(&facts))
+    }
+}
+
+/// Entries that were delivered to a consumer and that it owes an answer for. Dropping it
+/// acknowledges nothing.
+#[derive(Clone)]
+#[must_use = "entries stay pending until they are acknowledged"]
+pub struct Delivery {
+    batch: Batch,
+    group: Group,
+    missing: Vec<EntryId>,
+}
+
+impl std::fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Delivery")
+            .field("entries", &self.batch)
+            .field("missing", &self.missing)
+            .finish()
+    }
+}
+
+impl Delivery {
+    fn new(group: &Group, span: Span, places: Vec<Place>, missing: Vec<EntryId>) -> Delivery {
+        Delivery {
+            batch: Batch::new(span, places),
+            group: group.clone(),
+            missing,
+        }
+    }
+
+    /// Pending IDs whose entries are gone (deleted or trimmed); only a history has any. They are
+    /// acknowledged like others.
+    #[must_use]
+    pub fn missing(&self) -> &[EntryId] {
+        &self.missing
+    }
+
+    /// Acknowledges one entry. `false` if it was not pending any more.
+    ///
+    /// # Errors
+    /// As [`Group::ack`].
+    pub fn ack(&self, id: EntryId) -> Result<bool> {
+        Ok(self.group.ack([id])? > 0)
+    }
+
+    /// Acknowledges all of them, missing ones included, and returns how many were pending.
+    ///
+    /// # Errors
+    /// As [`Group::ack`].
+    pub fn ack_all(self) -> Result<u64> {
+        if self.batch.is_empty() && self.missing.is_empty() {
+            return Ok(0);
+        }
+        self.group
+            .ack(self.batch.ids().chain(self.missing.iter().copied()))
+    }
+
+    /// Copies of the entries, which pin nothing. They stay pending.
+    #[must_use]
+    pub fn into_entries(self) -> Vec<Entry> {
+        self.batch.into_entries()
+    }
+}
+
+impl Deref for Delivery {
+    type Target = Batch;
+
+    fn deref(&self) -> &Batch {
+        &self.batch
+    }
+}
+
+impl<'a> IntoIterator for &'a Delivery {
+    type Item = crate::EntryRef<'a>;
+    type IntoIter = crate::read::BatchIter<'a>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.batch.iter()
+    }
+}
+
+/// What [`Consumer::auto_claim`] found.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct AutoClaim {
+    /// From where to go on; `None` at the end of the pending list.
+    pub next: Option<EntryId>,
+    /// What was claimed.
+    pub delivery: Delivery,
+    /// Pending IDs whose entries are gone; they are not pending any more.
+    pub deleted: Vec<EntryId>,
+}
+
+/// What [`Consumer::auto_claim_ids`] found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AutoClaimIds {
+    /// From where to go on; `None` at the end of the pending list.
+    pub next: Option<EntryId>,
+    /// What was claimed.
+    pub ids: Vec<EntryId>,
+    /// Pending IDs whose entries are gone; they are not pending any more.
+    pub deleted: Vec<EntryId>,
+}
+
+impl Consumer {
+    /// The consumer's name.
+    #[must_use]
+    pub fn name(&self) -> &[u8] {
+        &self.name
+    }
+
+    /// Its group.
+    #[must_use]
+    pub fn group(&self) -> &Group {
+        &self.group
+    }
+
+    /// Takes over entries that are pending for others, or for itself, since at least `min_idle`
+    /// (XCLAIM). IDs whose entries are gone stop being pending; other IDs that are not pending are
+    /// passed over.
+    ///
+    /// # Errors
+    /// `NoGroup`, `Poisoned`, `StorageFull`, `NoStream`, `Closed`, `Corrupt`.
+    #[doc(alias = "XCLAIM")]
+    pub fn claim(
+        &self,
+        ids: impl IntoIterator<Item = EntryId>,
+        min_idle: Duration,
+    ) -> Result<Delivery> {
+        self.claim_with(ids, ClaimOptions::new(min_idle))
+    }
+
+    /// The same with all options of XCLAIM.
+    ///
+    /// # Errors
+    /// As [`Consumer::claim`].
+    #[doc(alias = "XCLAIM")]
+    pub fn claim_with(
+        &self,
+        ids: impl IntoIterator<Item = EntryId>,
+        options: ClaimOptions,
+    ) -> Result<Delivery> {
+        let ids: Vec<EntryId> = ids.into_iter().collect();
+        let (span, places) = self.claim_any(&ids, &options, false)?;
+        Ok(Delivery::new(&self.group, span, places, Vec::new()))
+    }
+
+    /// Claims and returns IDs only (JUSTID), which leaves the delivery counts as they are.
+    ///
+    /// # Errors
+    /// As [`Consumer::claim`].
+    #[doc(alias = "XCLAIM")]
+    #[doc(alias = "JUSTID")]
+    pub fn claim_ids(
+        &self,
+        ids: impl IntoIterator<Item = EntryId>,
+        options: ClaimOptions,
+    ) -> Result<Vec<EntryId>> {
+        let ids: Vec<EntryId> = ids.into_iter().collect();
+        let (_, places) = self.claim_any(&ids, &options, true)?;
+        Ok(places.into_iter().map(|place| place.id).collect())
+    }
+
+    fn claim_any(
+        &self,
+        ids: &[EntryId],
+        options: &ClaimOptions,
+        just_ids: bool,
+    ) -> Result<(Span, Vec<Place>)> {
+        let now = self.group.shared().disk.now_ms();
+        let grows = options.force || self.is_new()?;
+        let (found, _) = self.group.change(grows, |locked, group| {
+            let facts = locked.facts()?;
+            let span = locked.span.clone();
+            let mut exists = |id| Ok(span.find(id)?.is_some());
+            let state = group.of(locked)?;
+            let outcome =
+                state.claim(&self.name, ids, options, just_ids, now, &facts, &mut exists)?;
+            let places = places_of(&span, &outcome.claimed)?;
+            Ok(((span, places), outcome.events))
+        })?;
+        Ok(found)
+    }
+
+    /// Takes over what has been pending for at least `min_idle`, from an ID on, at most `count`
+    /// entries (XAUTOCLAIM). Go on from `next`.
+    ///
+    /// # Errors
+    /// As [`Consumer::claim`]; `InvalidArgument` for a count of 0 or above 2^59.
+    #[doc(alias = "XAUTOCLAIM")]
+    pub fn auto_claim(&self, from: EntryId, min_idle: Duration, count: usize) -> Result<AutoClaim> {
+        let (span, places, deleted, next) = self.auto_claim_any(from, min_idle, count, false)?;
+        let delivery = Delivery::new(&self.group, span, places, Vec::new());
+        Ok(AutoClaim {
+            next,
+            delivery,
+            deleted,
+        })
+    }
+
+    /// The same with IDs only (JUSTID), which leaves the delivery counts as they are.
+    ///
+    /// # Errors
+    /// As [`Consumer::auto_claim`].
+    #[doc(alias = "XAUTOCLAIM")]
+    #[doc(alias = "JUSTID")]
+    pub fn auto_claim_ids(
+        &self,
+        from: EntryId,
+        min_idle: Duration,
+        count: usize,
+    ) -> Result<AutoClaimIds> {
+        let (_, places, deleted, next) = self.auto_claim_any(from, min_idle, count, true)?;
+        let ids = places.into_iter().map(|place| place.id).collect();
+        Ok(AutoClaimIds { next, ids, deleted })
+    }
+
+    #[allow(clippy::type_complexity)]
+    fn auto_claim_any(
+        &self,
+        from: EntryId,
+        min_idle: Duration,
+        count: usize,
+        just_ids: bool,
+    ) -> Result<(Span, Vec<Place>, Vec<EntryId>, Option<EntryId>)> {
+        let now = self.group.shared().disk.now_ms();
+        let grows = self.is_new()?;
+        let count = count as u64;
+        let (found, _) = self.group.change(grows, |locked, group| {
+            let span = locked.span.clone();
+            let mut exists = |id| Ok(span.find(id)?.is_some());
+            let state = group.of(locked)?;
+            let outcome = state.auto_claim(
+                &self.name,
+                min_idle,
+                from,
+                count,
+                just_ids,
+                now,
+                &mut exists,
+            )?;
+            let places = places_of(&span, &outcome.claimed)?;
+            Ok((
+                (span, places, outcome.deleted, outcome.next),
+                outcome.events,
+            ))
+        })?;
+        Ok(found)
+    }
+
+    /// Whether a call will bring the consumer into being.
+    fn is_new(&self) -> Result<bool> {
+        self.group
+            .look(|group| group.find_consumer(&self.name).is_none())
+    }
+}
+
+/// Where entries lie that were found alive a moment ago, in the order of the IDs.
+fn places_of(span: &Span, ids: &[EntryId]) -> Result<Vec<Place>> {
+    let mut places = Vec::with_capacity(ids.len());
+    for id in ids {
+        places.extend(span.find(*id)?);
+    }
+    Ok(places)
+}

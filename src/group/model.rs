@@ -1,0 +1,266 @@
+//! For tests: a log that is only a set of IDs, and groups driven over it.
+
+use super::{Clamped, Groups, LogFacts};
+use crate::format::event::{Event, PendingRecord};
+use crate::id::EntryId;
+use crate::options::{ClaimOptions, PendingFilter};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+pub(super) fn id(ms: u64) -> EntryId {
+    EntryId::new(ms, 0)
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Log {
+    pub(super) live: BTreeSet<EntryId>,
+    pub(super) last_id: EntryId,
+    pub(super) added: u64,
+    pub(super) max_deleted: EntryId,
+}
+
+impl Log {
+    pub(super) fn add(&mut self, id: EntryId) {
+        assert!(id > self.last_id);
+        self.live.insert(id);
+        self.last_id = id;
+        self.added += 1;
+    }
+
+    pub(super) fn delete(&mut self, id: EntryId) {
+        if self.live.remove(&id) {
+            self.max_deleted = self.max_deleted.max(id);
+        }
+    }
+
+    pub(super) fn trim_to(&mut self, entries: usize) {
+        while self.live.len() > entries {
+            self.live.pop_first();
+        }
+    }
+
+    pub(super) fn facts(&self) -> LogFacts {
+        LogFacts {
+            last_id: self.last_id,
+            length: self.live.len() as u64,
+            entries_added: self.added,
+            max_deleted_id: self.max_deleted,
+            first_id: self.live.first().copied().unwrap_or_default(),
+        }
+    }
+
+    pub(super) fn after(&self, id: EntryId, count: usize) -> Vec<EntryId> {
+        let most = if count == 0 { usize::MAX } else { count };
+        let all = self.live.iter().copied();
+        all.filter(|live| *live > id).take(most).collect()
+    }
+}
+
+/// The machine over a log, as the engine drives it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rig {
+    pub(super) log: Log,
+    pub(super) groups: Groups,
+    pub(super) now: u64,
+    pub(super) journal: Vec<Event>,
+}
+
+/// What XAUTOCLAIM answers.
+pub(super) type Auto = (Vec<EntryId>, Vec<EntryId>, Option<EntryId>);
+
+impl Rig {
+    pub(super) fn with(entries: u64) -> Rig {
+        let mut rig = Rig {
+            now: 1000,
+            ..Rig::default()
+        };
+        (1..=entries).for_each(|n| rig.log.add(id(n)));
+        rig
+    }
+
+    pub(super) fn apply(&mut self, events: Vec<Event>) {
+        for event in events {
+            // Through the bytes, so that what is not written is seen to be missing.
+            let mut bytes = Vec::new();
+            event.encode(&mut bytes);
+            let event = Event::decode(&bytes).unwrap();
+            self.groups.apply(&event);
+            self.journal.push(event);
+        }
+    }
+
+    pub(super) fn group(&self, name: &str) -> &super::GroupState {
+        let number = self.groups.find(name.as_bytes()).unwrap();
+        self.groups.get(number).unwrap()
+    }
+
+    pub(super) fn create(&mut self, name: &str, at: EntryId, read: Option<u64>) -> bool {
+        let facts = self.log.facts();
+        match self.groups.create_group(name.as_bytes(), at, read, &facts) {
+            Ok(event) => self.apply(vec![event]),
+            Err(_) => return false,
+        }
+        true
+    }
+
+    pub(super) fn set(&mut self, name: &str, at: EntryId, read: Option<u64>) {
+        let event = self.group(name).set(at, read, &self.log.facts());
+        self.apply(vec![event]);
+    }
+
+    fn attend(&mut self, group: &str, consumer: &str) -> u32 {
+        let (number, event) = self
+            .group(group)
+            .attend(consumer.as_bytes(), self.now)
+            .unwrap();
+        self.apply(vec![event]);
+        number
+    }
+
+    pub(super) fn read(&mut self, group: &str, who: &str, count: usize) -> Vec<EntryId> {
+        self.read_with(group, who, count, false)
+    }
+
+    pub(super) fn read_with(
+        &mut self,
+        group: &str,
+        who: &str,
+        count: usize,
+        no_ack: bool,
+    ) -> Vec<EntryId> {
+        let consumer = self.attend(group, who);
+        let ids = self.log.after(self.group(group).last_id(), count);
+        let (mut events, facts) = (Vec::new(), self.log.facts());
+        let group = self.group(group);
+        group.deliver(consumer, ids.clone(), no_ack, self.now, &facts, &mut events);
+        self.apply(events);
+        ids
+    }
+
+    pub(super) fn history(
+        &mut self,
+        group: &str,
+        who: &str,
+        after: EntryId,
+        count: usize,
+    ) -> Vec<EntryId> {
+        let consumer = self.attend(group, who);
+        let ids = self.group(group).history(consumer, after, count);
+        let live: Vec<_> = ids
+            .iter()
+            .copied()
+            .filter(|id| self.log.live.contains(id))
+            .collect();
+        let mut events = Vec::new();
+        self.group(group)
+            .redelivered(consumer, live, self.now, &mut events);
+        self.apply(events);
+        ids
+    }
+
+    pub(super) fn ack(&mut self, group: &str, ids: &[EntryId]) -> u64 {
+        let mut events = Vec::new();
+        let count = self.group(group).ack(ids, &mut events);
+        self.apply(events);
+        count
+    }
+
+    pub(super) fn nack(&mut self, group: &str, id: EntryId) {
+        let group = self.group(group);
+        if let Some(found) = group.pending_record(id) {
+            let records = vec![PendingRecord {
+                owner: None,
+                time_ms: 0,
+                ..found
+            }];
+            let group = group.number;
+            self.apply(vec![Event::PendingSet {
+                group,
+                records,
+                active_ms: None,
+            }]);
+        }
+    }
+
+    pub(super) fn claim(
+        &mut self,
+        group: &str,
+        who: &str,
+        ids: &[EntryId],
+        options: &ClaimOptions,
+        just: bool,
+    ) -> Vec<EntryId> {
+        let mut exists = |id| Ok(self.log.live.contains(&id));
+        let (facts, now) = (self.log.facts(), self.now);
+        let group = self.group(group);
+        let outcome = group.claim(who.as_bytes(), ids, options, just, now, &facts, &mut exists);
+        let outcome = outcome.unwrap();
+        self.apply(outcome.events);
+        outcome.claimed
+    }
+
+    pub(super) fn auto(
+        &mut self,
+        group: &str,
+        who: &str,
+        min_idle: u64,
+        start: EntryId,
+        count: u64,
+        just: bool,
+    ) -> Auto {
+        let mut exists = |id| Ok(self.log.live.contains(&id));
+        let idle = Duration::from_millis(min_idle);
+        let group = self.group(group);
+        let outcome = group.auto_claim(
+            who.as_bytes(),
+            idle,
+            start,
+            count,
+            just,
+            self.now,
+            &mut exists,
+        );
+        let outcome = outcome.unwrap();
+        self.apply(outcome.events);
+        (outcome.claimed, outcome.deleted, outcome.next)
+    }
+
+    /// ID, consumer, delivery count.
+    pub(super) fn pending(&self, group: &str) -> Vec<(EntryId, String, u64)> {
+        let all = PendingFilter::new();
+        let found = self
+            .group(group)
+            .pending_range(EntryId::MIN, EntryId::MAX, &all, self.now);
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        found
+            .into_iter()
+            .map(|p| (p.id, text(p.consumer), p.deliveries))
+            .collect()
+    }
+
+    /// `entries_read` and lag.
+    pub(super) fn counters(&self, group: &str) -> (Option<u64>, Option<u64>) {
+        let info = self.group(group).info(&self.log.facts());
+        (info.entries_read, info.lag)
+    }
+
+    pub(super) fn clamp(&mut self, last_id: EntryId, entries_added: u64) -> Vec<Clamped> {
+        let known = LogFacts {
+            last_id,
+            entries_added,
+            ..LogFacts::default()
+        };
+        self.groups.clamp(&known)
+    }
+}
+
+/// A state rebuilt from its checkpoint.
+pub(super) fn restored(groups: &Groups) -> Groups {
+    let mut copy = Groups::default();
+    groups.dump(&mut |event| {
+        let mut bytes = Vec::new();
+        event.encode(&mut bytes);
+        copy.apply(&Event::decode(&bytes).unwrap());
+    });
+    copy
+}

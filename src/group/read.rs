@@ -1,0 +1,106 @@
+//! What delivering, reading again and acknowledging mean for a group.
+
+use super::counters::LogFacts;
+use super::state::GroupState;
+use crate::format::event::{ConsumerNumber, Event, MAX_IDS};
+use crate::id::EntryId;
+use std::ops::Bound;
+
+impl GroupState {
+    /// XREADGROUP `>`: gives these entries to a consumer. They live, ascend, and lie above the
+    /// group's last-delivered ID; `facts` are those of the log that holds them.
+    ///
+    /// One event, unless there are more entries than an event can name. Nothing for no entries.
+    pub(crate) fn deliver(
+        &self,
+        consumer: ConsumerNumber,
+        ids: Vec<EntryId>,
+        no_ack: bool,
+        now: u64,
+        facts: &LogFacts,
+        out: &mut Vec<Event>,
+    ) {
+        let (mut entries_read, mut last_id) = (self.entries_read, self.last_id);
+        for_each_chunk(ids, |ids| {
+            entries_read = facts.read_after(entries_read, last_id, &ids);
+            last_id = ids.last().copied().unwrap_or(last_id);
+            out.push(Event::Delivered {
+                group: self.number,
+                consumer,
+                time_ms: now,
+                no_ack,
+                entries_read,
+                ids,
+            });
+        });
+    }
+
+    /// XREADGROUP with an ID: a consumer's own pending IDs after that one; a `count` of 0 is no
+    /// limit. The list ends at the largest number of IDs that one event names.
+    pub(crate) fn history(
+        &self,
+        consumer: ConsumerNumber,
+        after: EntryId,
+        count: usize,
+    ) -> Vec<EntryId> {
+        let most = if count == 0 {
+            MAX_IDS
+        } else {
+            count.min(MAX_IDS)
+        };
+        let bounds = (Bound::Excluded(after), Bound::Unbounded);
+        self.pending.ids_of(consumer, bounds).take(most).collect()
+    }
+
+    /// The step that goes with a history read: `live` are those of its IDs whose entries live.
+    /// The records of the others stay as they are.
+    pub(crate) fn redelivered(
+        &self,
+        consumer: ConsumerNumber,
+        live: Vec<EntryId>,
+        now: u64,
+        out: &mut Vec<Event>,
+    ) {
+        for_each_chunk(live, |ids| {
+            out.push(Event::Redelivered {
+                group: self.number,
+                consumer,
+                time_ms: now,
+                ids,
+            });
+        });
+    }
+
+    /// XACK: how many of these IDs are pending, whoever owns them; repeats count once.
+    pub(crate) fn ack(&self, ids: &[EntryId], out: &mut Vec<Event>) -> u64 {
+        let mut found: Vec<EntryId> = ids
+            .iter()
+            .copied()
+            .filter(|id| self.pending.contains(*id))
+            .collect();
+        found.sort_unstable();
+        found.dedup();
+        let count = found.len() as u64;
+        self.removed(found, out);
+        count
+    }
+
+    /// The events that remove these pending records. Ascending.
+    pub(super) fn removed(&self, ids: Vec<EntryId>, out: &mut Vec<Event>) {
+        for_each_chunk(ids, |ids| {
+            out.push(Event::PendingRemoved {
+                group: self.number,
+                ids,
+            });
+        });
+    }
+}
+
+/// Cuts a list to what one event can name. A list that fits is passed on as it is.
+pub(super) fn for_each_chunk<T: Copy>(list: Vec<T>, mut take: impl FnMut(Vec<T>)) {
+    if list.len() > MAX_IDS {
+        list.chunks(MAX_IDS).for_each(|chunk| take(chunk.to_vec()));
+    } else if !list.is_empty() {
+        take(list);
+    }
+}

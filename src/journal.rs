@@ -1,0 +1,621 @@
+//! The state journal: everything about a store's streams that their frames do not say.
+//!
+//! Three files are used in turn. Each is complete in itself: a checkpoint (sections, stream by
+//! stream), the records that were appended while it was written, an end mark, and then the records
+//! since. A record is one command's events; records are numbered, and each part of one names the
+//! record that changed its stream before, so that a damaged record stops only its own streams.
+//!
+//! What holds:
+//! * Records go to one file at a time, in the order of their numbers, under one lock, by copying
+//!   into a map. That lock is never held over a sync.
+//! * A checkpoint is written to the next file beside the running one and takes over only when all
+//!   but its last bytes are on disk; so the previous file, with every record up to the switch, stays
+//!   whole until the new one is durable, and one file more before it is used again.
+//! * A file that is taken into use again is zeroed first and gets a new salt; until its end mark is
+//!   written it is no checkpoint.
+//! * All three files have the same allocated size. Records that make the state grow are refused with
+//!   `StorageFull` when the next checkpoint would not leave half of a file for records; all other
+//!   records always find room, at the latest after a checkpoint.
+
+use crate::commit::{Commit, Mark};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::event::Event;
+use crate::format::frame::{Extras, FrameBuilder, Kind};
+use crate::format::header::{FILE_HEADER, FileHeader, FileKind};
+use crate::format::name;
+use crate::format::record::{CheckpointEnd, Record, Section};
+use crate::storage::disk::{Disk, DiskFile, OpenMode};
+use crate::storage::region::RegionWriter;
+use crate::storage::segment::full;
+use parking_lot::{Condvar, Mutex};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+mod load;
+pub use load::JournalRecovery;
+pub(crate) use load::{Loaded, load};
+
+/// The size of a journal file in a new store, in bytes.
+const FIRST_SIZE: u64 = 256 << 10;
+/// Files grow rather than being checkpointed up to this size, in bytes.
+const USUAL_SIZE: u64 = 8 << 20;
+/// A checkpoint is due when the records behind the last one exceed this and twice its size.
+const DUE_BYTES: u64 = 4 << 20;
+/// The most that one section's frame takes in events, in bytes.
+const SECTION_BYTES: usize = 64 << 10;
+
+/// Why a record could not be appended.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// The file is full: make room, then try again.
+    Full,
+    Error(Error),
+}
+
+/// What is known of the journal files: where they are and whose they are.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) dir: PathBuf,
+    pub(crate) uuid: [u8; 16],
+}
+
+impl Place {
+    fn path(&self, slot: usize) -> PathBuf {
+        self.dir
+            .join(name::JOURNALS.get(slot % 3).copied().unwrap_or_default())
+    }
+}
+
+pub(crate) struct Journal {
+    place: Place,
+    files: [Arc<dyn DiskFile>; 3],
+    inner: Mutex<Inner>,
+    /// End of the records, in bytes over the journal's life.
+    written: Mark,
+    pub(crate) commit: Commit,
+    /// One checkpoint at a time; whoever waits for room waits here.
+    checkpointing: Mutex<bool>,
+    checkpointed: Condvar,
+}
+
+struct Inner {
+    slot: usize,
+    turn: u64,
+    seed: u32,
+    region: RegionWriter,
+    end: u64,
+    size: u64,
+    /// `written` at the end mark: nothing before it can be less durable than the mark itself.
+    switched_at: u64,
+    durable_told: u64,
+    next_record: u64,
+    next_stream: u64,
+    /// The last record of each stream.
+    last: HashMap<u64, u64>,
+    /// The bytes of the checkpoint in the running file, and what growing records added since.
+    state_bytes: u64,
+    checkpoint_bytes: u64,
+    events_bytes: u64,
+    scratch: Vec<u8>,
+    closed: bool,
+}
+
+impl std::fmt::Debug for Journal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Journal({})", self.place.dir.display())
+    }
+}
+
+/// Opens the three files, making those that are missing, all at least of the first size.
+fn open_files(place: &Place) -> Result<[Arc<dyn DiskFile>; 3]> {
+    let open = |slot| -> Result<Arc<dyn DiskFile>> {
+        let path = place.path(slot);
+        let file = match place.disk.open(&path, OpenMode::Write) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                place.disk.open(&path, OpenMode::CreateNew)
+            }
+            other => other,
+        };
+        file.map_err(|e| Error::io("open", &path, e))
+    };
+    Ok([open(0)?, open(1)?, open(2)?])
+}
+
+fn allocate_all(place: &Place, files: &[Arc<dyn DiskFile>; 3], size: u64) -> Result<()> {
+    for (slot, file) in files.iter().enumerate() {
+        let path = place.path(slot);
+        file.allocate(size)
+            .map_err(|e| full(Error::io("allocate", &path, e), size))?;
+    }
+    Ok(())
+}
+
+/// The state of the store as events: what a checkpoint is made of.
+pub(crate) trait Source {
+    /// The numbers of the streams that exist.
+    fn streams(&self) -> Vec<u64>;
+    /// The events that rebuild a stream, as of the record that `covers` returns. `covers` is called
+    /// once, while nothing can change the stream. `None` if the stream is gone.
+    fn dump(
+        &self,
+        stream: u64,
+        covers: &mut dyn FnMut() -> u64,
+    ) -> Result<Option<(u64, Vec<Event>)>>;
+}
+
+impl Journal {
+    /// Makes the files of a new store, or takes over after [`load`]; writes a first checkpoint of
+    /// `source` in either case, so that all that was believed is on disk when this returns.
+    pub(crate) fn start(place: Place, loaded: &Loaded, source: &dyn Source) -> Result<Journal> {
+        let files = open_files(&place)?;
+        let mut size = FIRST_SIZE;
+        for (slot, file) in files.iter().enumerate() {
+            let path = place.path(slot);
+            size = size.max(file.len().map_err(|e| Error::io("stat", &path, e))?);
+        }
+        allocate_all(&place, &files, size)?;
+        place
+            .disk
+            .sync_dir(&place.dir)
+            .map_err(|e| Error::io("sync directory", &place.dir, e))?;
+        let inner = Inner {
+            slot: loaded.slot,
+            turn: loaded.turn,
+            seed: 0,
+            // Never written to: the first checkpoint, below, goes to the next file.
+            region: map(&place, &files, loaded.slot, size)?,
+            end: size,
+            size,
+            switched_at: 0,
+            durable_told: 0,
+            next_record: loaded.next_record,
+            next_stream: loaded.next_stream,
+            last: loaded.last.clone(),
+            state_bytes: 0,
+            checkpoint_bytes: 0,
+            events_bytes: 0,
+            scratch: Vec::new(),
+            closed: false,
+        };
+        let journal = Journal {
+            place,
+            files,
+            inner: Mutex::new(inner),
+            written: Mark::new(0),
+            commit: Commit::new(0),
+            checkpointing: Mutex::new(false),
+            checkpointed: Condvar::new(),
+        };
+        journal.checkpoint(source)?;
+        journal.sync()?;
+        Ok(journal)
+    }
+
+    pub(crate) fn written(&self) -> u64 {
+        self.written.get()
+    }
+
+    /// A number for a stream that no stream ever had.
+    pub(crate) fn take_stream_number(&self) -> u64 {
+        let mut inner = self.inner.lock();
+        inner.next_stream += 1;
+        inner.next_stream - 1
+    }
+
+    /// The last record that changed a stream.
+    pub(crate) fn last_record(&self, stream: u64) -> u64 {
+        self.inner.lock().last.get(&stream).copied().unwrap_or(0)
+    }
+
+    /// Appends one record. The caller holds whatever keeps the order of its streams' records.
+    /// `grows`: the state may be larger afterwards.
+    pub(crate) fn append(&self, parts: &[(u64, &[Event])], grows: bool) -> Result<u64, Refused> {
+        let mut inner = self.inner.lock();
+        let inner = &mut *inner;
+        if inner.closed {
+            return Err(Refused::Error(Error::new(ErrorKind::Closed)));
+        }
+        if let Some(cause) = self.commit.poisoned() {
+            return Err(Refused::Error(crate::storage::log::poisoned(&cause)));
+        }
+        let number = inner.next_record;
+        let mut out = std::mem::take(&mut inner.scratch);
+        let written = self.written.get();
+        let extras = inner.extras(&self.commit, written);
+        let frame = FrameBuilder::begin(&mut out, Kind::Events, extras.flags(), None);
+        extras.write(&mut out);
+        let last = &inner.last;
+        let borrowed = parts
+            .iter()
+            .map(|(stream, events)| (*stream, last.get(stream).copied().unwrap_or(0), *events));
+        Record::write(&mut out, number, borrowed);
+        frame.end(&mut out, inner.seed, inner.end);
+        let len = out.len() as u64;
+        let room = inner.end + len <= inner.size;
+        let tight = grows && inner.state_bytes + len > inner.size / 2;
+        if !room || tight {
+            inner.scratch = out;
+            return Err(Refused::Full);
+        }
+        let stored = inner.region.write(inner.end, &out);
+        inner.scratch = out;
+        if let Err(e) = stored {
+            return Err(Refused::Error(Error::io(
+                "write",
+                &self.place.path(inner.slot),
+                e,
+            )));
+        }
+        self.place.disk.step("record stored");
+        inner.end += len;
+        inner.next_record += 1;
+        inner.events_bytes += len;
+        if grows {
+            inner.state_bytes += len;
+        }
+        for (stream, _) in parts {
+            inner.last.insert(*stream, number);
+        }
+        self.written.advance_to(written + len);
+        Ok(written + len)
+    }
+
+    /// Makes room after [`Refused::Full`]: by longer files while they are short, else by a
+    /// checkpoint, which forgets what records have undone; if that was not enough (`again`), by
+    /// longer files after all.
+    pub(crate) fn make_room(&self, source: &dyn Source, again: bool) -> Result<()> {
+        let size = self.inner.lock().size;
+        if size < USUAL_SIZE && self.grow(size).is_ok() {
+            return Ok(());
+        }
+        if again {
+            return self.grow(size);
+        }
+        match self.checkpoint(source) {
+            Err(e) if matches!(e.kind(), ErrorKind::StorageFull { .. }) => {
+                self.grow(size)?;
+                self.checkpoint(source)
+            }
+            other => other,
+        }
+    }
+
+    /// What the background does from time to time: a checkpoint when records have outgrown the last
+    /// one, or when the file is nearly full.
+    pub(crate) fn maintain(&self, source: &dyn Source) -> Result<()> {
+        let (due, size) = {
+            let inner = self.inner.lock();
+            let outgrown = inner.events_bytes > DUE_BYTES.max(2 * inner.checkpoint_bytes);
+            (outgrown || inner.end > inner.size / 4 * 3, inner.size)
+        };
+        if !due || (size < USUAL_SIZE && self.grow(size).is_ok()) {
+            return Ok(());
+        }
+        self.checkpoint(source)
+    }
+
+    /// Doubles the files, unless somebody else has done it.
+    fn grow(&self, from: u64) -> Result<()> {
+        let _one = self.begin_checkpoint();
+        let mut inner = self.inner.lock();
+        if inner.size != from {
+            return Ok(());
+        }
+        let size = from * 2;
+        allocate_all(&self.place, &self.files, size)?;
+        inner.region = map(&self.place, &self.files, inner.slot, size)?;
+        inner.size = size;
+        Ok(())
+    }
+
+    fn begin_checkpoint(&self) -> Checkpointing<'_> {
+        let mut running = self.checkpointing.lock();
+        while *running {
+            self.checkpointed.wait(&mut running);
+        }
+        *running = true;
+        Checkpointing { journal: self }
+    }
+
+    /// Writes a checkpoint to the next file and goes on there. Records go on being appended
+    /// meanwhile.
+    pub(crate) fn checkpoint(&self, source: &dyn Source) -> Result<()> {
+        let _one = self.begin_checkpoint();
+        // The file that is overwritten holds the state before last. The last one must be durable
+        // by now, or a power cut could leave none.
+        if self.commit.durable() < self.inner.lock().switched_at {
+            self.sync()?;
+        }
+        let (slot, turn, size, mut copied) = {
+            let inner = self.inner.lock();
+            ((inner.slot + 1) % 3, inner.turn + 1, inner.size, inner.end)
+        };
+        let mut next = NextFile::begin(&self.place, &self.files, slot, turn, size)?;
+        let mut sections = 0;
+        for stream in source.streams() {
+            let covers = &mut || self.last_record(stream);
+            let Some((covers, events)) = source.dump(stream, covers)? else {
+                continue;
+            };
+            sections += next.sections(stream, covers, events)?;
+        }
+        let state_bytes = next.end;
+        // What was appended meanwhile, until little is left, then the sync of all that.
+        loop {
+            let end = self.inner.lock().end;
+            copied = self.copy_records(&mut next, copied, end)?;
+            if self.inner.lock().end - copied < 16 << 10 {
+                break;
+            }
+        }
+        self.place.disk.step("checkpoint sync");
+        next.sync()?;
+        let mut inner = self.inner.lock();
+        let end = inner.end;
+        self.copy_locked(&inner, &mut next, copied, end)?;
+        let mark = CheckpointEnd {
+            next_record: inner.next_record,
+            next_stream: inner.next_stream,
+            sections,
+        };
+        next.frame(Kind::CheckpointEnd, |out| mark.write(out))?;
+        if next.end > size / 4 * 3 {
+            return Err(Error::new(ErrorKind::StorageFull { needed: size }));
+        }
+        inner.slot = slot;
+        inner.turn = turn;
+        inner.seed = next.seed;
+        inner.region = next.region;
+        inner.end = next.end;
+        inner.state_bytes = state_bytes;
+        inner.checkpoint_bytes = state_bytes;
+        inner.events_bytes = 0;
+        inner.switched_at = self.written.get() + 1;
+        inner.durable_told = 0;
+        self.written.advance_to(inner.switched_at);
+        drop(inner);
+        self.place.disk.step("checkpoint switched");
+        Ok(())
+    }
+
+    /// Copies record frames of the running file into the next one.
+    fn copy_records(&self, next: &mut NextFile, from: u64, to: u64) -> Result<u64> {
+        let inner = self.inner.lock();
+        self.copy_locked(&inner, next, from, to)
+    }
+
+    fn copy_locked(&self, inner: &Inner, next: &mut NextFile, from: u64, to: u64) -> Result<u64> {
+        let path = self.place.path(inner.slot);
+        let mut at = from.min(to);
+        while at < to {
+            let mut bytes = vec![0; crate::format::frame::HEADER];
+            let io = |e| Error::io("read", &path, e);
+            inner.region.read(at, &mut bytes).map_err(io)?;
+            let broken = || {
+                Error::corrupt("a record changed under way")
+                    .at(&path)
+                    .offset(at)
+            };
+            let header =
+                crate::format::frame::Header::decode(&bytes, inner.seed, at).ok_or_else(broken)?;
+            bytes.resize(usize::try_from(header.frame_len()).unwrap_or(0), 0);
+            inner.region.read(at, &mut bytes).map_err(io)?;
+            let body = header.body(&bytes, inner.seed, at).ok_or_else(broken)?;
+            let mut within = 0;
+            Extras::read(header.flags, body, &mut within).ok_or_else(broken)?;
+            let body = body.get(within..).unwrap_or_default();
+            next.frame(Kind::Events, |out| out.extend_from_slice(body))?;
+            at += header.frame_len();
+        }
+        Ok(at)
+    }
+
+    /// Makes every record that is appended by now durable. The caller has synced what they refer
+    /// to.
+    pub(crate) fn sync(&self) -> Result<()> {
+        self.sync_to(self.written.get())
+    }
+
+    /// Makes every record up to a position durable.
+    fn sync_to(&self, upto: u64) -> Result<()> {
+        self.sync_after(upto, || {})
+    }
+
+    /// The same; whoever does the sync calls `first` before it, and behind the point that the sync
+    /// covers.
+    pub(crate) fn sync_after(&self, upto: u64, first: impl FnOnce()) -> Result<()> {
+        let sync = |_| {
+            first();
+            self.sync_file()
+        };
+        self.commit.wait(upto, || self.written.get(), sync, |_| {})
+    }
+
+    fn sync_file(&self) -> Result<()> {
+        let slot = self.inner.lock().slot;
+        let Some(file) = self.files.get(slot) else {
+            return Ok(());
+        };
+        file.sync()
+            .map_err(|e| Error::io("sync", &self.place.path(slot), e))
+    }
+
+    pub(crate) fn has_unsynced(&self) -> bool {
+        self.written.get() > self.commit.durable()
+    }
+
+    /// Takes no record any more.
+    pub(crate) fn close(&self) {
+        self.inner.lock().closed = true;
+    }
+}
+
+/// Held by the one checkpoint; wakes who waits when it goes, however it goes.
+struct Checkpointing<'a> {
+    journal: &'a Journal,
+}
+
+impl Drop for Checkpointing<'_> {
+    fn drop(&mut self) {
+        *self.journal.checkpointing.lock() = false;
+        self.journal.checkpointed.notify_all();
+    }
+}
+
+impl Inner {
+    fn extras(&mut self, commit: &Commit, written: u64) -> Extras {
+        let durable = commit.durable();
+        // Until the end mark is durable nothing in this file says anything about durability.
+        let tell = durable >= self.switched_at && durable != self.durable_told;
+        if tell {
+            self.durable_told = durable;
+        }
+        Extras {
+            durable_distance: tell.then(|| written.saturating_sub(durable)),
+            trim_to: None,
+        }
+    }
+}
+
+fn map(
+    place: &Place,
+    files: &[Arc<dyn DiskFile>; 3],
+    slot: usize,
+    size: u64,
+) -> Result<RegionWriter> {
+    let path = place.path(slot);
+    let taken = || Error::corrupt("the journal file has a writer already").at(&path);
+    let file = files.get(slot).ok_or_else(taken)?;
+    let region = file
+        .map(size, true)
+        .map_err(|e| Error::io("map", &path, e))?;
+    Arc::new(region).writer().ok_or_else(taken)
+}
+
+/// The file that a checkpoint is written to.
+struct NextFile {
+    path: PathBuf,
+    file: Arc<dyn DiskFile>,
+    region: RegionWriter,
+    seed: u32,
+    end: u64,
+    size: u64,
+    scratch: Vec<u8>,
+}
+
+impl NextFile {
+    /// Zeroes the file, so that nothing of its last turn lies behind what is written now.
+    fn begin(
+        place: &Place,
+        files: &[Arc<dyn DiskFile>; 3],
+        slot: usize,
+        turn: u64,
+        size: u64,
+    ) -> Result<NextFile> {
+        let path = place.path(slot);
+        let region = map(place, files, slot, size)?;
+        let file = files
+            .get(slot)
+            .cloned()
+            .ok_or_else(|| Error::new(ErrorKind::Closed))?;
+        zero(&*file, &path, size)?;
+        let header = FileHeader {
+            kind: FileKind::Journal,
+            uuid: place.uuid,
+            stream: 0,
+            number: turn,
+            generation: 0,
+            salt: place.disk.random(),
+            created_ms: place.disk.now_ms(),
+        };
+        let mut next = NextFile {
+            path,
+            file,
+            region,
+            seed: header.seed(),
+            end: FILE_HEADER as u64,
+            size,
+            scratch: Vec::new(),
+        };
+        next.store(0, &header.encode())?;
+        Ok(next)
+    }
+
+    fn store(&mut self, at: u64, bytes: &[u8]) -> Result<()> {
+        self.region
+            .write(at, bytes)
+            .map_err(|e| Error::io("write", &self.path, e).offset(at))
+    }
+
+    fn frame(&mut self, kind: Kind, body: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
+        let mut out = std::mem::take(&mut self.scratch);
+        let frame = FrameBuilder::begin(&mut out, kind, 0, None);
+        body(&mut out);
+        frame.end(&mut out, self.seed, self.end);
+        if self.end + out.len() as u64 > self.size {
+            return Err(Error::new(ErrorKind::StorageFull {
+                needed: self.size * 2,
+            }));
+        }
+        let stored = self.store(self.end, &out);
+        self.end += out.len() as u64;
+        self.scratch = out;
+        stored
+    }
+
+    /// Writes a stream's events in frames of a bounded size. Returns how many.
+    fn sections(&mut self, stream: u64, covers: u64, events: Vec<Event>) -> Result<u64> {
+        let mut count = 0;
+        let mut section = Section {
+            stream,
+            covers,
+            events: Vec::new(),
+        };
+        let mut bytes = 0;
+        let mut scratch = Vec::new();
+        for event in events {
+            scratch.clear();
+            event.encode(&mut scratch);
+            if bytes + scratch.len() > SECTION_BYTES && !section.events.is_empty() {
+                self.frame(Kind::Section, |out| section.write(out))?;
+                section.events.clear();
+                bytes = 0;
+                count += 1;
+            }
+            bytes += scratch.len();
+            section.events.push(event);
+        }
+        self.frame(Kind::Section, |out| section.write(out))?;
+        Ok(count + 1)
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.file
+            .sync()
+            .map_err(|e| Error::io("sync", &self.path, e))
+    }
+}
+
+fn zero(file: &dyn DiskFile, path: &Path, size: u64) -> Result<()> {
+    let zeros = vec![0u8; 64 << 10];
+    let mut buf = vec![0u8; 64 << 10];
+    let mut at = 0;
+    while at < size {
+        let step = usize::try_from(size - at).map_or(zeros.len(), |left| left.min(zeros.len()));
+        let (Some(zeros), Some(buf)) = (zeros.get(..step), buf.get_mut(..step)) else {
+            break;
+        };
+        file.read_at(buf, at)
+            .map_err(|e| Error::io("read", path, e).offset(at))?;
+        // Fresh space is zero already and need not be written.
+        if buf != zeros {
+            file.write_at(zeros, at)
+                .map_err(|e| Error::io("write", path, e).offset(at))?;
+        }
+        at += step as u64;
+    }
+    // The old end mark must be gone before anything new can be taken for what it ends.
+    file.sync().map_err(|e| Error::io("sync", path, e))
+}

@@ -1,0 +1,284 @@
+//! Reads the state journal back: the newest complete checkpoint, then every record behind it.
+
+use super::{Place, name};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::event::Event;
+use crate::format::frame::{BLOCK_HEADER, Extras, HEADER, Header, Kind};
+use crate::format::header::{FILE_HEADER, FileHeader, FileKind};
+use crate::format::record::{CheckpointEnd, Record, Section};
+use crate::storage::disk::{DiskFile, OpenMode};
+use crate::storage::scan::{Window, next_frame};
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What the journal says.
+#[derive(Debug, Default)]
+pub(crate) struct Loaded {
+    /// The file before the one to which the next checkpoint goes, and the newest turn.
+    pub(crate) slot: usize,
+    pub(crate) turn: u64,
+    pub(crate) next_record: u64,
+    pub(crate) next_stream: u64,
+    /// The last record of each stream.
+    pub(crate) last: HashMap<u64, u64>,
+    /// Each stream's events in order.
+    pub(crate) events: BTreeMap<u64, Vec<Event>>,
+    /// Streams of which a record is missing; their events end before it.
+    pub(crate) broken: Vec<u64>,
+    pub(crate) report: JournalRecovery,
+}
+
+/// What recovery found in the state journal.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct JournalRecovery {
+    /// A torn tail: the file, where its last good record ends, and how many bytes lie behind.
+    pub cut: Option<(PathBuf, u64, u64)>,
+    /// Files that held a damaged or unfinished checkpoint, with where it fails.
+    pub skipped: Vec<(PathBuf, u64)>,
+    /// Damaged stretches between records.
+    pub gaps: Vec<(PathBuf, u64)>,
+    /// How many records were applied.
+    pub records: u64,
+}
+
+/// One journal file, read.
+struct File {
+    slot: usize,
+    path: PathBuf,
+    turn: u64,
+    sections: Vec<Section>,
+    /// `None`: the checkpoint is not complete.
+    end: Option<CheckpointEnd>,
+    records: Vec<Record>,
+    /// Where the walk stopped, and the end of what is not zero.
+    stop: u64,
+    nonzero_end: u64,
+    /// Offsets of stretches that were stepped over.
+    gaps: Vec<u64>,
+}
+
+/// Reads the journal of an existing store. An empty answer for one that has none yet.
+///
+/// # Errors
+/// `Corrupt` if there are journal files and none has a complete checkpoint; `Io`.
+pub(crate) fn load(place: &Place) -> Result<Loaded> {
+    let mut files = Vec::new();
+    for slot in 0..name::JOURNALS.len() {
+        let path = place.path(slot);
+        match place.disk.open(&path, OpenMode::Write) {
+            Ok(file) => {
+                place.disk.step("journal sync");
+                // Synced before it is believed.
+                file.sync().map_err(|e| Error::io("sync", &path, e))?;
+                files.extend(read_file(place, slot, &path, &file)?);
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(e) => return Err(Error::io("open", &path, e)),
+        }
+    }
+    files.sort_by_key(|file| std::cmp::Reverse(file.turn));
+    combine(files)
+}
+
+fn read_file(
+    place: &Place,
+    slot: usize,
+    path: &std::path::Path,
+    file: &Arc<dyn DiskFile>,
+) -> Result<Option<File>> {
+    let mut window = Window::new(&**file, path)?;
+    let header = match FileHeader::decode(window.get(0, FILE_HEADER as u64)?) {
+        Ok(header) => header,
+        Err(error) if matches!(error.kind(), ErrorKind::UnsupportedVersion { .. }) => {
+            return Err(error.at(path));
+        }
+        Err(_) => return Ok(None),
+    };
+    if header.kind != FileKind::Journal || header.uuid != place.uuid {
+        return Ok(None);
+    }
+    let mut read = File {
+        slot,
+        path: path.to_owned(),
+        turn: header.number,
+        sections: Vec::new(),
+        end: None,
+        records: Vec::new(),
+        stop: FILE_HEADER as u64,
+        nonzero_end: 0,
+        gaps: Vec::new(),
+    };
+    walk(&mut window, header.seed(), &mut read)?;
+    read.nonzero_end = window.nonzero_end(read.stop)?;
+    Ok(Some(read))
+}
+
+/// Takes in every good frame. A stretch of bad ones ends the file unless a frame behind it proves
+/// that it was durable once.
+fn walk(window: &mut Window<'_>, seed: u32, read: &mut File) -> Result<()> {
+    let mut at = FILE_HEADER as u64;
+    loop {
+        match take(window, seed, at, read)? {
+            Some(next) => at = next,
+            None => {
+                let Some(next) = durable_behind(window, seed, at)? else {
+                    break;
+                };
+                read.gaps.push(at);
+                at = next;
+            }
+        }
+    }
+    read.stop = at;
+    Ok(())
+}
+
+/// The first good frame behind a bad one at `at`, if a frame behind says that `at` was durable.
+fn durable_behind(window: &mut Window<'_>, seed: u32, at: u64) -> Result<Option<u64>> {
+    let limit = window.nonzero_end(at)?;
+    let mut first = None;
+    let mut from = at + crate::format::frame::ALIGN;
+    while let Some((place, header)) = next_frame(window, seed, from, limit)? {
+        first.get_or_insert(place);
+        let bytes = window.get(place, header.frame_len())?;
+        let body = header.body(bytes, seed, place).unwrap_or_default();
+        let extras = Extras::read(header.flags, body, &mut 0).unwrap_or_default();
+        if extras
+            .durable_distance
+            .is_some_and(|distance| place.saturating_sub(distance) > at)
+        {
+            return Ok(first);
+        }
+        from = place + header.frame_len();
+    }
+    Ok(None)
+}
+
+fn take(window: &mut Window<'_>, seed: u32, at: u64, read: &mut File) -> Result<Option<u64>> {
+    let room = window.file_len().saturating_sub(at);
+    let bytes = window.get(at, (HEADER + BLOCK_HEADER) as u64)?;
+    let Some(header) = Header::decode(bytes, seed, at).filter(|h| h.frame_len() <= room) else {
+        return Ok(None);
+    };
+    let bytes = window.get(at, header.frame_len())?;
+    let Some(body) = header.body(bytes, seed, at) else {
+        return Ok(None);
+    };
+    let mut within = 0;
+    if Extras::read(header.flags, body, &mut within).is_none() {
+        return Ok(None);
+    }
+    match header.kind {
+        Kind::Section => match Section::read(body, within) {
+            Some(section) => read.sections.push(section),
+            None => return Ok(None),
+        },
+        Kind::Events => match Record::read(body, within) {
+            Some(record) => read.records.push(record),
+            None => return Ok(None),
+        },
+        Kind::CheckpointEnd => match CheckpointEnd::read(body, within) {
+            Some(end) if end.sections == read.sections.len() as u64 && read.gaps.is_empty() => {
+                read.end = Some(end);
+            }
+            _ => return Ok(None),
+        },
+        _ => return Ok(None),
+    }
+    Ok(Some(at + header.frame_len()))
+}
+
+/// The newest complete checkpoint and all records behind it, from its own file and newer ones.
+fn combine(files: Vec<File>) -> Result<Loaded> {
+    let mut loaded = Loaded {
+        next_record: 1,
+        next_stream: 1,
+        ..Loaded::default()
+    };
+    let Some(base) = files.iter().position(|file| file.end.is_some()) else {
+        let Some(newest) = files.first() else {
+            return Ok(loaded);
+        };
+        if files.iter().any(|file| file.turn > 1) {
+            let what = "no journal file has a complete checkpoint";
+            return Err(Error::corrupt(what).at(&newest.path).offset(newest.stop));
+        }
+        // The very first checkpoint never became whole: nothing was ever promised.
+        return Ok(loaded);
+    };
+    let newest_turn = files.first().map_or(0, |file| file.turn);
+    // The next checkpoint must not go over a file whose records are believed here.
+    let used: Vec<usize> = files.iter().take(base + 1).map(|file| file.slot).collect();
+    let target = (0..3)
+        .find(|slot| !used.contains(slot))
+        .or(used.first().copied())
+        .unwrap_or(0);
+    loaded.slot = (target + 2) % 3;
+    let mut records = Vec::new();
+    for (n, file) in files.into_iter().enumerate().take(base + 1) {
+        if n < base {
+            loaded.report.skipped.push((file.path.clone(), file.stop));
+        }
+        if file.nonzero_end > file.stop {
+            let bytes = file.nonzero_end - file.stop;
+            loaded.report.cut = Some((file.path.clone(), file.stop, bytes));
+        }
+        loaded
+            .report
+            .gaps
+            .extend(file.gaps.iter().map(|at| (file.path.clone(), *at)));
+        if let (true, Some(end)) = (n == base, file.end) {
+            loaded.next_stream = end.next_stream;
+            take_sections(&mut loaded, file.sections);
+        }
+        records.extend(file.records);
+    }
+    loaded.turn = newest_turn;
+    apply_records(&mut loaded, records);
+    Ok(loaded)
+}
+
+fn take_sections(loaded: &mut Loaded, sections: Vec<Section>) {
+    for section in sections {
+        loaded.last.insert(section.stream, section.covers);
+        loaded.next_record = loaded.next_record.max(section.covers + 1);
+        loaded
+            .events
+            .entry(section.stream)
+            .or_default()
+            .extend(section.events);
+    }
+}
+
+fn apply_records(loaded: &mut Loaded, mut records: Vec<Record>) {
+    records.sort_by_key(|record| record.number);
+    records.dedup_by_key(|record| record.number);
+    for record in records {
+        loaded.next_record = loaded.next_record.max(record.number + 1);
+        for part in record.parts {
+            loaded.next_stream = loaded.next_stream.max(part.stream + 1);
+            let last = loaded.last.get(&part.stream).copied().unwrap_or(0);
+            if record.number <= last || loaded.broken.contains(&part.stream) {
+                continue;
+            }
+            // A stream whose chain is interrupted stops here; the others go on.
+            if part.previous != last {
+                loaded.broken.push(part.stream);
+                continue;
+            }
+            loaded.last.insert(part.stream, record.number);
+            loaded.report.records += 1;
+            let gone = part
+                .events
+                .iter()
+                .any(|event| matches!(event, Event::StreamRemoved));
+            let events = loaded.events.entry(part.stream).or_default();
+            events.extend(part.events);
+            if gone {
+                loaded.events.remove(&part.stream);
+            }
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! The state of one stream beside its frames: name, counters, trims, deletions, groups.
+//!
+//! Pure but for the log that is passed in: `apply` is all there is, for live events and for replay.
+
+use crate::format::event::{Counters, Event, MAX_IDS, StoredOptions};
+use crate::group::{Groups, LogFacts};
+use crate::id::EntryId;
+use crate::options::StreamOptions;
+use crate::storage::live::Live;
+use crate::storage::log::Tail;
+
+/// What the state journal says of one stream.
+#[derive(Debug, Default)]
+pub(crate) struct StreamState {
+    pub(crate) name: Vec<u8>,
+    pub(crate) options: Option<StoredOptions>,
+    pub(crate) counters: Counters,
+    /// Entries below this are gone.
+    pub(crate) first: EntryId,
+    /// Deletions that were not marked in the log yet, because it is not open.
+    pub(crate) deleted: Vec<EntryId>,
+    pub(crate) groups: Groups,
+    /// Which entries live; there once the log is open.
+    pub(crate) live: Option<Live>,
+    pub(crate) removed: bool,
+}
+
+impl StreamState {
+    /// Changes the state by one event. What concerns entries is kept for the log to be marked with.
+    pub(crate) fn apply(&mut self, event: &Event) {
+        match event {
+            Event::StreamCreated { name, options } => {
+                self.name = name.to_vec();
+                self.options = Some(*options);
+            }
+            Event::StreamRemoved => self.removed = true,
+            Event::StreamRenamed { name } => self.name = name.to_vec(),
+            Event::OptionsSet { options } => self.options = Some(*options),
+            Event::Deleted { ids } => {
+                if let Some(last) = ids.last() {
+                    self.counters.max_deleted = self.counters.max_deleted.max(*last);
+                    self.raise_floor(*last);
+                }
+                if self.live.is_none() {
+                    self.deleted.extend_from_slice(ids);
+                }
+            }
+            Event::Trimmed { first } => {
+                self.first = self.first.max(*first);
+                if let Some(before) = first.prev() {
+                    self.raise_floor(before);
+                }
+            }
+            Event::Counters(counters) => self.counters = *counters,
+            // The groups keep what was delivered themselves: recovery has to tell the two apart.
+            event => self.groups.apply(event),
+        }
+    }
+
+    fn raise_floor(&mut self, id: EntryId) {
+        self.counters.floor = self.counters.floor.max(id);
+    }
+
+    /// What the rules of groups ask, for a log that ends at `tail`.
+    pub(crate) fn facts(&self, tail: Tail, first_id: Option<EntryId>) -> LogFacts {
+        LogFacts {
+            last_id: tail.last_id,
+            length: self.live.as_ref().map_or(0, |live| live.len(tail)),
+            entries_added: self.entries_added(tail),
+            max_deleted_id: self.counters.max_deleted,
+            first_id: first_id.unwrap_or(EntryId::MIN),
+        }
+    }
+
+    pub(crate) fn entries_added(&self, tail: Tail) -> u64 {
+        tail.ordinal
+            .wrapping_add(self.counters.added_offset)
+            .min(i64::MAX as u64)
+    }
+
+    /// The events that rebuild this state, but for deletions that are marked in the log and for the
+    /// counters, which go last.
+    pub(crate) fn dump(&self) -> Vec<Event> {
+        let mut events = Vec::new();
+        if let Some(options) = self.options {
+            events.push(Event::StreamCreated {
+                name: self.name.clone().into(),
+                options,
+            });
+        }
+        if self.first > EntryId::MIN {
+            events.push(Event::Trimmed { first: self.first });
+        }
+        self.groups.dump(&mut |event| events.push(event));
+        events
+    }
+}
+
+/// Deletions as events. They do not touch the counters, which a checkpoint has already.
+pub(crate) fn deletions(ids: &[EntryId]) -> impl Iterator<Item = Event> + '_ {
+    ids.chunks(MAX_IDS)
+        .map(|ids| Event::Deleted { ids: ids.to_vec() })
+}
+
+impl From<&StreamOptions> for StoredOptions {
+    fn from(options: &StreamOptions) -> StoredOptions {
+        StoredOptions {
+            segment_bytes: options.segment_bytes,
+            max_entry_bytes: options.max_entry_bytes,
+            block_entries: options.block_entries,
+            block_bytes: options.block_bytes,
+        }
+    }
+}

@@ -1,0 +1,382 @@
+//! Which entries of a log are alive: where it begins, what is deleted, how many are left.
+//!
+//! Lives under the stream's state lock. Lengths are differences of ordinals, so they cost nothing;
+//! only finding the first live entry may have to walk, and the result is kept.
+
+use super::cursor::{Forward, Place, Span};
+use super::log::Tail;
+use crate::error::Result;
+use crate::id::EntryId;
+use crate::options::{Trim, TrimTo};
+
+/// What a trim would do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TrimPlan {
+    /// Entries below this go.
+    pub(crate) first: EntryId,
+    /// The number of the first physical entry at or above it.
+    pub(crate) first_ordinal: u64,
+    /// How many live entries go.
+    pub(crate) removed: u64,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Live {
+    /// Entries below this are gone.
+    first: EntryId,
+    /// The number of the first physical entry at or above `first`.
+    first_ordinal: u64,
+    /// How many entries from there on are deleted.
+    deleted: u64,
+    /// The first live entry, if it was looked for since it last changed.
+    head: Option<(EntryId, u64)>,
+}
+
+/// How many blocks' worth an approximate trim without a limit removes, as in Redis.
+const DEFAULT_LIMIT_BLOCKS: u64 = 100;
+
+impl Live {
+    /// `span` is all of the log, with the deletions marked in its segments.
+    pub(crate) fn new(span: &Span, first: EntryId, tail: Tail) -> Result<Live> {
+        let mut live = Live {
+            first,
+            ..Live::default()
+        };
+        live.first_ordinal = ordinal_at(span, first, tail)?;
+        live.deleted = deleted_from(span, live.first_ordinal, tail.ordinal);
+        Ok(live)
+    }
+
+    pub(crate) fn first_bound(&self) -> EntryId {
+        self.first
+    }
+
+    /// The number of live entries of a log that ends at `tail`.
+    pub(crate) fn len(&self, tail: Tail) -> u64 {
+        tail.ordinal
+            .saturating_sub(self.first_ordinal)
+            .saturating_sub(self.deleted)
+    }
+
+    /// The ID of the first live entry.
+    pub(crate) fn first_id(&mut self, span: &Span, tail: Tail) -> Result<Option<EntryId>> {
+        if self.len(tail) == 0 {
+            return Ok(None);
+        }
+        if self.head.is_none() {
+            let found = Forward::seek(span, self.first).next(span)?;
+            self.head = found.map(|place| (place.id, ordinal_of(span, &place)));
+        }
+        Ok(self.head.map(|(id, _)| id))
+    }
+
+    /// Marks an entry deleted. `false` if it is not alive.
+    pub(crate) fn delete(&mut self, span: &Span, place: &Place) -> bool {
+        let Some(segment) = span.segments.get(place.segment as usize) else {
+            return false;
+        };
+        if !segment.delete(place.ordinal) {
+            return false;
+        }
+        self.deleted += 1;
+        if self.head.is_some_and(|(id, _)| id == place.id) {
+            self.head = None;
+        }
+        true
+    }
+
+    /// Applies a trim that was planned or is replayed.
+    pub(crate) fn trim(&mut self, span: &Span, first: EntryId, tail: Tail) -> Result<()> {
+        if first <= self.first {
+            return Ok(());
+        }
+        let ordinal = ordinal_at(span, first, tail)?;
+        self.trim_to(span, first, ordinal);
+        Ok(())
+    }
+
+    /// The same when the ordinal is known.
+    pub(crate) fn trim_to(&mut self, span: &Span, first: EntryId, ordinal: u64) {
+        if first <= self.first {
+            return;
+        }
+        let gone = deleted_from(span, self.first_ordinal, ordinal);
+        self.deleted = self.deleted.saturating_sub(gone);
+        self.first = first;
+        self.first_ordinal = ordinal;
+        if self.head.is_some_and(|(id, _)| id < first) {
+            self.head = None;
+        }
+    }
+
+    /// Whether the last block has no live entry, though it has entries.
+    pub(crate) fn last_block_is_dead(&self, span: &Span, tail: Tail) -> bool {
+        let Some(segment) = span.segments.last() else {
+            return false;
+        };
+        let Some(block) = segment.block_before(u64::MAX) else {
+            return false;
+        };
+        let start = (segment.first_ordinal() + u64::from(block.ordinal)).max(self.first_ordinal);
+        start >= tail.ordinal || deleted_from(span, start, tail.ordinal) >= tail.ordinal - start
+    }
+
+    /// The number of blocks that hold a live entry.
+    pub(crate) fn blocks(&self, span: &Span) -> u64 {
+        let from = |first: u64| {
+            u32::try_from(self.first_ordinal.saturating_sub(first)).unwrap_or(u32::MAX)
+        };
+        span.segments
+            .iter()
+            .map(|s| s.live_blocks(from(s.first_ordinal())))
+            .sum()
+    }
+
+    /// What a trim would remove. `next`: the ID of an entry that is about to be appended and counts
+    /// already, and whether it goes into the last block; it may be removed itself. `None` if
+    /// nothing goes.
+    pub(crate) fn plan(
+        &mut self,
+        span: &Span,
+        tail: Tail,
+        trim: &Trim,
+        next: Option<(EntryId, bool)>,
+        block_entries: u32,
+    ) -> Result<Option<TrimPlan>> {
+        let end = Tail {
+            last_id: next.map_or(tail.last_id, |(id, _)| id),
+            ordinal: tail.ordinal + u64::from(next.is_some()),
+        };
+        let length = self.len(tail) + u64::from(next.is_some());
+        let plan = match (trim.to, trim.approximate) {
+            (TrimTo::MaxLen(n), false) if length > n => {
+                self.drop_oldest(span, tail, end, length - n)?
+            }
+            (TrimTo::MaxLen(_), false) => return Ok(None),
+            (TrimTo::MinId(id), false) => self.drop_below(span, tail, end, id)?,
+            (_, true) => {
+                let joins = next.is_some_and(|(_, joins)| joins);
+                self.drop_blocks(span, tail, end, trim, block_entries, joins)?
+            }
+        };
+        Ok(Some(plan).filter(|plan| plan.removed > 0))
+    }
+
+    /// All that live below `end` when the first `count` of them go.
+    fn drop_oldest(&self, span: &Span, tail: Tail, end: Tail, count: u64) -> Result<TrimPlan> {
+        let all = |removed| TrimPlan {
+            first: after(end.last_id),
+            first_ordinal: end.ordinal,
+            removed,
+        };
+        if self.deleted == 0 {
+            // Without deletions the numbers tell where to go.
+            let ordinal = self.first_ordinal + count;
+            if ordinal >= end.ordinal {
+                return Ok(all(count));
+            }
+            if ordinal == tail.ordinal {
+                return Ok(TrimPlan {
+                    first: end.last_id,
+                    first_ordinal: ordinal,
+                    removed: count,
+                });
+            }
+            if let Some(first) = id_at(span, ordinal)? {
+                return Ok(TrimPlan {
+                    first,
+                    first_ordinal: ordinal,
+                    removed: count,
+                });
+            }
+        }
+        let mut forward = Forward::seek(span, self.head.map_or(self.first, |(id, _)| id));
+        let mut removed = 0;
+        while let Some(place) = forward.next(span)? {
+            if removed == count {
+                let first_ordinal = ordinal_of(span, &place);
+                return Ok(TrimPlan {
+                    first: place.id,
+                    first_ordinal,
+                    removed,
+                });
+            }
+            removed += 1;
+        }
+        if end.ordinal > tail.ordinal && removed == count {
+            return Ok(TrimPlan {
+                first: end.last_id,
+                first_ordinal: tail.ordinal,
+                removed,
+            });
+        }
+        Ok(all(count))
+    }
+
+    fn drop_below(&self, span: &Span, tail: Tail, end: Tail, id: EntryId) -> Result<TrimPlan> {
+        // A threshold beyond the end removes everything and leaves the IDs to come alone.
+        let first = id.min(after(end.last_id)).max(self.first);
+        let first_ordinal = if first > end.last_id {
+            end.ordinal
+        } else {
+            ordinal_at(span, first, tail)?.max(self.first_ordinal)
+        };
+        let dead = deleted_from(span, self.first_ordinal, first_ordinal.min(tail.ordinal));
+        let removed = (first_ordinal - self.first_ordinal).saturating_sub(dead);
+        Ok(TrimPlan {
+            first,
+            first_ordinal,
+            removed,
+        })
+    }
+
+    /// Whole blocks from the front, as long as that does not overshoot. An entry to come is in the
+    /// last block (`joins`) or in one of its own behind it.
+    fn drop_blocks(
+        &self,
+        span: &Span,
+        tail: Tail,
+        end: Tail,
+        trim: &Trim,
+        block_entries: u32,
+        joins: bool,
+    ) -> Result<TrimPlan> {
+        let limit = match trim.limit {
+            Some(0) => u64::MAX,
+            Some(limit) => limit,
+            None if block_entries == 0 => 10_000,
+            None => (DEFAULT_LIMIT_BLOCKS * u64::from(block_entries)).min(1_000_000),
+        };
+        let mut length = self.len(tail) + (end.ordinal - tail.ordinal);
+        let mut plan = TrimPlan {
+            first: self.first,
+            first_ordinal: self.first_ordinal,
+            removed: 0,
+        };
+        let own = (!joins && end.ordinal > tail.ordinal).then_some((tail.ordinal, end.ordinal));
+        for (from, to) in blocks_from(span, self.first_ordinal, tail.ordinal).chain(own) {
+            let to = if joins && to == tail.ordinal {
+                end.ordinal
+            } else {
+                to
+            };
+            let live = to - from - deleted_from(span, from, to.min(tail.ordinal));
+            let whole = match trim.to {
+                TrimTo::MaxLen(n) => length > n && length - live >= n,
+                TrimTo::MinId(id) if to > tail.ordinal => end.last_id < id,
+                TrimTo::MinId(id) => id_at(span, to - 1)?.is_some_and(|last| last < id),
+            };
+            if !whole || plan.removed + live > limit {
+                break;
+            }
+            length -= live;
+            plan.removed += live;
+            plan.first_ordinal = to;
+            plan.first = if to >= end.ordinal {
+                after(end.last_id)
+            } else if to == tail.ordinal {
+                end.last_id
+            } else {
+                id_at(span, to)?.unwrap_or(after(end.last_id))
+            };
+        }
+        Ok(plan)
+    }
+}
+
+fn after(id: EntryId) -> EntryId {
+    id.next().unwrap_or(EntryId::MAX)
+}
+
+fn ordinal_of(span: &Span, place: &Place) -> u64 {
+    span.segments
+        .get(place.segment as usize)
+        .map_or(0, |segment| {
+            segment.first_ordinal() + u64::from(place.ordinal)
+        })
+}
+
+/// The number of the first physical entry at or above an ID; of the next one to come if there is
+/// none.
+fn ordinal_at(span: &Span, id: EntryId, tail: Tail) -> Result<u64> {
+    if id == EntryId::MIN {
+        return Ok(span
+            .segments
+            .first()
+            .map_or(tail.ordinal, |s| s.first_ordinal()));
+    }
+    if id > tail.last_id {
+        return Ok(tail.ordinal);
+    }
+    let all = Span {
+        first: EntryId::MIN,
+        ..span.clone()
+    };
+    let mut forward = Forward::seek(&all, id);
+    forward.with_dead = true;
+    Ok(forward
+        .next(&all)?
+        .map_or(tail.ordinal, |place| ordinal_of(span, &place)))
+}
+
+fn segment_at(span: &Span, ordinal: u64) -> Option<usize> {
+    span.segments
+        .partition_point(|s| s.first_ordinal() <= ordinal)
+        .checked_sub(1)
+}
+
+/// The ID of the entry with this number, alive or not.
+fn id_at(span: &Span, ordinal: u64) -> Result<Option<EntryId>> {
+    let Some(n) = segment_at(span, ordinal) else {
+        return Ok(None);
+    };
+    let Some(segment) = span.segments.get(n) else {
+        return Ok(None);
+    };
+    let Ok(local) = u32::try_from(ordinal - segment.first_ordinal()) else {
+        return Ok(None);
+    };
+    let all = Span {
+        first: EntryId::MIN,
+        ..span.clone()
+    };
+    all.id_of(n, local)
+}
+
+/// How many of the entries numbered `from..to` are deleted.
+fn deleted_from(span: &Span, from: u64, to: u64) -> u64 {
+    let mut count = 0;
+    for segment in span.segments.iter() {
+        let first = segment.first_ordinal();
+        let last = first + segment.entries();
+        let (a, b) = (from.max(first), to.min(last));
+        if a < b {
+            let local = |ordinal: u64| u32::try_from(ordinal - first).unwrap_or(u32::MAX);
+            count += segment.deleted_between(local(a), local(b));
+        }
+    }
+    count
+}
+
+/// The blocks from an ordinal on, each as its first number (not below `from`) and its end.
+fn blocks_from(span: &Span, from: u64, to: u64) -> impl Iterator<Item = (u64, u64)> + '_ {
+    let start = segment_at(span, from).unwrap_or(0);
+    span.segments.iter().skip(start).flat_map(move |segment| {
+        let first = segment.first_ordinal();
+        let end = (first + segment.entries()).min(to);
+        let mut next = from.max(first);
+        std::iter::from_fn(move || {
+            if next >= end {
+                return None;
+            }
+            let local = u32::try_from(next - first).ok()?;
+            let block = segment.block_of(local);
+            let block_end = segment
+                .block_after(u64::from(block.offset), u64::MAX)
+                .map_or(end, |b| (first + u64::from(b.ordinal)).min(end));
+            let found = (next, block_end.max(next + 1));
+            next = found.1;
+            Some(found)
+        })
+    })
+}

@@ -1,0 +1,593 @@
+//! A stream's directory into a [`Log`] and a report: which frames are the stream, where it ends.
+//!
+//! The rules (invariants 4 and 11 of the crate's design):
+//! * Segments form a chain: each one's Begin names the one before and where that one ended. The
+//!   chain that ends in the highest number is the stream; segments beside it are leftovers of a
+//!   recovery or of a roll that did not last, and are set aside where they lie.
+//! * What the frames prove to be durable is a position. The first bad frame at or above it is a torn
+//!   tail: the log ends there, and later segments are set aside whole. A bad frame below it is
+//!   damage: refused, or stepped over and reported; never cut.
+//! * A segment is continued only if everything behind its last frame is zero. Otherwise it ends at
+//!   the cut, and the next append begins another segment, whose Begin records that end.
+//! * Nothing is believed before it is synced, and what lies above the durable position is stored
+//!   once more first (the same bytes in the same places): a sync that failed in an earlier life has
+//!   made the kernel forget that those pages differ from the disk.
+
+use super::disk::{DiskFile, NameKind, OpenMode};
+use super::log::{Block, Log, LogParts, Tail};
+use super::scan::{Hole, Scan, Window, read_begin, scan, scan_until};
+use super::segment::{Home, Segment, SegmentParts, read_footer};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::event::StoredOptions;
+use crate::format::frame::Begin;
+use crate::format::header::{FILE_HEADER, FileHeader, FileKind};
+use crate::format::name;
+use crate::id::EntryId;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What recovery did to one stream. Nothing is changed on disk without a line in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StreamRecovery {
+    /// The stream's name.
+    pub name: Vec<u8>,
+    /// Where a torn tail was cut, if there was one.
+    pub cut: Option<CutTail>,
+    /// Segments that lie beside the stream and are ignored.
+    pub set_aside: Vec<PathBuf>,
+    /// Damaged stretches that were skipped.
+    pub gaps: Vec<Gap>,
+    /// Names in the stream's directory that are not the store's.
+    pub strays: Vec<PathBuf>,
+    /// How many bytes above the durable position were kept and made durable.
+    pub rescued_bytes: u64,
+    /// How many segments were scanned because they had no footer.
+    pub scanned_segments: usize,
+}
+
+/// A torn tail: bytes behind the last good frame that were never known to be durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CutTail {
+    /// The segment's file; the bytes stay in it.
+    pub path: PathBuf,
+    /// Where the log ends now.
+    pub offset: u64,
+    /// How many bytes behind the cut are not zero, up to the last one that is not.
+    pub bytes: u64,
+    /// Whether frames that pass their checks lie behind the cut.
+    pub frames_behind: bool,
+}
+
+/// A damaged stretch with the entries on both sides of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Gap {
+    /// The file.
+    pub path: PathBuf,
+    /// The first byte of the stretch.
+    pub from: u64,
+    /// The first byte behind it.
+    pub to: u64,
+    /// The last ID before it.
+    pub after: EntryId,
+    /// The first ID behind it.
+    pub before: EntryId,
+}
+
+/// What the state journal and the options say about the stream that is recovered.
+#[derive(Clone, Debug)]
+pub(crate) struct Known {
+    pub(crate) name: Vec<u8>,
+    pub(crate) options: StoredOptions,
+    /// Entries below this are gone.
+    pub(crate) first: EntryId,
+    /// No ID at or below this is given again.
+    pub(crate) floor: EntryId,
+    pub(crate) always: bool,
+    pub(crate) skip_damage: bool,
+}
+
+/// A recovered stream.
+#[derive(Debug)]
+pub(crate) struct Recovered {
+    pub(crate) log: Log,
+    pub(crate) report: StreamRecovery,
+    /// The last ID that the frames know.
+    pub(crate) log_last_id: EntryId,
+}
+
+/// A segment file of the directory.
+struct Candidate {
+    number: u64,
+    path: PathBuf,
+    file: Arc<dyn DiskFile>,
+    header: FileHeader,
+    begin: Begin,
+    first_offset: u64,
+    content: Content,
+}
+
+enum Content {
+    Sealed(crate::format::footer::Footer),
+    Scanned(Box<Scan>),
+}
+
+impl Candidate {
+    fn end(&self) -> u64 {
+        match &self.content {
+            Content::Sealed(footer) => footer.end,
+            Content::Scanned(scan) => scan.end,
+        }
+    }
+
+    /// The highest position that this segment proves to be durable.
+    fn durable(&self) -> u64 {
+        match &self.content {
+            Content::Sealed(footer) => self.begin.position + footer.end,
+            Content::Scanned(scan) => scan.durable,
+        }
+    }
+
+    fn trim_to(&self) -> EntryId {
+        match &self.content {
+            Content::Sealed(footer) => footer.trim_to,
+            Content::Scanned(scan) => scan.trim_to,
+        }
+    }
+
+    fn last_id_and_chain(&self) -> (EntryId, u64) {
+        match &self.content {
+            Content::Sealed(footer) => (footer.last_id, footer.chain),
+            Content::Scanned(scan) => (scan.last_id, scan.chain),
+        }
+    }
+}
+
+struct Recovery<'a> {
+    home: &'a Home,
+    known: &'a Known,
+    report: StreamRecovery,
+    next_number: u64,
+    empty: Vec<PathBuf>,
+}
+
+/// Recovers the stream in `home.dir`, which exists.
+///
+/// # Errors
+/// `Corrupt` for damage that was not to be skipped; `Io`.
+pub(crate) fn recover(home: &Home, known: &Known) -> Result<Recovered> {
+    let report = StreamRecovery {
+        name: known.name.clone(),
+        ..StreamRecovery::default()
+    };
+    let mut recovery = Recovery {
+        home,
+        known,
+        report,
+        next_number: 0,
+        empty: Vec::new(),
+    };
+    let candidates = recovery.read_all()?;
+    let mut chain = recovery.pick_chain(candidates)?;
+    let durable = chain.iter().map(Candidate::durable).max().unwrap_or(0);
+    recovery.find_end(&mut chain, durable)?;
+    let first = chain
+        .iter()
+        .map(Candidate::trim_to)
+        .fold(known.first, EntryId::max);
+    recovery.check_beginning(&chain, first)?;
+    recovery.make_durable(&chain, durable)?;
+    recovery.build(chain, first)
+}
+
+impl Recovery<'_> {
+    /// Opens and looks at every segment of the directory.
+    fn read_all(&mut self) -> Result<Vec<Candidate>> {
+        let dir = &self.home.dir;
+        let names = self
+            .home
+            .disk
+            .read_dir(dir)
+            .map_err(|e| Error::io("read directory", dir, e))?;
+        let mut found = Vec::new();
+        for (name, kind) in names {
+            let path = dir.join(&name);
+            let text = name.to_str().unwrap_or_default();
+            match name::parse_segment(text) {
+                Some((number, generation)) if kind == NameKind::File => {
+                    found.push((number, generation, path));
+                }
+                _ if kind == NameKind::File
+                    && text
+                        .strip_suffix(name::TMP)
+                        .and_then(name::parse_segment)
+                        .is_some() =>
+                {
+                    // Never complete, never referred to.
+                    drop(self.home.disk.remove_file(&path));
+                }
+                _ => self.report.strays.push(path),
+            }
+        }
+        found.sort();
+        self.report.strays.sort();
+        self.next_number = found.last().map_or(0, |(number, ..)| number + 1);
+        let mut candidates = Vec::new();
+        for (number, generation, path) in found {
+            if let Some(candidate) = self.read_one(number, generation, path)? {
+                candidates.push(candidate);
+            }
+        }
+        Ok(candidates)
+    }
+
+    fn read_one(
+        &mut self,
+        number: u64,
+        generation: u32,
+        path: PathBuf,
+    ) -> Result<Option<Candidate>> {
+        let open = self.home.disk.open(&path, OpenMode::Write);
+        let file = open.map_err(|e| Error::io("open", &path, e))?;
+        let mut window = Window::new(&*file, &path)?;
+        let header = FileHeader::decode(window.get(0, FILE_HEADER as u64)?)
+            .and_then(|header| self.check_header(header, number, generation));
+        let header = match header {
+            Ok(header) => header,
+            Err(error) => {
+                return self
+                    .unusable(error.at(&path).offset(0), path)
+                    .map(|()| None);
+            }
+        };
+        let seed = header.seed();
+        let Some((begin, _, frame)) = read_begin(&mut window, seed)? else {
+            if window.nonzero_end(FILE_HEADER as u64)? == FILE_HEADER as u64 {
+                self.empty.push(path);
+            } else {
+                // The first frame never became whole, so nothing in it was known to be durable, or
+                // it is damaged: the chain, which goes by names, will miss it in that case.
+                self.report.set_aside.push(path);
+            }
+            return Ok(None);
+        };
+        let first_offset = FILE_HEADER as u64 + frame.frame_len();
+        let content = match read_footer(&*file, seed) {
+            Some(footer) => Content::Sealed(footer),
+            None => {
+                self.report.scanned_segments += 1;
+                Content::Scanned(Box::new(scan(&*file, &path, seed, 0)?))
+            }
+        };
+        Ok(Some(Candidate {
+            number,
+            path,
+            file,
+            header,
+            begin,
+            first_offset,
+            content,
+        }))
+    }
+
+    fn check_header(&self, header: FileHeader, number: u64, generation: u32) -> Result<FileHeader> {
+        if header.kind != FileKind::Segment
+            || header.uuid != self.home.uuid
+            || header.stream != self.home.stream
+            || header.number != number
+            || header.generation != generation
+        {
+            return Err(Error::corrupt(
+                "the segment belongs to another place or store",
+            ));
+        }
+        Ok(header)
+    }
+
+    /// A file with the name of a segment that is none.
+    fn unusable(&mut self, error: Error, path: PathBuf) -> Result<()> {
+        if matches!(error.kind(), ErrorKind::UnsupportedVersion { .. }) || !self.known.skip_damage {
+            return Err(error);
+        }
+        self.report.set_aside.push(path);
+        Ok(())
+    }
+
+    /// The segments that follow from the highest number backwards, oldest first.
+    fn pick_chain(&mut self, candidates: Vec<Candidate>) -> Result<Vec<Candidate>> {
+        let mut chain: Vec<Candidate> = Vec::new();
+        let mut want: Option<u64> = None;
+        for candidate in candidates.into_iter().rev() {
+            let next = chain.last();
+            let fits = match (want, next) {
+                (None, None) => true,
+                (Some(number), Some(next)) => {
+                    candidate.number == number
+                        && next.begin.previous.is_some_and(|(_, end)| {
+                            candidate.begin.position.checked_add(end) == Some(next.begin.position)
+                        })
+                }
+                _ => false,
+            };
+            if fits {
+                want = candidate.begin.previous.map(|(number, _)| number);
+                chain.push(candidate);
+            } else {
+                self.report.set_aside.push(candidate.path);
+            }
+        }
+        chain.reverse();
+        self.report.set_aside.sort();
+        Ok(chain)
+    }
+
+    /// Finds where the log ends: in front of the first bad frame at or above the durable position,
+    /// or at the end of the last segment.
+    fn find_end(&mut self, chain: &mut Vec<Candidate>, durable: u64) -> Result<()> {
+        let mut n = 0;
+        while n < chain.len() {
+            let wanted = chain
+                .get(n + 1)
+                .and_then(|next| next.begin.previous)
+                .map(|(_, end)| end);
+            let next_begin = chain
+                .get(n + 1)
+                .map(|next| (next.begin.last_id, next.begin.chain));
+            let Some(candidate) = chain.get_mut(n) else {
+                break;
+            };
+            // The position up to which bad frames are damage: the durable one, and the end that the
+            // next segment records if that segment is known to be durable.
+            let base = candidate.begin.position;
+            let damage_below = durable.saturating_sub(base).min(wanted.unwrap_or(u64::MAX));
+            if candidate.end() < damage_below {
+                self.past_damage(candidate, damage_below)?;
+            }
+            match wanted {
+                Some(end) if candidate.end() < end && base + end > durable => {
+                    self.cut_here(chain, n);
+                    return Ok(());
+                }
+                Some(end) => {
+                    self.end_as_recorded(candidate, end, next_begin)?;
+                }
+                None => self.note_tail(candidate),
+            }
+            n += 1;
+        }
+        Ok(())
+    }
+
+    /// A bad frame below what was durable: refuse, or scan on behind it.
+    fn past_damage(&mut self, candidate: &mut Candidate, below: u64) -> Result<()> {
+        let refused = |at: u64, after: EntryId| {
+            let what = "frames below the durable position fail their checks";
+            Error::new(ErrorKind::Corrupt {
+                what,
+                ids: Some((after, EntryId::MAX)),
+            })
+            .at(&candidate.path)
+            .offset(at)
+        };
+        let (last_id, _) = candidate.last_id_and_chain();
+        if !self.known.skip_damage {
+            return Err(refused(candidate.end(), last_id));
+        }
+        let seed = candidate.header.seed();
+        let mut again = scan(&*candidate.file, &candidate.path, seed, below)?;
+        if again.end < below {
+            // Nothing good follows up to where the log was durable.
+            let ids = (again.last_id, EntryId::MAX);
+            let ordinals = (again.entries, again.entries);
+            again.holes.push(Hole {
+                from: again.end,
+                to: below,
+                ids,
+                ordinals,
+            });
+        }
+        for hole in &again.holes {
+            self.report.gaps.push(Gap {
+                path: candidate.path.clone(),
+                from: hole.from,
+                to: hole.to,
+                after: hole.ids.0,
+                before: hole.ids.1,
+            });
+        }
+        candidate.content = Content::Scanned(Box::new(again));
+        Ok(())
+    }
+
+    /// The log ends inside segment `n` of the chain; later ones are set aside.
+    fn cut_here(&mut self, chain: &mut Vec<Candidate>, n: usize) {
+        let aside: Vec<_> = chain.drain(n + 1..).map(|later| later.path).collect();
+        self.report.set_aside.extend(aside);
+        if let Some(last) = chain.last() {
+            self.note_tail(last);
+        }
+    }
+
+    fn note_tail(&mut self, candidate: &Candidate) {
+        if let Content::Scanned(scan) = &candidate.content {
+            if scan.nonzero_end > scan.end {
+                self.report.cut = Some(CutTail {
+                    path: candidate.path.clone(),
+                    offset: scan.end,
+                    bytes: scan.nonzero_end - scan.end,
+                    frames_behind: scan.frames_behind,
+                });
+            }
+        }
+    }
+
+    /// A segment with a successor ends where the successor says, whatever lies behind.
+    fn end_as_recorded(
+        &mut self,
+        candidate: &mut Candidate,
+        end: u64,
+        next: Option<(EntryId, u64)>,
+    ) -> Result<()> {
+        if candidate.end() > end {
+            // Frames that an earlier recovery cut: scan again up to the recorded end only.
+            let seed = candidate.header.seed();
+            let again = scan_until(&*candidate.file, &candidate.path, seed, 0, end)?;
+            candidate.content = Content::Scanned(Box::new(again));
+        }
+        let holes = match &candidate.content {
+            Content::Scanned(scan) => !scan.holes.is_empty(),
+            Content::Sealed(_) => false,
+        };
+        let agrees = next.is_none_or(|next| next == candidate.last_id_and_chain());
+        if !agrees && !holes && !self.known.skip_damage {
+            let what = "the segment does not end as the one behind it says";
+            return Err(Error::corrupt(what).at(&candidate.path).offset(end));
+        }
+        Ok(())
+    }
+
+    /// The oldest segment must be the stream's first, or all before it must have been trimmed.
+    fn check_beginning(&mut self, chain: &[Candidate], first: EntryId) -> Result<()> {
+        let Some(oldest) = chain.first() else {
+            return Ok(());
+        };
+        if oldest.begin.previous.is_none() || first > oldest.begin.last_id {
+            return Ok(());
+        }
+        if !self.known.skip_damage {
+            let ids = Some((first, oldest.begin.last_id));
+            let what = "segments before this one are missing";
+            return Err(Error::new(ErrorKind::Corrupt { what, ids }).at(&oldest.path));
+        }
+        self.report.gaps.push(Gap {
+            path: oldest.path.clone(),
+            from: 0,
+            to: 0,
+            after: first,
+            before: oldest.begin.last_id,
+        });
+        Ok(())
+    }
+
+    /// Stores what lies above the durable position once more and syncs all that is believed.
+    fn make_durable(&mut self, chain: &[Candidate], durable: u64) -> Result<()> {
+        for candidate in chain {
+            let Content::Scanned(scan) = &candidate.content else {
+                continue;
+            };
+            let base = candidate.begin.position;
+            let from = durable.saturating_sub(base).max(FILE_HEADER as u64);
+            let path = &candidate.path;
+            if from < scan.end && !scan.closed {
+                let mut window = Window::new(&*candidate.file, path)?;
+                let mut at = from;
+                while at < scan.end {
+                    let step = (scan.end - at).min(64 << 10);
+                    let bytes = window.get(at, step)?;
+                    let bytes = bytes.get(..step as usize).unwrap_or_default();
+                    candidate
+                        .file
+                        .write_at(bytes, at)
+                        .map_err(|e| Error::io("write", path, e).offset(at))?;
+                    at += step;
+                }
+                self.report.rescued_bytes += scan.end - from;
+            }
+            self.home.disk.step("recovery sync");
+            candidate
+                .file
+                .sync()
+                .map_err(|e| Error::io("sync", path, e))?;
+        }
+        for path in self.empty.drain(..) {
+            // Prepared and never used; the next one gets a fresh number.
+            drop(self.home.disk.remove_file(&path));
+        }
+        let dir = &self.home.dir;
+        self.home
+            .disk
+            .sync_dir(dir)
+            .map_err(|e| Error::io("sync directory", dir, e))
+    }
+
+    fn build(mut self, chain: Vec<Candidate>, first: EntryId) -> Result<Recovered> {
+        let mut tail = Tail::default();
+        let mut chained = 0;
+        let mut active = None;
+        let mut block = None;
+        let mut segments = Vec::new();
+        let count = chain.len();
+        for (n, candidate) in chain.into_iter().enumerate() {
+            let (last_id, after) = candidate.last_id_and_chain();
+            let end = candidate.end();
+            let begin = candidate.begin;
+            chained = after;
+            let (entries, index, sealed, holes) = match candidate.content {
+                Content::Sealed(footer) => (footer.entries, footer.index, true, Vec::new()),
+                Content::Scanned(scan) => {
+                    if n + 1 == count && scan.nonzero_end <= scan.end && scan.holes.is_empty() {
+                        let path = &candidate.path;
+                        let len = candidate
+                            .file
+                            .len()
+                            .map_err(|e| Error::io("stat", path, e))?;
+                        active = Some((Arc::clone(&candidate.file), len));
+                        block = scan.last_block;
+                    }
+                    (scan.entries, scan.index, false, scan.holes)
+                }
+            };
+            tail = Tail {
+                last_id,
+                ordinal: begin.ordinal + entries,
+            };
+            let parts = SegmentParts {
+                header: candidate.header,
+                begin,
+                first_offset: candidate.first_offset,
+                end,
+                entries,
+                index,
+                sealed,
+            };
+            let segment = Segment::new(self.home, parts);
+            for hole in holes {
+                // What a hole swallowed counts as deleted, so that lengths come out right.
+                for ordinal in hole.ordinals.0..hole.ordinals.1 {
+                    segment.delete(u32::try_from(ordinal).unwrap_or(u32::MAX));
+                }
+            }
+            segments.push(Arc::new(segment));
+        }
+        let log_last_id = tail.last_id;
+        tail.last_id = tail.last_id.max(self.known.floor);
+        let block = block.map(|(base, entries, bytes)| Block {
+            base,
+            entries: u32::try_from(entries).unwrap_or(u32::MAX),
+            bytes,
+            open: true,
+        });
+        self.report.set_aside.sort();
+        let parts = LogParts {
+            segments,
+            active,
+            next_number: self.next_number,
+            name: self.known.name.clone(),
+            options: self.known.options,
+            tail,
+            first,
+            chain: chained,
+            block,
+            always: self.known.always,
+            skip_damage: self.known.skip_damage,
+        };
+        let log = Log::new(self.home.clone(), parts)?;
+        Ok(Recovered {
+            log,
+            report: self.report,
+            log_last_id,
+        })
+    }
+}

@@ -1,0 +1,427 @@
+//! One segment: its file, its map, its sparse index and which of its entries are deleted.
+//!
+//! Invariants:
+//! * Frames lie from [`FILE_HEADER`] to `end` without a gap; `end` only grows while the segment is
+//!   the last one and is final afterwards.
+//! * The index is a hint: losing it costs time, never entries. An element is pushed before the
+//!   frames that it leads to are published, so readers ignore elements at or above their limit.
+//! * A deleted entry keeps its bytes; its bit in `deleted` hides it.
+
+use super::disk::{Disk, DiskFile, OpenMode};
+use super::region::Region;
+use crate::error::{Error, Result};
+use crate::format::footer::{BlockStart, Footer, TRAILER};
+use crate::format::frame::Begin;
+use crate::format::header::{FILE_HEADER, FileHeader, FileKind};
+use crate::format::name;
+use crate::id::EntryId;
+use parking_lot::RwLock;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+/// What identifies the segments of one stream.
+#[derive(Clone, Debug)]
+pub(crate) struct Home {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) dir: PathBuf,
+    pub(crate) uuid: [u8; 16],
+    pub(crate) stream: u64,
+}
+
+impl Home {
+    pub(crate) fn header(&self, number: u64) -> FileHeader {
+        FileHeader {
+            kind: FileKind::Segment,
+            uuid: self.uuid,
+            stream: self.stream,
+            number,
+            generation: 0,
+            salt: self.disk.random(),
+            created_ms: self.disk.now_ms(),
+        }
+    }
+}
+
+/// Makes a segment file that is complete, named and durable, with no frame in it.
+///
+/// # Errors
+/// `StorageFull` and its kin; then nothing is left behind.
+pub(crate) fn create(
+    home: &Home,
+    number: u64,
+    size: u64,
+) -> Result<(FileHeader, Arc<dyn DiskFile>)> {
+    let header = home.header(number);
+    let final_path = home.dir.join(name::segment(number, header.generation));
+    let tmp = home.dir.join(format!(
+        "{}{}",
+        name::segment(number, header.generation),
+        name::TMP
+    ));
+    let made = create_tmp(home, &tmp, &header, size).and_then(|file| {
+        home.disk
+            .rename(&tmp, &final_path)
+            .map_err(|e| Error::io("rename", &tmp, e))?;
+        Ok(file)
+    });
+    let file = match made {
+        Ok(file) => file,
+        Err(error) => {
+            drop(home.disk.remove_file(&tmp));
+            return Err(error);
+        }
+    };
+    home.disk
+        .sync_dir(&home.dir)
+        .map_err(|e| Error::io("sync directory", &home.dir, e))?;
+    Ok((header, file))
+}
+
+fn create_tmp(
+    home: &Home,
+    tmp: &Path,
+    header: &FileHeader,
+    size: u64,
+) -> Result<Arc<dyn DiskFile>> {
+    let file = match home.disk.open(tmp, OpenMode::CreateNew) {
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
+            // Left over by a crash; nobody refers to it.
+            home.disk
+                .remove_file(tmp)
+                .map_err(|e| Error::io("remove", tmp, e))?;
+            home.disk.open(tmp, OpenMode::CreateNew)
+        }
+        other => other,
+    }
+    .map_err(|e| Error::io("create", tmp, e))?;
+    file.allocate(size)
+        .map_err(|e| full(Error::io("allocate", tmp, e), size))?;
+    file.write_at(&header.encode(), 0)
+        .map_err(|e| Error::io("write", tmp, e))?;
+    file.sync().map_err(|e| Error::io("sync", tmp, e))?;
+    Ok(file)
+}
+
+/// Says how much space would have been needed.
+pub(crate) fn full(error: Error, needed: u64) -> Error {
+    match error.kind() {
+        crate::error::ErrorKind::StorageFull { .. } => {
+            error.with_kind(crate::error::ErrorKind::StorageFull { needed })
+        }
+        _ => error,
+    }
+}
+
+/// One bit an entry, by its number within the segment.
+#[derive(Debug, Default)]
+struct Bitmap {
+    words: Vec<u64>,
+}
+
+/// A segment of an open stream.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) header: FileHeader,
+    pub(crate) path: PathBuf,
+    pub(crate) seed: u32,
+    pub(crate) begin: Begin,
+    /// The first frame after Begin.
+    pub(crate) first_offset: u64,
+    end: AtomicU64,
+    entries: AtomicU64,
+    index: RwLock<Vec<BlockStart>>,
+    region: OnceLock<Arc<Region>>,
+    deleted: RwLock<Bitmap>,
+    deleted_count: AtomicU64,
+    pub(crate) sealed: AtomicBool,
+    disk: Arc<dyn Disk>,
+}
+
+/// What recovery or creation knows of a segment.
+#[derive(Debug)]
+pub(crate) struct SegmentParts {
+    pub(crate) header: FileHeader,
+    pub(crate) begin: Begin,
+    pub(crate) first_offset: u64,
+    pub(crate) end: u64,
+    pub(crate) entries: u64,
+    pub(crate) index: Vec<BlockStart>,
+    pub(crate) sealed: bool,
+}
+
+impl Segment {
+    pub(crate) fn new(home: &Home, parts: SegmentParts) -> Segment {
+        let path = home
+            .dir
+            .join(name::segment(parts.header.number, parts.header.generation));
+        Segment {
+            path,
+            seed: parts.header.seed(),
+            header: parts.header,
+            begin: parts.begin,
+            first_offset: parts.first_offset,
+            end: AtomicU64::new(parts.end),
+            entries: AtomicU64::new(parts.entries),
+            index: RwLock::new(parts.index),
+            region: OnceLock::new(),
+            deleted: RwLock::default(),
+            deleted_count: AtomicU64::new(0),
+            sealed: AtomicBool::new(parts.sealed),
+            disk: Arc::clone(&home.disk),
+        }
+    }
+
+    pub(crate) fn number(&self) -> u64 {
+        self.header.number
+    }
+
+    /// The stream's position of the segment's first byte.
+    pub(crate) fn position(&self) -> u64 {
+        self.begin.position
+    }
+
+    /// How many entries of the stream lie before it.
+    pub(crate) fn first_ordinal(&self) -> u64 {
+        self.begin.ordinal
+    }
+
+    /// The end of its frames.
+    #[inline]
+    pub(crate) fn end(&self) -> u64 {
+        self.end.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn end_position(&self) -> u64 {
+        self.begin.position + self.end()
+    }
+
+    pub(crate) fn entries(&self) -> u64 {
+        self.entries.load(Ordering::Acquire)
+    }
+
+    /// The writer's: frames up to `end` with this many entries are complete.
+    #[inline]
+    pub(crate) fn grew(&self, end: u64, entries: u64) {
+        self.entries.store(entries, Ordering::Release);
+        self.end.store(end, Ordering::Release);
+    }
+
+    pub(crate) fn push_block(&self, block: BlockStart) {
+        self.index.write().push(block);
+    }
+
+    /// Uses a region that is already mapped (the writer's).
+    pub(crate) fn set_region(&self, region: Arc<Region>) {
+        let _already = self.region.set(region);
+    }
+
+    /// The bytes of the segment's frames, mapped on first use.
+    ///
+    /// # Errors
+    /// `Io`, `TooManyFiles`, `TooManyMappings`; `Corrupt` if the file is shorter than its frames.
+    pub(crate) fn region(&self) -> Result<&Region> {
+        if let Some(region) = self.region.get() {
+            return Ok(region);
+        }
+        let file = self
+            .disk
+            .open(&self.path, OpenMode::Read)
+            .map_err(|e| Error::io("open", &self.path, e))?;
+        let end = self.end();
+        let len = file.len().map_err(|e| Error::io("stat", &self.path, e))?;
+        if len < end {
+            return Err(Error::corrupt("the segment is shorter than its frames").at(&self.path));
+        }
+        let region = file
+            .map(end, false)
+            .map_err(|e| Error::io("map", &self.path, e))?;
+        Ok(self.region.get_or_init(|| Arc::new(region.frozen_to(end))))
+    }
+
+    /// The last block whose first ID is not above `id` and that begins below `limit`; the first
+    /// frame if there is none.
+    pub(crate) fn seek(&self, id: EntryId, limit: u64) -> BlockStart {
+        let index = self.index.read();
+        let n = index.partition_point(|b| b.id <= id && u64::from(b.offset) < limit);
+        n.checked_sub(1)
+            .and_then(|n| index.get(n).copied())
+            .unwrap_or(self.first_block())
+    }
+
+    fn first_block(&self) -> BlockStart {
+        BlockStart {
+            id: EntryId::MIN,
+            offset: self.first_offset as u32,
+            ordinal: 0,
+        }
+    }
+
+    /// The block that begins at or behind `offset`, and the one behind it, below `limit`.
+    pub(crate) fn block_after(&self, offset: u64, limit: u64) -> Option<BlockStart> {
+        let index = self.index.read();
+        let n = index.partition_point(|b| u64::from(b.offset) <= offset);
+        index
+            .get(n)
+            .copied()
+            .filter(|b| u64::from(b.offset) < limit)
+    }
+
+    /// The last block that begins below `limit`.
+    pub(crate) fn block_before(&self, limit: u64) -> Option<BlockStart> {
+        let index = self.index.read();
+        let n = index.partition_point(|b| u64::from(b.offset) < limit);
+        n.checked_sub(1).and_then(|n| index.get(n).copied())
+    }
+
+    /// The block that holds the entry with this number.
+    pub(crate) fn block_of(&self, ordinal: u32) -> BlockStart {
+        let index = self.index.read();
+        let n = index.partition_point(|b| b.ordinal <= ordinal);
+        n.checked_sub(1)
+            .and_then(|n| index.get(n).copied())
+            .unwrap_or(self.first_block())
+    }
+
+    pub(crate) fn blocks(&self) -> usize {
+        self.index.read().len()
+    }
+
+    /// How many blocks have an entry that is neither deleted nor numbered below `from`.
+    pub(crate) fn live_blocks(&self, from: u32) -> u64 {
+        let index = self.index.read();
+        let entries = u32::try_from(self.entries()).unwrap_or(u32::MAX);
+        let mut live = 0;
+        for (n, block) in index.iter().enumerate() {
+            let end = index
+                .get(n + 1)
+                .map_or(entries, |next| next.ordinal.min(entries));
+            let first = block.ordinal.max(from);
+            if first < end && self.deleted_between(first, end) < u64::from(end - first) {
+                live += 1;
+            }
+        }
+        live
+    }
+
+    /// The index without blocks of a batch that was taken back.
+    pub(crate) fn index_copy(&self) -> Vec<BlockStart> {
+        let end = self.end();
+        self.index
+            .read()
+            .iter()
+            .copied()
+            .filter(|b| u64::from(b.offset) < end)
+            .collect()
+    }
+
+    /// Marks an entry deleted; `false` if it was already.
+    pub(crate) fn delete(&self, ordinal: u32) -> bool {
+        let mut bitmap = self.deleted.write();
+        let (word, bit) = (ordinal as usize / 64, ordinal % 64);
+        if bitmap.words.len() <= word {
+            bitmap.words.resize(word + 1, 0);
+        }
+        let Some(word) = bitmap.words.get_mut(word) else {
+            return false;
+        };
+        let fresh = *word & (1 << bit) == 0;
+        *word |= 1 << bit;
+        if fresh {
+            self.deleted_count.fetch_add(1, Ordering::Release);
+        }
+        fresh
+    }
+
+    #[inline]
+    pub(crate) fn is_deleted(&self, ordinal: u32) -> bool {
+        if self.deleted_count.load(Ordering::Acquire) == 0 {
+            return false;
+        }
+        let bitmap = self.deleted.read();
+        bitmap
+            .words
+            .get(ordinal as usize / 64)
+            .is_some_and(|w| w & (1 << (ordinal % 64)) != 0)
+    }
+
+    pub(crate) fn deleted_count(&self) -> u64 {
+        self.deleted_count.load(Ordering::Acquire)
+    }
+
+    /// How many of the entries numbered `from..to` are deleted.
+    pub(crate) fn deleted_between(&self, from: u32, to: u32) -> u64 {
+        if self.deleted_count() == 0 || from >= to {
+            return 0;
+        }
+        let bitmap = self.deleted.read();
+        let mut count = 0;
+        for word in from / 64..=(to - 1) / 64 {
+            let mut bits = bitmap.words.get(word as usize).copied().unwrap_or(0);
+            if word == from / 64 {
+                bits &= u64::MAX << (from % 64);
+            }
+            if word == (to - 1) / 64 {
+                bits &= u64::MAX >> (63 - (to - 1) % 64);
+            }
+            count += u64::from(bits.count_ones());
+        }
+        count
+    }
+
+    /// The numbers of the deleted entries, ascending.
+    pub(crate) fn deleted_ordinals(&self) -> Vec<u32> {
+        let bitmap = self.deleted.read();
+        let mut ordinals = Vec::new();
+        for (n, word) in bitmap.words.iter().enumerate() {
+            let mut bits = *word;
+            while bits != 0 {
+                ordinals.push(n as u32 * 64 + bits.trailing_zeros());
+                bits &= bits - 1;
+            }
+        }
+        ordinals
+    }
+}
+
+/// Writes a footer behind the frames (and behind whatever else is not zero there), and a trailer at
+/// the end of the file, which grows if they do not fit.
+///
+/// # Errors
+/// Any; the segment stays as good as it was, without a footer.
+pub(crate) fn write_footer(
+    file: &dyn DiskFile,
+    path: &Path,
+    footer: &Footer,
+    seed: u32,
+    behind: u64,
+) -> Result<()> {
+    let io = |op, e| Error::io(op, path, e);
+    let offset = behind.max(footer.end).next_multiple_of(8);
+    let (bytes, trailer) = footer.encode(seed, offset);
+    let mut len = file.len().map_err(|e| io("stat", e))?;
+    let need = offset + (bytes.len() + TRAILER) as u64;
+    if need > len {
+        len = need.next_multiple_of(4096);
+        file.allocate(len).map_err(|e| io("allocate", e))?;
+    }
+    file.write_at(&bytes, offset).map_err(|e| io("write", e))?;
+    file.write_at(&trailer, len - TRAILER as u64)
+        .map_err(|e| io("write", e))?;
+    file.sync().map_err(|e| io("sync", e))
+}
+
+/// Reads the footer of a sealed segment; `None` if there is none that can be believed.
+pub(crate) fn read_footer(file: &dyn DiskFile, seed: u32) -> Option<Footer> {
+    let len = file.len().ok()?;
+    let mut trailer = [0; TRAILER];
+    let place = len.checked_sub(TRAILER as u64)?;
+    file.read_at(&mut trailer, place).ok()?;
+    let (offset, size, crc) = Footer::locate(&trailer, seed)?;
+    if offset < FILE_HEADER as u64 || offset.checked_add(size)? > place {
+        return None;
+    }
+    let mut bytes = vec![0; usize::try_from(size).ok()?];
+    file.read_at(&mut bytes, offset).ok()?;
+    Footer::decode(&bytes, seed, crc).filter(|footer| footer.end <= offset)
+}

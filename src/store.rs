@@ -1,0 +1,549 @@
+//! A store: a directory of named streams, opened by one process for writing.
+//!
+//! [`Shared`] is what all handles and the background threads have in common. Lock order over the
+//! crate: `names`, then a stream's writer, then its state, then the journal and the small leaf
+//! locks of a log. None of them is held over a sync or over a caller's code.
+
+use crate::commit::Commit;
+use crate::error::{Error, ErrorKind, Result, check_name};
+use crate::format::event::Event;
+use crate::format::header::{STORE_FILE, StoreHeader};
+use crate::format::name;
+use crate::journal::{self, Journal, JournalRecovery, Source};
+use crate::options::{Durability, OnDamage, StreamOptions};
+use crate::state::StreamState;
+use crate::storage::disk::{Disk, DiskLock, OpenMode};
+use crate::storage::mem::MemDisk;
+use crate::storage::real::RealDisk;
+use crate::storage::recover::StreamRecovery;
+use crate::stream::{Stream, StreamInner};
+use crate::worker::Worker;
+use parking_lot::{Mutex, RwLock};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+mod manage;
+
+/// The settings of a store.
+#[derive(Clone, Debug, Default)]
+pub struct StoreOptions {
+    pub(crate) durability: Durability,
+    pub(crate) on_damage: OnDamage,
+    pub(crate) stream: StreamOptions,
+}
+
+impl StoreOptions {
+    /// The durability of streams that do not choose their own. The default is a sync every second.
+    #[must_use]
+    pub fn durability(mut self, level: Durability) -> StoreOptions {
+        self.durability = level;
+        self
+    }
+
+    /// What to do about damaged bytes. The default refuses.
+    #[must_use]
+    pub fn on_damage(mut self, what: OnDamage) -> StoreOptions {
+        self.on_damage = what;
+        self
+    }
+
+    /// The options of streams that are created without any of their own.
+    #[must_use]
+    pub fn stream_defaults(mut self, options: StreamOptions) -> StoreOptions {
+        self.stream = options;
+        self
+    }
+
+    /// Opens the store in a directory, which is made if it is missing (its parent must exist).
+    ///
+    /// # Errors
+    /// `Locked` if someone has it open, `NotALog` if the directory holds something else,
+    /// `UnsupportedVersion`, `Corrupt`, `PermissionDenied`, `Open`, `InvalidConfig`.
+    pub fn open(&self, dir: impl AsRef<Path>) -> Result<Store> {
+        self.start(Arc::new(RealDisk::new()), dir.as_ref(), true)
+    }
+
+    /// Opens a store on the heap, which is gone with its last handle.
+    ///
+    /// # Errors
+    /// `InvalidConfig`.
+    pub fn open_in_memory(&self) -> Result<Store> {
+        self.start(Arc::new(MemDisk::new()), Path::new("/store"), true)
+    }
+
+    pub(crate) fn start(&self, disk: Arc<dyn Disk>, dir: &Path, threads: bool) -> Result<Store> {
+        self.durability.check()?;
+        self.stream.check()?;
+        let shared = Arc::new(Shared::open(disk, dir, self)?);
+        let worker = if threads {
+            Some(Worker::start(&shared))
+        } else {
+            None
+        };
+        Ok(Store {
+            handle: Arc::new(Handle {
+                shared,
+                worker: Mutex::new(worker),
+            }),
+        })
+    }
+}
+
+/// An open store. Cloning gives another handle to the same store.
+///
+/// The store closes with its last handle (streams, groups and consumers count); [`Store::close`]
+/// does it at once and tells what went wrong.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pub(crate) handle: Arc<Handle>,
+}
+
+/// What every handle holds: the last one that goes closes the store.
+#[derive(Debug)]
+pub(crate) struct Handle {
+    pub(crate) shared: Arc<Shared>,
+    worker: Mutex<Option<Worker>>,
+}
+
+impl Handle {
+    fn close(&self) -> Result<()> {
+        // The threads first: nobody syncs or prepares behind the back of what follows.
+        let worker = self.worker.lock().take();
+        drop(worker);
+        self.shared.close()
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // Nobody is left to tell; a caller who wants to know calls `Store::close`.
+        drop(self.close());
+    }
+}
+
+/// What recovery found and did when the store was opened, and since for streams used later.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecoveryReport {
+    /// The state journal.
+    pub journal: JournalRecovery,
+    /// The streams that were recovered so far.
+    pub streams: Vec<StreamRecovery>,
+    /// Streams that were found in their directories only, because the record of their creation was
+    /// lost with the end of the journal.
+    pub adopted: Vec<Vec<u8>>,
+    /// Groups whose position lay beyond the end of their stream: stream, group, the last-delivered
+    /// ID before and after, pending entries dropped.
+    pub clamped: Vec<ClampedGroup>,
+    /// Names in the store's directory that are not the store's.
+    pub strays: Vec<PathBuf>,
+}
+
+/// A group that was ahead of its stream after a crash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ClampedGroup {
+    /// The stream.
+    pub stream: Vec<u8>,
+    /// The group.
+    pub group: Vec<u8>,
+    /// The last-delivered ID that the journal had.
+    pub from: crate::EntryId,
+    /// The one that it was lowered to.
+    pub to: crate::EntryId,
+    /// How many pending entries that do not exist were dropped.
+    pub dropped: u64,
+}
+
+/// How a store is doing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Health {
+    /// The failure that stopped the whole store, if there was one.
+    pub poisoned: Option<String>,
+    /// Streams that a failed sync has stopped, with its cause.
+    pub poisoned_streams: Vec<(Vec<u8>, String)>,
+    /// The last failure of the background work that stopped nothing (a full disk, for example).
+    pub background: Option<String>,
+    /// Bytes that are written and not known to be on disk.
+    pub unsynced_bytes: u64,
+    /// The number of open streams.
+    pub open_streams: usize,
+    /// Whether the store was closed.
+    pub closed: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) dir: PathBuf,
+    pub(crate) uuid: [u8; 16],
+    pub(crate) options: StoreOptions,
+    /// The streams by number, and their numbers by name.
+    pub(crate) names: RwLock<Names>,
+    pub(crate) journal: Journal,
+    pub(crate) report: Mutex<RecoveryReport>,
+    pub(crate) background: Mutex<Option<String>>,
+    closed: AtomicBool,
+    pid: u32,
+    lock: Mutex<Option<Box<dyn DiskLock>>>,
+    /// Wakes the background threads.
+    pub(crate) kick: crate::worker::Kick,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    pub(crate) by_name: BTreeMap<Vec<u8>, u64>,
+    pub(crate) streams: BTreeMap<u64, Arc<StreamInner>>,
+    /// Removed, and not yet cleared away.
+    gone: BTreeMap<u64, Arc<StreamInner>>,
+}
+
+/// The streams before there is a journal to take its source from them.
+struct StreamSource<'a> {
+    names: &'a RwLock<Names>,
+}
+
+impl Source for StreamSource<'_> {
+    fn streams(&self) -> Vec<u64> {
+        self.names.read().streams.keys().copied().collect()
+    }
+
+    fn dump(
+        &self,
+        stream: u64,
+        covers: &mut dyn FnMut() -> u64,
+    ) -> Result<Option<(u64, Vec<Event>)>> {
+        let Some(inner) = self.names.read().streams.get(&stream).cloned() else {
+            return Ok(None);
+        };
+        inner.dump(covers)
+    }
+}
+
+impl Source for Shared {
+    fn streams(&self) -> Vec<u64> {
+        StreamSource { names: &self.names }.streams()
+    }
+
+    fn dump(
+        &self,
+        stream: u64,
+        covers: &mut dyn FnMut() -> u64,
+    ) -> Result<Option<(u64, Vec<Event>)>> {
+        StreamSource { names: &self.names }.dump(stream, covers)
+    }
+}
+
+fn holder() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = host.trim();
+    let pid = std::process::id();
+    if host.is_empty() {
+        format!("process {pid}")
+    } else {
+        format!("process {pid} on {host}")
+    }
+}
+
+impl Shared {
+    fn open(disk: Arc<dyn Disk>, dir: &Path, options: &StoreOptions) -> Result<Shared> {
+        make_dir(&*disk, dir)?;
+        let strays = check_dir(&*disk, dir)?;
+        let lock_path = dir.join(name::LOCK);
+        let lock = disk
+            .lock(&lock_path, &holder())
+            .map_err(|e| match e.kind() {
+                std::io::ErrorKind::WouldBlock => {
+                    let holder = std::fs::read_to_string(&lock_path).unwrap_or_default();
+                    Error::new(ErrorKind::Locked {
+                        holder: holder.trim().to_owned(),
+                    })
+                    .at(dir)
+                }
+                _ => Error::io("lock", &lock_path, e),
+            })?;
+        let uuid = store_uuid(&*disk, dir)?;
+        for sub in [name::STATE, name::STREAMS] {
+            make_dir(&*disk, &dir.join(sub))?;
+        }
+        disk.sync_dir(dir)
+            .map_err(|e| Error::io("sync directory", dir, e))?;
+        let place = journal::Place {
+            disk: Arc::clone(&disk),
+            dir: dir.join(name::STATE),
+            uuid,
+        };
+        let mut loaded = journal::load(&place)?;
+        let mut report = RecoveryReport {
+            journal: loaded.report.clone(),
+            strays,
+            ..RecoveryReport::default()
+        };
+        let mut names = Names::default();
+        for (number, events) in std::mem::take(&mut loaded.events) {
+            let mut state = StreamState::default();
+            events.iter().for_each(|event| state.apply(event));
+            if state.options.is_none() || state.removed {
+                continue;
+            }
+            let lost = loaded.broken.contains(&number) && options.on_damage == OnDamage::Refuse;
+            names.by_name.insert(state.name.clone(), number);
+            names
+                .streams
+                .insert(number, Arc::new(StreamInner::new(number, state, lost)));
+        }
+        manage::adopt(
+            &disk,
+            dir,
+            uuid,
+            options,
+            &mut loaded,
+            &mut names,
+            &mut report,
+        )?;
+        let names = RwLock::new(names);
+        let journal = Journal::start(place, &loaded, &StreamSource { names: &names })?;
+        Ok(Shared {
+            disk,
+            dir: dir.to_owned(),
+            uuid,
+            options: options.clone(),
+            names,
+            journal,
+            report: Mutex::new(report),
+            background: Mutex::new(None),
+            closed: AtomicBool::new(false),
+            pid: std::process::id(),
+            lock: Mutex::new(Some(lock)),
+            kick: crate::worker::Kick::new(),
+        })
+    }
+
+    /// Refuses calls after the close.
+    pub(crate) fn check_open(&self) -> Result<()> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Error::new(ErrorKind::Closed));
+        }
+        Ok(())
+    }
+
+    /// Refuses to block or sync in a forked child, where no other thread lives.
+    pub(crate) fn check_process(&self) -> Result<()> {
+        if std::process::id() != self.pid {
+            return Err(Error::new(ErrorKind::ForkedProcess));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn streams_dir(&self) -> PathBuf {
+        self.dir.join(name::STREAMS)
+    }
+
+    pub(crate) fn all_streams(&self) -> Vec<Arc<StreamInner>> {
+        self.names.read().streams.values().cloned().collect()
+    }
+
+    /// Makes everything durable that is written by now: the streams' segments, then the journal.
+    pub(crate) fn flush(&self) -> Result<()> {
+        self.check_process()?;
+        let upto = self.journal.written();
+        self.flush_streams(|_| true);
+        self.sync_journal(upto)?;
+        self.first_poisoned()
+    }
+
+    /// Syncs the dirty streams that are chosen. A stream whose sync fails is poisoned by it.
+    pub(crate) fn flush_streams(&self, choose: impl Fn(&StreamInner) -> bool) {
+        let dirty: Vec<_> = self
+            .all_streams()
+            .into_iter()
+            .filter(|stream| choose(stream) && stream.open_log().is_some_and(|l| l.has_unsynced()))
+            .collect();
+        if dirty.len() > MANY_FILES && self.flush_all_at_once(&dirty) {
+            return;
+        }
+        for stream in dirty {
+            // The error stays in the stream as its poison.
+            drop(stream.sync_written(self));
+        }
+    }
+
+    /// One call for the whole file system; `false` if that did not work and each file has to be
+    /// asked for itself.
+    fn flush_all_at_once(&self, dirty: &[Arc<StreamInner>]) -> bool {
+        let targets: Vec<u64> = dirty
+            .iter()
+            .map(|s| s.open_log().map_or(0, |log| log.written()))
+            .collect();
+        if self.disk.sync_all(&self.dir).is_err() {
+            return false;
+        }
+        for (stream, target) in dirty.iter().zip(targets) {
+            stream.synced_otherwise(target);
+        }
+        true
+    }
+
+    /// Makes the journal durable up to a position, and before that what its records refer to.
+    pub(crate) fn sync_journal(&self, upto: u64) -> Result<()> {
+        let commit: &Commit = &self.journal.commit;
+        if commit.durable() >= upto {
+            return Ok(());
+        }
+        self.check_process()?;
+        self.journal.sync_after(upto, || {
+            // Segments before the journal, so that no group points past its stream.
+            self.flush_streams(|_| true);
+        })
+    }
+
+    fn first_poisoned(&self) -> Result<()> {
+        for stream in self.all_streams() {
+            if let Some(cause) = stream.open_log().and_then(|log| log.commit.poisoned()) {
+                return Err(crate::storage::log::poisoned(&cause));
+            }
+        }
+        Ok(())
+    }
+
+    /// Seals, prepares, drops what was trimmed, and keeps the journal short.
+    pub(crate) fn prepare(&self) -> Result<()> {
+        let mut first = Ok(());
+        for stream in self.all_streams() {
+            let done = stream.maintain(self);
+            first = first.and(done);
+        }
+        first.and(self.journal.maintain(self))
+    }
+
+    pub(crate) fn checkpoint(&self) -> Result<()> {
+        self.journal.checkpoint(self)?;
+        self.sync_journal(self.journal.written())
+    }
+
+    fn close(&self) -> Result<()> {
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        if self.check_process().is_err() {
+            return Ok(());
+        }
+        let streams = self.all_streams();
+        for stream in &streams {
+            stream.waiters.wake_all();
+        }
+        let mut result = self.flush();
+        for stream in &streams {
+            result = result.and(stream.close());
+        }
+        self.journal.close();
+        *self.lock.lock() = None;
+        result
+    }
+}
+
+/// From this many dirty files on, one sync of the whole file system is cheaper.
+const MANY_FILES: usize = 64;
+
+fn make_dir(disk: &dyn Disk, dir: &Path) -> Result<()> {
+    match disk.create_dir(dir) {
+        Ok(()) => {
+            // The name must last before anything in it is believed to.
+            let parent = dir.parent().filter(|p| !p.as_os_str().is_empty());
+            let parent = parent.unwrap_or(Path::new("."));
+            disk.sync_dir(parent)
+                .map_err(|e| Error::io("sync directory", parent, e))
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(e) => {
+            let error = Error::io("create directory", dir, e);
+            Err(match error.kind() {
+                ErrorKind::Io { .. } => error.with_kind(ErrorKind::Open),
+                _ => error,
+            })
+        }
+    }
+}
+
+/// Refuses a directory that holds something and no store. Returns the names that are not ours.
+fn check_dir(disk: &dyn Disk, dir: &Path) -> Result<Vec<PathBuf>> {
+    let names = disk.read_dir(dir).map_err(|e| {
+        let error = Error::io("read directory", dir, e);
+        match error.kind() {
+            ErrorKind::Io { .. } => error.with_kind(ErrorKind::Open),
+            _ => error,
+        }
+    })?;
+    let ours = [name::STORE, name::LOCK, name::STATE, name::STREAMS];
+    let is_ours =
+        |text: &str| ours.contains(&text) || text.strip_suffix(name::TMP) == Some(name::STORE);
+    let mut strays = Vec::new();
+    let mut found = false;
+    for (file, _) in names {
+        let text = file.to_str().unwrap_or_default();
+        found |= is_ours(text);
+        if !is_ours(text) {
+            strays.push(dir.join(&file));
+        }
+    }
+    if !found && !strays.is_empty() {
+        return Err(Error::new(ErrorKind::NotALog).at(dir));
+    }
+    strays.sort();
+    Ok(strays)
+}
+
+/// Reads the STORE file, or writes it in a new store.
+fn store_uuid(disk: &dyn Disk, dir: &Path) -> Result<[u8; 16]> {
+    let path = dir.join(name::STORE);
+    match disk.open(&path, OpenMode::Read) {
+        Ok(file) => {
+            let len = file.len().map_err(|e| Error::io("stat", &path, e))?;
+            let mut bytes = vec![0; STORE_FILE.min(usize::try_from(len).unwrap_or(STORE_FILE))];
+            file.read_at(&mut bytes, 0)
+                .map_err(|e| Error::io("read", &path, e))?;
+            StoreHeader::decode(&bytes)
+                .map(|header| header.uuid)
+                .map_err(|e| e.at(&path))
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => new_store(disk, dir, &path),
+        Err(e) => Err(Error::io("open", &path, e)),
+    }
+}
+
+fn new_store(disk: &dyn Disk, dir: &Path, path: &Path) -> Result<[u8; 16]> {
+    // A journal without a STORE file is not a new store but one that lost it.
+    if disk
+        .read_dir(&dir.join(name::STREAMS))
+        .is_ok_and(|names| !names.is_empty())
+    {
+        return Err(Error::corrupt("the STORE file is missing").at(path));
+    }
+    let mut uuid = [0; 16];
+    for half in uuid.chunks_mut(8) {
+        half.copy_from_slice(&disk.random().to_le_bytes());
+    }
+    let header = StoreHeader {
+        uuid,
+        created_ms: disk.now_ms(),
+    };
+    let tmp = dir.join(format!("{}{}", name::STORE, name::TMP));
+    let io = |op| move |e| Error::io(op, path, e);
+    let file = match disk.open(&tmp, OpenMode::CreateNew) {
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
+            disk.remove_file(&tmp).map_err(io("remove"))?;
+            disk.open(&tmp, OpenMode::CreateNew)
+        }
+        other => other,
+    }
+    .map_err(io("create"))?;
+    file.allocate(STORE_FILE as u64).map_err(io("allocate"))?;
+    file.write_at(&header.encode(), 0).map_err(io("write"))?;
+    file.sync().map_err(io("sync"))?;
+    disk.rename(&tmp, path).map_err(io("rename"))?;
+    disk.sync_dir(dir).map_err(io("sync directory"))?;
+    Ok(uuid)
+}

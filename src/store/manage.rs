@@ -1,0 +1,585 @@
+//! The streams of a store as things with names: created, found, listed, renamed, copied, removed.
+
+use super::{Health, Names, RecoveryReport, Shared, Store, StoreOptions};
+use crate::error::{Error, ErrorKind, Result, check_name};
+use crate::format::event::{Event, StoredOptions};
+use crate::format::header::{FILE_HEADER, FileHeader};
+use crate::format::name;
+use crate::journal::{Loaded, Refused};
+use crate::options::{Durability, StreamOptions};
+use crate::state::StreamState;
+use crate::storage::disk::{Disk, NameKind, OpenMode};
+use crate::storage::scan::{Window, read_begin};
+use crate::stream::{Stream, StreamInner};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Takes in streams whose directories are newer than the journal's end, and clears away the
+/// directories of removed ones.
+pub(super) fn adopt(
+    disk: &Arc<dyn Disk>,
+    dir: &Path,
+    uuid: [u8; 16],
+    options: &StoreOptions,
+    loaded: &mut Loaded,
+    names: &mut Names,
+    report: &mut RecoveryReport,
+) -> Result<()> {
+    let streams = dir.join(name::STREAMS);
+    let mut found = disk
+        .read_dir(&streams)
+        .map_err(|e| Error::io("read directory", &streams, e))?;
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    let known_end = loaded.next_stream;
+    for (file, kind) in found {
+        let path = streams.join(&file);
+        let number = file.to_str().and_then(name::parse_stream_dir);
+        let Some(number) = number.filter(|_| kind == NameKind::Dir) else {
+            report.strays.push(path);
+            continue;
+        };
+        if names.streams.contains_key(&number) || loaded.broken.contains(&number) {
+            continue;
+        }
+        loaded.next_stream = loaded.next_stream.max(number + 1);
+        let begun = if number >= known_end {
+            stream_name(&**disk, &path, uuid)?
+        } else {
+            None
+        };
+        match begun {
+            Some(stream) if !names.by_name.contains_key(&stream) => {
+                let event = Event::StreamCreated {
+                    name: stream.clone().into(),
+                    options: StoredOptions::from(&options.stream),
+                };
+                let mut state = StreamState::default();
+                state.apply(&event);
+                report.adopted.push(stream.clone());
+                names.by_name.insert(stream, number);
+                names
+                    .streams
+                    .insert(number, Arc::new(StreamInner::new(number, state, false)));
+            }
+            // Removed, or never used.
+            _ => remove_dir(&**disk, &path),
+        }
+    }
+    Ok(())
+}
+
+/// The name that the first segment of a directory says its stream has.
+fn stream_name(disk: &dyn Disk, dir: &Path, uuid: [u8; 16]) -> Result<Option<Vec<u8>>> {
+    let mut files = disk
+        .read_dir(dir)
+        .map_err(|e| Error::io("read directory", dir, e))?;
+    files.sort_by(|a, b| a.0.cmp(&b.0));
+    for (file, _) in files {
+        if file.to_str().and_then(name::parse_segment).is_none() {
+            continue;
+        }
+        let path = dir.join(&file);
+        let file = disk
+            .open(&path, OpenMode::Read)
+            .map_err(|e| Error::io("open", &path, e))?;
+        let mut window = Window::new(&*file, &path)?;
+        let Ok(header) = FileHeader::decode(window.get(0, FILE_HEADER as u64)?) else {
+            continue;
+        };
+        if header.uuid != uuid {
+            continue;
+        }
+        if let Some((begin, ..)) = read_begin(&mut window, header.seed())? {
+            return Ok(Some(begin.name));
+        }
+    }
+    Ok(None)
+}
+
+/// Removes a stream's directory, as far as that is possible now; the next open does the rest.
+pub(super) fn remove_dir(disk: &dyn Disk, dir: &Path) {
+    if let Ok(files) = disk.read_dir(dir) {
+        for (file, kind) in files {
+            if kind == NameKind::File {
+                drop(disk.remove_file(&dir.join(file)));
+            }
+        }
+    }
+    drop(disk.remove_dir(dir));
+}
+
+impl Store {
+    /// Opens the store in a directory with default options; see
+    /// [`StoreOptions::open`](crate::StoreOptions::open).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open(dir: impl AsRef<Path>) -> Result<Store> {
+        Store::options().open(dir)
+    }
+
+    /// Options to open a store with.
+    #[must_use]
+    pub fn options() -> StoreOptions {
+        StoreOptions::default()
+    }
+
+    /// A store on the heap, with the same behaviour but that nothing survives.
+    ///
+    /// # Errors
+    /// None that a caller could do anything about.
+    pub fn in_memory() -> Result<Store> {
+        Store::options().open_in_memory()
+    }
+
+    /// Opens without background threads; whoever calls this drives them.
+    #[cfg_attr(not(test), allow(dead_code))]
+    pub(crate) fn open_on(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        options: &StoreOptions,
+    ) -> Result<Store> {
+        options.start(disk, dir, false)
+    }
+
+    /// What the sync thread does in one pass.
+    pub(crate) fn step_sync(&self) -> Result<()> {
+        self.shared().flush()
+    }
+
+    /// What the preparing thread does in one pass.
+    pub(crate) fn step_prepare(&self) -> Result<()> {
+        self.shared().prepare()
+    }
+
+    /// Writes a checkpoint now.
+    pub(crate) fn step_checkpoint(&self) -> Result<()> {
+        self.shared().checkpoint()
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.handle.shared
+    }
+
+    fn handle_of(&self, inner: Arc<StreamInner>) -> Stream {
+        Stream::new(Arc::clone(&self.handle), inner)
+    }
+
+    /// The stream of this name, made if there is none, as XADD does.
+    ///
+    /// # Errors
+    /// `InvalidName`, `Closed`, `StorageFull`, `Poisoned`; what recovering the stream may give.
+    pub fn stream(&self, name: impl AsRef<[u8]>) -> Result<Stream> {
+        let options = self.shared().options.stream.clone();
+        self.stream_with(name, options)
+    }
+
+    /// The stream of this name; the options are for a new one. The durability in them holds for an
+    /// existing one too, until the store is closed.
+    ///
+    /// # Errors
+    /// As [`Store::stream`], and `InvalidConfig`.
+    pub fn stream_with(&self, name: impl AsRef<[u8]>, options: StreamOptions) -> Result<Stream> {
+        let name = name.as_ref();
+        check_name("stream", name)?;
+        options.check()?;
+        let shared = self.shared();
+        shared.check_open()?;
+        let level = options.durability.unwrap_or(shared.options.durability);
+        let found = self.find(name);
+        let inner = match found {
+            Some(inner) => inner,
+            None => shared.create(name, &options)?,
+        };
+        if inner.open_log().is_none() {
+            inner.set_level(level);
+        }
+        inner.log(shared)?;
+        // A stream under `Always` exists durably once its creation has returned.
+        if level == Durability::Always {
+            shared.sync_journal(inner.created_at())?;
+        }
+        Ok(self.handle_of(inner))
+    }
+
+    fn find(&self, name: &[u8]) -> Option<Arc<StreamInner>> {
+        let names = self.shared().names.read();
+        let number = names.by_name.get(name)?;
+        names.streams.get(number).cloned()
+    }
+
+    /// The stream of this name, if there is one (NOMKSTREAM).
+    ///
+    /// # Errors
+    /// `Closed`; what recovering the stream may give.
+    pub fn get(&self, name: impl AsRef<[u8]>) -> Result<Option<Stream>> {
+        let shared = self.shared();
+        shared.check_open()?;
+        let Some(inner) = self.find(name.as_ref()) else {
+            return Ok(None);
+        };
+        if inner.open_log().is_none() {
+            inner.set_level(shared.options.durability);
+        }
+        inner.log(shared)?;
+        Ok(Some(self.handle_of(inner)))
+    }
+
+    /// Whether there is a stream of this name (EXISTS).
+    #[must_use]
+    #[doc(alias = "EXISTS")]
+    pub fn exists(&self, name: impl AsRef<[u8]>) -> bool {
+        self.shared()
+            .names
+            .read()
+            .by_name
+            .contains_key(name.as_ref())
+    }
+
+    /// The names of all streams, in byte order.
+    #[must_use]
+    #[doc(alias = "SCAN")]
+    pub fn names(&self) -> Vec<Vec<u8>> {
+        self.shared().names.read().by_name.keys().cloned().collect()
+    }
+
+    /// Removes a stream with all that belongs to it. `false` if there is none. Handles of it
+    /// answer `NoStream` from then on; whoever waits on it is woken.
+    ///
+    /// # Errors
+    /// `Closed`, `Poisoned`.
+    #[doc(alias = "DEL")]
+    pub fn remove(&self, name: impl AsRef<[u8]>) -> Result<bool> {
+        let shared = self.shared();
+        shared.check_open()?;
+        let Some(inner) = self.find(name.as_ref()) else {
+            return Ok(false);
+        };
+        let removed = shared.change_names(|names| {
+            if names.by_name.get(name.as_ref()) != Some(&inner.number) {
+                return None;
+            }
+            Some(vec![(inner.number, vec![Event::StreamRemoved])])
+        })?;
+        let Some(position) = removed else {
+            return Ok(false);
+        };
+        shared.finish_names(position)?;
+        shared.discard(&inner);
+        Ok(true)
+    }
+
+    /// Gives a stream another name; a stream that has that name already is removed. Handles go on
+    /// working.
+    ///
+    /// # Errors
+    /// `NoStream` if there is no stream `from`, `InvalidName`, `Closed`, `StorageFull`.
+    #[doc(alias = "RENAME")]
+    pub fn rename(&self, from: impl AsRef<[u8]>, to: impl AsRef<[u8]>) -> Result<()> {
+        let (from, to) = (from.as_ref(), to.as_ref());
+        check_name("stream", to)?;
+        let shared = self.shared();
+        shared.check_open()?;
+        let mut replaced = None;
+        let position = shared.change_names(|names| {
+            let number = *names.by_name.get(from)?;
+            let mut parts = Vec::new();
+            replaced = names
+                .by_name
+                .get(to)
+                .copied()
+                .filter(|other| *other != number);
+            if let Some(other) = replaced {
+                parts.push((other, vec![Event::StreamRemoved]));
+            }
+            parts.push((number, vec![Event::StreamRenamed { name: to.into() }]));
+            Some(parts)
+        })?;
+        let Some(position) = position else {
+            return Err(Error::new(ErrorKind::NoStream {
+                name: from.to_vec(),
+            }));
+        };
+        shared.finish_names(position)?;
+        if let Some(inner) = replaced.and_then(|number| shared.take_gone(number)) {
+            shared.discard(&inner);
+        }
+        if let Some(inner) = self.find(to) {
+            inner.waiters.wake_all();
+        }
+        Ok(())
+    }
+
+    /// Copies a stream with its groups under another name. `false` if there is no stream `from`,
+    /// or a stream `to` that is not to be replaced.
+    ///
+    /// # Errors
+    /// `InvalidName`, `Closed`, `StorageFull`, `Corrupt`.
+    #[doc(alias = "COPY")]
+    pub fn copy(
+        &self,
+        from: impl AsRef<[u8]>,
+        to: impl AsRef<[u8]>,
+        replace: bool,
+    ) -> Result<bool> {
+        let (from, to) = (from.as_ref(), to.as_ref());
+        check_name("stream", to)?;
+        let shared = self.shared();
+        shared.check_open()?;
+        let Some(source) = self.get(from)? else {
+            return Ok(false);
+        };
+        if from == to || (!replace && self.exists(to)) {
+            return Ok(false);
+        }
+        let copy = source.inner().copy_to(shared, to)?;
+        let mut replaced = None;
+        let mut events = copy.events;
+        let position = shared.change_names(|names| {
+            replaced = names.by_name.get(to).copied();
+            if replaced.is_some() && !replace {
+                return None;
+            }
+            let mut parts = Vec::new();
+            if let Some(other) = replaced {
+                parts.push((other, vec![Event::StreamRemoved]));
+            }
+            parts.push((copy.number, std::mem::take(&mut events)));
+            Some(parts)
+        })?;
+        let Some(position) = position else {
+            remove_dir(
+                &*shared.disk,
+                &shared.streams_dir().join(name::stream_dir(copy.number)),
+            );
+            return Ok(false);
+        };
+        shared.finish_names(position)?;
+        if let Some(inner) = replaced.and_then(|number| shared.take_gone(number)) {
+            shared.discard(&inner);
+        }
+        Ok(true)
+    }
+
+    /// Makes everything durable that was written before the call: the streams, then their groups.
+    ///
+    /// # Errors
+    /// `Poisoned` if a sync failed, now or earlier.
+    pub fn sync(&self) -> Result<()> {
+        self.shared().check_open()?;
+        self.shared().flush()
+    }
+
+    /// How the store is doing.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.shared().health()
+    }
+
+    /// What recovery found and did, when the store was opened and for streams used since.
+    #[must_use]
+    pub fn recovery(&self) -> RecoveryReport {
+        self.shared().report.lock().clone()
+    }
+
+    /// Recovers every stream now instead of on first use.
+    ///
+    /// # Errors
+    /// The first that a stream gave; the others are recovered all the same.
+    pub fn recover_all(&self) -> Result<()> {
+        let shared = self.shared();
+        shared.check_open()?;
+        let mut first = Ok(());
+        for inner in shared.all_streams() {
+            first = first.and(inner.log(shared).map(drop));
+        }
+        first
+    }
+
+    /// Makes everything durable, writes the marks of a clean end and gives the directory free.
+    /// Other handles answer `Closed` from then on; whoever waits is woken.
+    ///
+    /// # Errors
+    /// What could not be made durable.
+    pub fn close(self) -> Result<()> {
+        self.handle.close()
+    }
+}
+
+impl Shared {
+    fn health(&self) -> Health {
+        let mut health = Health {
+            poisoned: self
+                .journal
+                .commit
+                .poisoned()
+                .map(|cause| cause.to_string()),
+            background: self.background.lock().clone(),
+            closed: self.check_open().is_err(),
+            ..Health::default()
+        };
+        for stream in self.all_streams() {
+            let Some(log) = stream.open_log() else {
+                continue;
+            };
+            health.open_streams += 1;
+            health.unsynced_bytes += log.written().saturating_sub(log.commit.durable());
+            if let Some(cause) = log.commit.poisoned() {
+                health
+                    .poisoned_streams
+                    .push((stream.state.lock().name.clone(), cause.to_string()));
+            }
+        }
+        health
+    }
+
+    /// Makes a stream: its directory, its first segment, then the record of its creation.
+    fn create(&self, name: &[u8], options: &StreamOptions) -> Result<Arc<StreamInner>> {
+        self.check_process()?;
+        let number = self.journal.take_stream_number();
+        let stored = StoredOptions::from(options);
+        let event = Event::StreamCreated {
+            name: name.into(),
+            options: stored,
+        };
+        let mut state = StreamState::default();
+        state.apply(&event);
+        let inner = Arc::new(StreamInner::new(number, state, false));
+        inner.set_level(options.durability.unwrap_or(self.options.durability));
+        inner.log(self)?;
+        let position = self.change_names(|names| {
+            (!names.by_name.contains_key(name)).then(|| {
+                names.streams.insert(number, Arc::clone(&inner));
+                vec![(number, vec![event.clone()])]
+            })
+        });
+        match position {
+            Ok(Some(position)) => {
+                inner.set_created_at(position);
+                Ok(inner)
+            }
+            other => {
+                // Somebody was faster, or there is no room for the record.
+                let mut names = self.names.write();
+                if names.by_name.get(name) != Some(&number) {
+                    names.streams.remove(&number);
+                }
+                let theirs = names
+                    .by_name
+                    .get(name)
+                    .and_then(|n| names.streams.get(n))
+                    .cloned();
+                drop(names);
+                self.discard(&inner);
+                other?;
+                theirs.ok_or_else(|| {
+                    Error::new(ErrorKind::NoStream {
+                        name: name.to_vec(),
+                    })
+                })
+            }
+        }
+    }
+
+    /// Changes which streams there are: decides under the names' lock, writes one record, applies
+    /// it. `None` if the decision was to do nothing.
+    pub(super) fn change_names(
+        &self,
+        mut decide: impl FnMut(&mut Names) -> Option<Vec<(u64, Vec<Event>)>>,
+    ) -> Result<Option<u64>> {
+        let mut again = false;
+        loop {
+            let mut names = self.names.write();
+            let Some(parts) = decide(&mut names) else {
+                return Ok(None);
+            };
+            let borrowed: Vec<_> = parts
+                .iter()
+                .map(|(n, events)| (*n, events.as_slice()))
+                .collect();
+            let grows = parts
+                .iter()
+                .any(|(_, e)| !matches!(e.as_slice(), [Event::StreamRemoved]));
+            match self.journal.append(&borrowed, grows) {
+                Ok(position) => {
+                    for (number, events) in &parts {
+                        names.apply(*number, events);
+                    }
+                    return Ok(Some(position));
+                }
+                Err(Refused::Error(error)) => return Err(error),
+                Err(Refused::Full) => {
+                    drop(names);
+                    self.journal.make_room(self, again)?;
+                    again = true;
+                }
+            }
+        }
+    }
+
+    /// Waits, where the store's level asks for it, until a change of names is durable.
+    fn finish_names(&self, position: u64) -> Result<()> {
+        if self.options.durability == Durability::Always {
+            self.sync_journal(position)?;
+        }
+        Ok(())
+    }
+
+    /// A stream that was taken out of the table by its removal.
+    fn take_gone(&self, number: u64) -> Option<Arc<StreamInner>> {
+        self.names.write().gone.remove(&number)
+    }
+
+    /// Ends a stream that has left the table: its handles, those who wait, its files once the
+    /// removal is durable.
+    fn discard(&self, inner: &Arc<StreamInner>) {
+        inner.remove();
+        self.names.write().gone.remove(&inner.number);
+        // Names before contents: the directory goes only when the removal will last.
+        let durable = self.sync_journal(self.journal.written());
+        if durable.is_ok() {
+            let dir = self.streams_dir().join(name::stream_dir(inner.number));
+            remove_dir(&*self.disk, &dir);
+        }
+    }
+}
+
+impl Names {
+    /// Applies the events of one stream to the table and to the stream.
+    fn apply(&mut self, number: u64, events: &[Event]) {
+        let Some(inner) = self
+            .streams
+            .get(&number)
+            .cloned()
+            .or_else(|| self.adopt_copy(number))
+        else {
+            return;
+        };
+        let mut state = inner.state.lock();
+        for event in events {
+            if matches!(event, Event::StreamRenamed { .. } | Event::StreamRemoved)
+                && self.by_name.get(&state.name) == Some(&number)
+            {
+                self.by_name.remove(&state.name);
+            }
+            state.apply(event);
+            match event {
+                Event::StreamRemoved => {
+                    self.streams.remove(&number);
+                    self.gone.insert(number, Arc::clone(&inner));
+                }
+                Event::StreamCreated { .. } | Event::StreamRenamed { .. } => {
+                    self.by_name.insert(state.name.clone(), number);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// A copy enters the table with its creation.
+    fn adopt_copy(&mut self, number: u64) -> Option<Arc<StreamInner>> {
+        let inner = Arc::new(StreamInner::new(number, StreamState::default(), false));
+        self.streams.insert(number, Arc::clone(&inner));
+        Some(inner)
+    }
+}

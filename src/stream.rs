@@ -1,0 +1,323 @@
+//! A stream: its log, its state, and the calls on it.
+//!
+//! Lock order: the store's `names`, then the log's writer, then `state`, then the journal and the
+//! leaf locks of the log. Nothing here holds a lock over a sync or over a caller's code: fields are
+//! encoded before any lock is taken.
+
+use crate::entry::{Entry, EntryRef, NewEntries, encode_fields};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::event::{Counters, Event, StoredOptions};
+use crate::format::name;
+use crate::id::{EntryId, NewId, next_id};
+use crate::journal::Refused;
+use crate::notify::WaitList;
+use crate::options::{AppendOptions, Durability, OnDamage, ReadOptions, Start, Trim};
+use crate::read::{Batch, OwnedRange, Snapshot};
+use crate::state::{StreamState, deletions};
+use crate::storage::cursor::Span;
+use crate::storage::live::{Live, TrimPlan};
+use crate::storage::log::{Appender, Log, Tail};
+use crate::storage::recover::{Known, recover};
+use crate::storage::segment::Home;
+use crate::store::{ClampedGroup, Handle, Shared};
+use crate::sync::Deadline;
+use parking_lot::{Mutex, MutexGuard};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ops::RangeBounds;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+mod api;
+mod copy;
+mod recovery;
+pub use api::{Stream, StreamInfo};
+
+thread_local! {
+    /// Field lists are encoded here, outside all locks and without an allocation of their own.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What all handles of a stream share.
+pub(crate) struct StreamInner {
+    pub(crate) number: u64,
+    pub(crate) state: Mutex<StreamState>,
+    log: OnceLock<Log>,
+    opening: Mutex<()>,
+    pub(crate) waiters: Arc<WaitList>,
+    gone: AtomicBool,
+    /// The journal has a gap in this stream's records.
+    lost: bool,
+    level: Mutex<Option<Durability>>,
+    /// Appends block while more bytes than this are not on disk.
+    max_unsynced: AtomicU64,
+    created_at: AtomicU64,
+    /// The background was asked to prepare a segment.
+    asked: AtomicBool,
+}
+
+impl std::fmt::Debug for StreamInner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "StreamInner({})", self.number)
+    }
+}
+
+/// The state together with all that a decision needs to know of the log.
+pub(crate) struct Locked<'a> {
+    pub(crate) state: MutexGuard<'a, StreamState>,
+    pub(crate) span: Span,
+    pub(crate) tail: Tail,
+}
+
+impl Locked<'_> {
+    pub(crate) fn facts(&mut self) -> Result<crate::group::LogFacts> {
+        let first = match &mut self.state.live {
+            Some(live) => live.first_id(&self.span, self.tail)?,
+            None => None,
+        };
+        Ok(self.state.facts(self.tail, first))
+    }
+
+    /// Changes the state by events that are in the journal, and hides what they delete.
+    fn apply(&mut self, log: Option<&Log>, events: &[Event]) {
+        for event in events {
+            self.state.apply(event);
+            let (Event::Deleted { ids }, Some(live)) = (event, &mut self.state.live) else {
+                continue;
+            };
+            for id in ids {
+                // It was found a moment ago, under the same lock.
+                if let Ok(Some(place)) = self.span.find(*id) {
+                    live.delete(&self.span, &place);
+                }
+            }
+            if let Some(log) = log.filter(|_| live.last_block_is_dead(&self.span, self.tail)) {
+                log.restart_block.store(true, Ordering::Release);
+            }
+        }
+    }
+}
+
+impl StreamInner {
+    pub(crate) fn new(number: u64, state: StreamState, lost: bool) -> StreamInner {
+        StreamInner {
+            number,
+            state: Mutex::new(state),
+            log: OnceLock::new(),
+            opening: Mutex::new(()),
+            waiters: Arc::new(WaitList::new()),
+            gone: AtomicBool::new(false),
+            lost,
+            level: Mutex::new(None),
+            max_unsynced: AtomicU64::new(u64::MAX),
+            created_at: AtomicU64::new(0),
+            asked: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn open_log(&self) -> Option<&Log> {
+        self.log.get()
+    }
+
+    pub(crate) fn set_level(&self, level: Durability) {
+        let level = *self.level.lock().get_or_insert(level);
+        if let Durability::Interval {
+            max_unsynced_bytes, ..
+        } = level
+        {
+            self.max_unsynced
+                .store(max_unsynced_bytes, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn level(&self, shared: &Shared) -> Durability {
+        self.level.lock().unwrap_or(shared.options.durability)
+    }
+
+    pub(crate) fn created_at(&self) -> u64 {
+        self.created_at.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_created_at(&self, position: u64) {
+        self.created_at.store(position, Ordering::Release);
+    }
+
+    fn check(&self, shared: &Shared) -> Result<()> {
+        shared.check_open()?;
+        if self.gone.load(Ordering::Acquire) {
+            let name = self.state.lock().name.clone();
+            return Err(Error::new(ErrorKind::NoStream { name }));
+        }
+        Ok(())
+    }
+
+    /// The state with a view of the log, for decisions on what readers see.
+    pub(crate) fn lock(&self, shared: &Shared) -> Result<Locked<'_>> {
+        self.check(shared)?;
+        let log = self.log(shared)?;
+        let state = self.state.lock();
+        // The tail before the span: the span covers at least what the tail counts.
+        let tail = log.tail();
+        let span = log.span();
+        Ok(Locked { state, span, tail })
+    }
+
+    /// Decides, writes the events and applies them, as one step. `decide` sees the state and gives
+    /// events and a result; it is asked again if room has to be made first. Returns the result and
+    /// the position behind the record, or 0 if there was nothing to record.
+    pub(crate) fn change<T>(
+        &self,
+        shared: &Shared,
+        grows: bool,
+        mut decide: impl FnMut(&mut Locked<'_>) -> Result<(T, Vec<Event>)>,
+    ) -> Result<(T, u64)> {
+        let mut again = false;
+        loop {
+            let mut locked = self.lock(shared)?;
+            self.check_writable()?;
+            let (result, events) = decide(&mut locked)?;
+            let only_seen = events
+                .iter()
+                .all(|event| matches!(event, Event::Seen { .. }));
+            let appended = if only_seen {
+                Ok(0)
+            } else {
+                shared.journal.append(&[(self.number, &events)], grows)
+            };
+            match appended {
+                Ok(position) => {
+                    locked.apply(self.log.get(), &events);
+                    if position > 0 {
+                        shared.kick.dirty();
+                    }
+                    return Ok((result, position));
+                }
+                Err(Refused::Error(error)) => return Err(error),
+                Err(Refused::Full) => {
+                    drop(locked);
+                    shared.journal.make_room(shared, again)?;
+                    again = true;
+                }
+            }
+        }
+    }
+
+    /// A stream whose sync failed takes no changes of its groups either.
+    fn check_writable(&self) -> Result<()> {
+        match self
+            .log
+            .get()
+            .filter(|log| log.is_poisoned())
+            .and_then(|log| log.commit.poisoned())
+        {
+            Some(cause) => Err(crate::storage::log::poisoned(&cause)),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits, under `Always`, until a record is durable.
+    pub(crate) fn settle(&self, shared: &Shared, position: u64) -> Result<()> {
+        if position > 0 && self.level(shared) == Durability::Always {
+            shared.sync_journal(position)?;
+        }
+        Ok(())
+    }
+
+    /// Makes everything that is written to the log durable.
+    pub(crate) fn sync_written(&self, shared: &Shared) -> Result<u64> {
+        let Some(log) = self.log.get() else {
+            return Ok(0);
+        };
+        let written = log.written();
+        self.sync_to(shared, log, written)?;
+        Ok(written)
+    }
+
+    /// Makes the log durable up to a position; shares the sync with whoever waits besides.
+    fn sync_to(&self, shared: &Shared, log: &Log, upto: u64) -> Result<()> {
+        if log.commit.durable() >= upto {
+            return Ok(());
+        }
+        shared.check_process()?;
+        let done = |target| {
+            log.synced(target);
+            if log.always {
+                self.waiters.notify();
+            }
+        };
+        let result = log
+            .commit
+            .wait(upto, || log.written(), |t| log.sync_files(t), done);
+        if result.is_err() && log.is_poisoned() {
+            self.waiters.wake_all();
+        }
+        result
+    }
+
+    /// The file system was synced as a whole after `target` was written.
+    pub(crate) fn synced_otherwise(&self, target: u64) {
+        let Some(log) = self.log.get() else { return };
+        log.synced(target);
+        log.commit.set_durable(target);
+        if log.always {
+            self.waiters.notify();
+        }
+    }
+
+    /// Seals, prepares the next segment, and drops segments that were trimmed away.
+    pub(crate) fn maintain(&self, shared: &Shared) -> Result<()> {
+        let Some(log) = self.log.get() else {
+            return Ok(());
+        };
+        self.asked.store(false, Ordering::Release);
+        if self.gone.load(Ordering::Acquire) || log.is_poisoned() {
+            return Ok(());
+        }
+        log.prepare()?;
+        log.seal()?;
+        let first = log.view.lock().first;
+        if !log.has_trimmed(first) {
+            return Ok(());
+        }
+        // The start is durable before a segment goes: in the journal, whatever said it first.
+        let (_, position) = self.change(shared, false, |locked| {
+            let first = locked.state.first;
+            Ok(((), vec![Event::Trimmed { first }]))
+        })?;
+        self.sync_written(shared)?;
+        shared.sync_journal(position)?;
+        let first = self.state.lock().first;
+        for segment in log.take_trimmed(first) {
+            // A file that cannot be removed now is below the start and harmless; the next open of
+            // the stream tries again.
+            drop(shared.disk.remove_file(&segment.path));
+        }
+        let dir = &log.home.dir;
+        shared
+            .disk
+            .sync_dir(dir)
+            .map_err(|e| Error::io("sync directory", dir, e))
+    }
+
+    pub(crate) fn close(&self) -> Result<()> {
+        let Some(log) = self.log.get() else {
+            return Ok(());
+        };
+        if log.is_poisoned() || self.gone.load(Ordering::Acquire) {
+            log.abandon();
+            return Ok(());
+        }
+        let sealed = log.seal();
+        log.close().and(sealed)
+    }
+
+    /// The stream is no more: its handles answer `NoStream`, and those who wait find that out.
+    pub(crate) fn remove(&self) {
+        self.gone.store(true, Ordering::Release);
+        if let Some(log) = self.log.get() {
+            log.abandon();
+        }
+        self.waiters.wake_all();
+    }
+}

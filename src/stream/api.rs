@@ -1,0 +1,624 @@
+//! The public calls on a stream.
+
+use super::*;
+use crate::read::Budget;
+
+/// A stream: an append-only sequence of entries, and the groups that read it.
+///
+/// Cloning gives another handle. All calls may be made from any number of threads.
+#[derive(Clone)]
+pub struct Stream {
+    handle: Arc<Handle>,
+    inner: Arc<StreamInner>,
+}
+
+impl std::fmt::Debug for Stream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Stream(\"{}\")", self.name().escape_ascii())
+    }
+}
+
+/// What XINFO STREAM tells, and what a disk-based stream has besides.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct StreamInfo {
+    /// How many entries live.
+    pub length: u64,
+    /// How many blocks hold one (Redis's `radix-tree-keys`).
+    pub blocks: u64,
+    /// The highest ID ever given (`last-generated-id`).
+    pub last_id: EntryId,
+    /// The highest ID ever deleted; 0-0 if none.
+    pub max_deleted_id: EntryId,
+    /// How many entries were ever appended.
+    pub entries_added: u64,
+    /// The lowest ID that lives (`recorded-first-entry-id`); 0-0 if none does.
+    pub first_id: EntryId,
+    /// The number of groups.
+    pub groups: usize,
+    /// The first entry that lives.
+    pub first: Option<Entry>,
+    /// The last one.
+    pub last: Option<Entry>,
+    /// The number of segments.
+    pub segments: usize,
+    /// The bytes of their frames.
+    pub bytes: u64,
+}
+
+impl Stream {
+    pub(crate) fn new(handle: Arc<Handle>, inner: Arc<StreamInner>) -> Stream {
+        Stream { handle, inner }
+    }
+
+    pub(crate) fn inner(&self) -> &Arc<StreamInner> {
+        &self.inner
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.handle.shared
+    }
+
+    fn log(&self) -> Result<&Log> {
+        self.inner.check(self.shared())?;
+        self.inner.log(self.shared())
+    }
+
+    /// The stream's name, as it is now.
+    #[must_use]
+    pub fn name(&self) -> Vec<u8> {
+        self.inner.state.lock().name.clone()
+    }
+
+    /// Appends an entry under a generated ID (XADD with `*`) and returns the ID.
+    ///
+    /// # Errors
+    /// `NoFields`, `EntryTooLarge`, `IdExhausted`, `StorageFull` (nothing was appended), `Poisoned`,
+    /// `NoStream`, `Closed`.
+    #[doc(alias = "XADD")]
+    pub fn append<K, V>(&self, fields: impl IntoIterator<Item = (K, V)>) -> Result<EntryId>
+    where
+        K: AsRef<[u8]>,
+        V: AsRef<[u8]>,
+    {
+        self.append_with(fields, AppendOptions::new())
+    }
+
+    /// Appends an entry, with an ID of the caller's choice, a trim in the same step, or more
+    /// durability (XADD with options).
+    ///
+    /// # Errors
+    /// As [`Stream::append`]; `IdZero`, `IdNotGreater`, `InvalidTrim`, `TimedOut`.
+    #[doc(alias = "XADD")]
+    #[doc(alias = "MAXLEN")]
+    #[doc(alias = "MINID")]
+    pub fn append_with<K, V>(
+        &self,
+        fields: impl IntoIterator<Item = (K, V)>,
+        options: AppendOptions,
+    ) -> Result<EntryId>
+    where
+        K: AsRef<[u8]>,
+        V: AsRef<[u8]>,
+    {
+        if let Some(trim) = &options.trim {
+            trim.check()?;
+        }
+        // Taken out of its cell, so that fields which append themselves find an empty one.
+        let mut list = SCRATCH.take();
+        list.clear();
+        // The writer knows the stream's own limit; no stream takes more than a frame.
+        let max = crate::format::frame::MAX_BODY - 4096;
+        let appended =
+            encode_fields(&mut list, fields, max).and_then(|()| self.append_list(&list, &options));
+        if list.capacity() <= 1 << 20 {
+            SCRATCH.set(list);
+        }
+        appended
+    }
+
+    fn append_list(&self, list: &[u8], options: &AppendOptions) -> Result<EntryId> {
+        let log = self.log()?;
+        let shared = self.shared();
+        self.wait_for_room(log, list.len(), options.timeout)?;
+        let mut appender = log.writer()?;
+        let max = appender.options().max_entry_bytes;
+        if list.len() as u64 > max {
+            return Err(Error::new(ErrorKind::EntryTooLarge {
+                size: list.len() as u64,
+                max,
+            }));
+        }
+        let now = if options.id == NewId::Auto {
+            shared.disk.now_ms()
+        } else {
+            0
+        };
+        let id = next_id(options.id, appender.last_id(), now)?;
+        let plan = match &options.trim {
+            Some(trim) => {
+                let joins = appender.joins_block(list.len());
+                self.plan_trim(log, &appender, trim, Some((id, joins)))?
+            }
+            None => None,
+        };
+        let position = appender.append(id, list, plan.map(|plan| plan.first))?;
+        if let Some(plan) = plan {
+            self.apply_trim(log, &appender, &plan);
+        }
+        drop(appender);
+        self.appended(log, position, options.durable)?;
+        Ok(id)
+    }
+
+    /// What every append does once the writer is free again.
+    fn appended(&self, log: &Log, position: u64, durable: bool) -> Result<()> {
+        let shared = self.shared();
+        if log.wants_care() && !self.inner.asked.swap(true, Ordering::AcqRel) {
+            shared.kick.care();
+        }
+        if !log.always {
+            self.inner.waiters.notify();
+            shared.kick.dirty();
+        }
+        if log.always || durable {
+            self.inner.sync_to(shared, log, position)?;
+            // Without the record of the stream's creation its entries would have no name.
+            let created = self.inner.created_at();
+            if shared.journal.commit.durable() < created {
+                shared.sync_journal(created)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Under `Interval`: blocks while too much is not on disk yet.
+    fn wait_for_room(&self, log: &Log, len: usize, timeout: Option<Duration>) -> Result<()> {
+        let most = self.inner.max_unsynced.load(Ordering::Relaxed);
+        let written = log.written() + len as u64;
+        let Some(upto) = written.checked_sub(most) else {
+            return Ok(());
+        };
+        let upto = upto.min(log.written());
+        if log.commit.durable() >= upto {
+            return Ok(());
+        }
+        match timeout {
+            None => self.inner.sync_to(self.shared(), log, upto),
+            Some(longest) => {
+                let ask = || self.shared().kick.sync_now();
+                log.commit
+                    .wait_timeout(upto, Deadline::after(longest), || log.written(), ask)
+            }
+        }
+    }
+
+    fn plan_trim(
+        &self,
+        log: &Log,
+        appender: &Appender<'_>,
+        trim: &Trim,
+        next: Option<(EntryId, bool)>,
+    ) -> Result<Option<TrimPlan>> {
+        let mut state = self.inner.state.lock();
+        let span = log.written_span();
+        let block_entries = appender.options().block_entries;
+        let Some(live) = &mut state.live else {
+            return Ok(None);
+        };
+        live.plan(&span, appender.tail(), trim, next, block_entries)
+    }
+
+    fn apply_trim(&self, log: &Log, appender: &Appender<'_>, plan: &TrimPlan) {
+        let mut state = self.inner.state.lock();
+        let span = log.written_span();
+        state.apply(&Event::Trimmed { first: plan.first });
+        let Some(live) = &mut state.live else { return };
+        live.trim_to(&span, plan.first, plan.first_ordinal);
+        if live.last_block_is_dead(&span, appender.tail()) {
+            log.restart_block.store(true, Ordering::Release);
+        }
+        log.view.lock().first = plan.first;
+    }
+
+    /// Appends all entries of a batch or none, in one step for readers and for crashes. Returns the
+    /// first and the last ID; `None` for an empty batch.
+    ///
+    /// # Errors
+    /// As [`Stream::append_with`]; `IdNotGreater` names the entry; `BatchTooLarge` if the batch does
+    /// not fit into one segment.
+    #[doc(alias = "XADD")]
+    pub fn append_batch(&self, batch: &NewEntries) -> Result<Option<(EntryId, EntryId)>> {
+        let log = self.log()?;
+        if batch.is_empty() {
+            return Ok(None);
+        }
+        self.wait_for_room(log, batch.bytes.len(), None)?;
+        let mut appender = log.writer()?;
+        let max = appender.options().max_entry_bytes;
+        let now = self.shared().disk.now_ms();
+        let mut entries = Vec::with_capacity(batch.len());
+        let mut last = appender.last_id();
+        for (index, (want, list)) in batch.lists().enumerate() {
+            if list.len() as u64 > max {
+                return Err(Error::new(ErrorKind::EntryTooLarge {
+                    size: list.len() as u64,
+                    max,
+                }));
+            }
+            last = next_id(want, last, now).map_err(|error| match error.kind() {
+                ErrorKind::IdNotGreater { given, last, .. } => {
+                    let (given, last) = (*given, *last);
+                    error.with_kind(ErrorKind::IdNotGreater {
+                        index: Some(index),
+                        given,
+                        last,
+                    })
+                }
+                _ => error,
+            })?;
+            entries.push((last, list));
+        }
+        let position = appender.append_batch(&entries)?;
+        drop(appender);
+        self.appended(log, position, false)?;
+        Ok(entries.first().map(|(first, _)| (*first, last)))
+    }
+
+    /// The entry with this ID, if it lives.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Io`, `NoStream`, `Closed`.
+    #[doc(alias = "XRANGE")]
+    pub fn get(&self, id: EntryId) -> Result<Option<Entry>> {
+        let span = self.log()?.span();
+        let found = span.find(id)?;
+        Ok(found.map(|place| EntryRef::new(id, span.list(&place)).to_entry()))
+    }
+
+    /// Copies of the entries with IDs in a range, in both directions (XRANGE; XREVRANGE by
+    /// `rev()`). Times are ranges of IDs: from `EntryId::new(ms, 0)`.
+    #[doc(alias = "XRANGE")]
+    #[doc(alias = "XREVRANGE")]
+    #[must_use]
+    pub fn range(&self, ids: impl RangeBounds<EntryId>) -> OwnedRange {
+        OwnedRange::new(self.log().map(Log::span), &ids)
+    }
+
+    /// A fixed view, from which entries can be borrowed without copying.
+    ///
+    /// # Errors
+    /// `NoStream`, `Closed`.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        Ok(Snapshot {
+            span: self.log()?.span(),
+        })
+    }
+
+    /// The position behind which a read from `start` begins.
+    pub(crate) fn resolve(&self, start: Start) -> Result<EntryId> {
+        Ok(match start {
+            Start::First => EntryId::MIN,
+            Start::Last => self.log()?.tail().last_id,
+            Start::After(id) => id,
+        })
+    }
+
+    /// One look for entries above `after`.
+    pub(crate) fn look(&self, after: EntryId, budget: &mut Budget) -> Result<Batch> {
+        let span = self.log()?.span();
+        let (places, _) = budget.take(&span, after)?;
+        Ok(Batch::new(span, places))
+    }
+
+    /// Reads entries after a position, and waits for one if the options say so (XREAD). An elapsed
+    /// wait gives an empty batch.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Io`, `NoStream` and `Closed` (also while waiting).
+    #[doc(alias = "XREAD")]
+    pub fn read(&self, from: Start, options: ReadOptions) -> Result<Batch> {
+        let mut found = crate::wait::read(&[(self, from)], options)?;
+        Ok(match found.pop() {
+            Some((_, batch)) => batch,
+            None => Batch::new(self.log()?.span(), Vec::new()),
+        })
+    }
+
+    /// An endless iterator over the entries after a position: those that there are, then those that
+    /// are appended.
+    ///
+    /// # Errors
+    /// `NoStream`, `Closed`.
+    #[doc(alias = "XREAD")]
+    pub fn tail(&self, from: Start) -> Result<crate::wait::Tail> {
+        let after = self.resolve(from)?;
+        Ok(crate::wait::Tail::new(self.clone(), after))
+    }
+
+    /// Removes single entries (XDEL) and returns how many there were. Their space comes back with
+    /// their segment.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Poisoned`, `NoStream`, `Closed`, `StorageFull`.
+    #[doc(alias = "XDEL")]
+    pub fn delete(&self, ids: impl IntoIterator<Item = EntryId>) -> Result<u64> {
+        let ids: Vec<EntryId> = ids.into_iter().collect();
+        let shared = self.shared();
+        let (count, position) = self.inner.change(shared, true, |locked| {
+            let mut found = Vec::new();
+            for id in &ids {
+                if locked.span.find(*id)?.is_some() {
+                    found.push(*id);
+                }
+            }
+            found.sort_unstable();
+            found.dedup();
+            Ok((found.len() as u64, deletions(&found).collect()))
+        })?;
+        self.inner.settle(shared, position)?;
+        Ok(count)
+    }
+
+    /// Removes the oldest entries (XTRIM) and returns how many. Space comes back by whole segments,
+    /// in the background.
+    ///
+    /// # Errors
+    /// `InvalidTrim`, `Corrupt`, `Poisoned`, `NoStream`, `Closed`.
+    #[doc(alias = "XTRIM")]
+    pub fn trim(&self, to: Trim) -> Result<u64> {
+        to.check()?;
+        let shared = self.shared();
+        let log = self.log()?;
+        let mut again = false;
+        loop {
+            let appender = log.writer()?;
+            let Some(plan) = self.plan_trim(log, &appender, &to, None)? else {
+                return Ok(0);
+            };
+            let event = Event::Trimmed { first: plan.first };
+            match shared
+                .journal
+                .append(&[(self.inner.number, &[event])], false)
+            {
+                Ok(position) => {
+                    self.apply_trim(log, &appender, &plan);
+                    drop(appender);
+                    shared.kick.dirty();
+                    shared.kick.care();
+                    self.inner.settle(shared, position)?;
+                    return Ok(plan.removed);
+                }
+                Err(Refused::Error(error)) => return Err(error),
+                Err(Refused::Full) => {
+                    drop(appender);
+                    shared.journal.make_room(shared, again)?;
+                    again = true;
+                }
+            }
+        }
+    }
+
+    /// The number of entries that live (XLEN). O(1).
+    ///
+    /// # Errors
+    /// `NoStream`, `Closed`; what recovering the stream may give.
+    #[doc(alias = "XLEN")]
+    pub fn len(&self) -> Result<u64> {
+        let locked = self.inner.lock(self.shared())?;
+        Ok(locked
+            .state
+            .live
+            .as_ref()
+            .map_or(0, |live| live.len(locked.tail)))
+    }
+
+    /// Whether no entry lives.
+    ///
+    /// # Errors
+    /// As [`Stream::len`].
+    pub fn is_empty(&self) -> Result<bool> {
+        Ok(self.len()? == 0)
+    }
+
+    /// What there is to know of the stream (XINFO STREAM). Costs a walk over the index.
+    ///
+    /// # Errors
+    /// `Corrupt`, `NoStream`, `Closed`.
+    #[doc(alias = "XINFO STREAM")]
+    pub fn info(&self) -> Result<StreamInfo> {
+        let mut locked = self.inner.lock(self.shared())?;
+        let facts = locked.facts()?;
+        let blocks = locked
+            .state
+            .live
+            .as_ref()
+            .map_or(0, |live| live.blocks(&locked.span));
+        let groups = locked.state.groups.len();
+        let span = locked.span.clone();
+        drop(locked);
+        let snapshot = Snapshot { span };
+        let owned = |found: Option<Result<EntryRef<'_>>>| {
+            found.transpose().map(|e| e.map(|e| e.to_entry()))
+        };
+        Ok(StreamInfo {
+            length: facts.length,
+            blocks,
+            last_id: facts.last_id,
+            max_deleted_id: facts.max_deleted_id,
+            entries_added: facts.entries_added,
+            first_id: facts.first_id,
+            groups,
+            first: owned(snapshot.range(..).next())?,
+            last: owned(snapshot.range(..).next_back())?,
+            segments: snapshot.span.segments.len(),
+            bytes: snapshot
+                .span
+                .segments
+                .iter()
+                .map(|segment| segment.end())
+                .sum(),
+        })
+    }
+
+    /// Sets the last ID, and the counters that are given (XSETID).
+    ///
+    /// # Errors
+    /// `SetIdTooSmall`; lowering the last ID below what the stream has on disk is refused so too.
+    #[doc(alias = "XSETID")]
+    pub fn set_id(
+        &self,
+        last: EntryId,
+        entries_added: Option<u64>,
+        max_deleted: Option<EntryId>,
+    ) -> Result<()> {
+        let shared = self.shared();
+        let log = self.log()?;
+        let mut appender = log.writer()?;
+        let mut again = false;
+        loop {
+            let mut state = self.inner.state.lock();
+            let events =
+                set_id_events(&mut state, log, &appender, last, entries_added, max_deleted)?;
+            match shared
+                .journal
+                .append(&[(self.inner.number, &events)], false)
+            {
+                Ok(position) => {
+                    events.iter().for_each(|event| state.apply(event));
+                    drop(state);
+                    appender.set_last_id(last);
+                    drop(appender);
+                    shared.kick.dirty();
+                    return self.inner.settle(shared, position);
+                }
+                Err(Refused::Error(error)) => return Err(error),
+                Err(Refused::Full) => {
+                    drop(state);
+                    drop(appender);
+                    shared.journal.make_room(shared, again)?;
+                    again = true;
+                    appender = log.writer()?;
+                }
+            }
+        }
+    }
+
+    /// Makes everything durable that was appended, and what its groups did, before the call.
+    /// Returns the last ID that is on disk for sure.
+    ///
+    /// # Errors
+    /// `Poisoned` if a sync failed, now or earlier; `NoStream`, `Closed`.
+    pub fn sync(&self) -> Result<EntryId> {
+        let log = self.log()?;
+        let shared = self.shared();
+        let last = log.writer()?.last_id();
+        let journaled = shared.journal.written();
+        self.inner.sync_written(shared)?;
+        shared.sync_journal(journaled)?;
+        Ok(last)
+    }
+
+    /// The highest ID of which it is known that it and all before it are on disk.
+    ///
+    /// # Errors
+    /// `NoStream`, `Closed`.
+    pub fn durable_id(&self) -> Result<EntryId> {
+        let log = self.log()?;
+        let durable = log.commit.durable();
+        let span = Span {
+            published: durable,
+            first: EntryId::MIN,
+            ..log.written_span()
+        };
+        let mut backward = crate::storage::cursor::Backward::seek(&span, EntryId::MAX);
+        let found = backward.next(&span)?.map_or(EntryId::MIN, |place| place.id);
+        let all = durable >= log.written();
+        Ok(if all {
+            found.max(log.tail().last_id)
+        } else {
+            found
+        })
+    }
+
+    /// Waits until the entry with this ID, and all before it, are on disk. Does the sync itself if
+    /// nobody else does.
+    ///
+    /// # Errors
+    /// `Poisoned`, `NoStream`, `Closed`.
+    pub fn wait_durable(&self, id: EntryId) -> Result<()> {
+        let log = self.log()?;
+        let upto = self.position_of(log, id)?;
+        self.inner.sync_to(self.shared(), log, upto)?;
+        self.shared().sync_journal(self.inner.created_at())
+    }
+
+    /// The same, but not longer than `longest`, and without a sync of its own under
+    /// [`Durability::Interval`].
+    ///
+    /// # Errors
+    /// `TimedOut`; as [`Stream::wait_durable`].
+    pub fn wait_durable_timeout(&self, id: EntryId, longest: Duration) -> Result<()> {
+        let log = self.log()?;
+        let upto = self.position_of(log, id)?;
+        self.shared().check_process()?;
+        let ask = || self.shared().kick.sync_now();
+        log.commit
+            .wait_timeout(upto, Deadline::after(longest), || log.written(), ask)
+    }
+
+    /// A position that covers the entry; the end if that is cheaper to tell.
+    fn position_of(&self, log: &Log, id: EntryId) -> Result<u64> {
+        let span = log.written_span();
+        let all = Span {
+            first: EntryId::MIN,
+            ..span
+        };
+        Ok(all.end_of(id).unwrap_or_else(|| log.written()))
+    }
+}
+
+/// Redis's conditions for XSETID, and the events that it takes.
+fn set_id_events(
+    state: &mut StreamState,
+    log: &Log,
+    appender: &Appender<'_>,
+    last: EntryId,
+    entries_added: Option<u64>,
+    max_deleted: Option<EntryId>,
+) -> Result<Vec<Event>> {
+    let refuse = |reason| Err(Error::new(ErrorKind::SetIdTooSmall { reason }));
+    let tail = appender.tail();
+    if max_deleted.is_some_and(|id| last < id) {
+        return refuse("it is smaller than the given max-deleted ID");
+    }
+    if last < state.counters.max_deleted {
+        return refuse("it is smaller than the current max-deleted ID");
+    }
+    let length = state.live.as_ref().map_or(0, |live| live.len(tail));
+    if length > 0 {
+        if entries_added.is_some_and(|added| added < length) {
+            return refuse("entries-added would be smaller than the length");
+        }
+        let span = log.written_span();
+        let mut backward = crate::storage::cursor::Backward::seek(&span, EntryId::MAX);
+        if backward.next(&span)?.is_some_and(|top| last < top.id) {
+            return refuse("it is smaller than the top entry");
+        }
+    }
+    if last < tail.last_id {
+        return refuse("the stream has had higher IDs, and their frames are still on disk");
+    }
+    let added = entries_added.unwrap_or(state.entries_added(tail));
+    let mut counters = Counters {
+        floor: last,
+        added_offset: added.wrapping_sub(tail.ordinal),
+        ..state.counters
+    };
+    if let Some(id) = max_deleted.filter(|id| *id != EntryId::MIN) {
+        counters.max_deleted = id;
+    }
+    let mut events = vec![Event::Counters(counters)];
+    state.groups.set_log(last, added, &mut events);
+    Ok(events)
+}

@@ -1,0 +1,228 @@
+//! Opening a stream's log on first use: recovery of its files, then of its state against them.
+
+use super::{Arc, BTreeMap, ClampedGroup, Durability, EntryId, Error, ErrorKind, Event};
+use super::{Home, Known, Live, Log, OnDamage, Refused, Result, Shared, Span, StoredOptions};
+use super::{StreamInner, StreamState, deletions, name, recover};
+use crate::storage::cursor::Forward;
+use crate::storage::log::Tail;
+
+impl StreamInner {
+    /// The log, recovered on first use.
+    ///
+    /// # Errors
+    /// `Corrupt` and `GroupStateLost` for damage that is not to be skipped; `Io`.
+    pub(crate) fn log(&self, shared: &Shared) -> Result<&Log> {
+        if let Some(log) = self.log.get() {
+            return Ok(log);
+        }
+        let _one = self.opening.lock();
+        if let Some(log) = self.log.get() {
+            return Ok(log);
+        }
+        if self.lost {
+            return Err(Error::new(ErrorKind::GroupStateLost).at(&shared.dir));
+        }
+        let log = self.open(shared)?;
+        Ok(self.log.get_or_init(|| log))
+    }
+
+    fn home(&self, shared: &Shared) -> Home {
+        Home {
+            disk: Arc::clone(&shared.disk),
+            dir: shared.streams_dir().join(name::stream_dir(self.number)),
+            uuid: shared.uuid,
+            stream: self.number,
+        }
+    }
+
+    fn open(&self, shared: &Shared) -> Result<Log> {
+        let home = self.home(shared);
+        match home.disk.create_dir(&home.dir) {
+            Ok(()) => {
+                let parent = shared.streams_dir();
+                let synced = home.disk.sync_dir(&parent);
+                synced.map_err(|e| Error::io("sync directory", &parent, e))?;
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(Error::io("create directory", &home.dir, e)),
+        }
+        let known = self.known(shared);
+        let recovered = recover(&home, &known)?;
+        let log = recovered.log;
+        self.settle_state(shared, &log, recovered.log_last_id)?;
+        shared.report.lock().streams.push(recovered.report);
+        Ok(log)
+    }
+
+    fn known(&self, shared: &Shared) -> Known {
+        let state = self.state.lock();
+        let delivered = state.groups.max_delivered();
+        Known {
+            name: state.name.clone(),
+            options: state
+                .options
+                .unwrap_or(StoredOptions::from(&shared.options.stream)),
+            first: state.first,
+            floor: state.counters.floor.max(delivered),
+            always: self.level(shared) == Durability::Always,
+            skip_damage: shared.options.on_damage == OnDamage::Skip,
+        }
+    }
+
+    /// Marks deletions in the log, counts what lives, and takes groups back that are ahead of it.
+    fn settle_state(&self, shared: &Shared, log: &Log, log_last_id: EntryId) -> Result<()> {
+        let mut again = false;
+        loop {
+            let mut state = self.state.lock();
+            let span = log.span();
+            let tail = log.tail();
+            state.first = state.first.max(span.first);
+            let deleted = std::mem::take(&mut state.deleted);
+            let marked = mark_deleted(&span, &deleted);
+            state.deleted = deleted;
+            marked?;
+            let mut live = Live::new(&span, state.first, tail)?;
+            let first_id = live.first_id(&span, tail)?;
+            state.live = Some(live);
+            // What deliveries say does not count here: it is what is to be taken back.
+            let end = Tail {
+                last_id: log_last_id.max(state.counters.floor),
+                ..tail
+            };
+            let facts = state.facts(end, first_id);
+            let clamped = state.groups.clamp(&facts);
+            let events: Vec<Event> = clamped
+                .iter()
+                .flat_map(|group| group.events.iter().cloned())
+                .collect();
+            if !events.is_empty() {
+                match shared.journal.append(&[(self.number, &events)], false) {
+                    Ok(_) => {}
+                    Err(Refused::Error(error)) => return Err(error),
+                    Err(Refused::Full) => {
+                        drop(state);
+                        shared.journal.make_room(shared, again)?;
+                        again = true;
+                        continue;
+                    }
+                }
+            }
+            state.deleted = Vec::new();
+            let mut report = shared.report.lock();
+            report
+                .clamped
+                .extend(clamped.into_iter().map(|group| ClampedGroup {
+                    stream: state.name.clone(),
+                    group: group.group,
+                    from: group.from,
+                    to: group.to,
+                    dropped: group.dropped,
+                }));
+            return Ok(());
+        }
+    }
+
+    /// The state as events, for a checkpoint. `covers` is asked while nothing can change it.
+    pub(crate) fn dump(
+        &self,
+        covers: &mut dyn FnMut() -> u64,
+    ) -> Result<Option<(u64, Vec<Event>)>> {
+        let state = self.state.lock();
+        if state.removed || state.options.is_none() {
+            return Ok(None);
+        }
+        let covers = covers();
+        let (mut events, counters) = (state.dump(), state.counters);
+        let mut deleted = state.deleted.clone();
+        let marked = self.marked_deletions(&state);
+        drop(state);
+        deleted.sort_unstable();
+        deleted.dedup();
+        // What was deleted goes behind the counters, which already account for it.
+        for (span, segment, ordinals) in marked {
+            deleted.extend(ids_of(&span, segment, &ordinals)?);
+        }
+        events.extend(deletions(&deleted));
+        // Last, as they stand for all that came before.
+        events.push(Event::Counters(counters));
+        Ok(Some((covers, events)))
+    }
+
+    /// The deletions that are marked in the log, as ordinals of segments: copying them is all that
+    /// has to be done while the stream stands still.
+    fn marked_deletions(&self, state: &StreamState) -> Vec<(Span, usize, Vec<u32>)> {
+        let Some(log) = self.log.get() else {
+            return Vec::new();
+        };
+        if state.live.is_none() {
+            return Vec::new();
+        }
+        let span = log.written_span();
+        let mut marked = Vec::new();
+        for (n, segment) in span.segments.iter().enumerate() {
+            if segment.deleted_count() > 0 {
+                marked.push((
+                    Span {
+                        first: EntryId::MIN,
+                        ..span.clone()
+                    },
+                    n,
+                    segment.deleted_ordinals(),
+                ));
+            }
+        }
+        marked
+    }
+}
+
+/// The IDs of entries given by their numbers within a segment, ascending.
+fn ids_of(span: &Span, segment: usize, ordinals: &[u32]) -> Result<Vec<EntryId>> {
+    let mut ids = Vec::with_capacity(ordinals.len());
+    let mut forward: Option<Forward> = None;
+    let mut at = 0u32;
+    for ordinal in ordinals {
+        // Near ones are reached by walking on, far ones by the index.
+        if forward.is_none() || ordinal.saturating_sub(at) > 128 {
+            forward = span.walk_from(segment, *ordinal);
+        }
+        let Some(walk) = &mut forward else { continue };
+        loop {
+            match walk.next(span) {
+                Ok(Some(place)) if place.segment as usize == segment => {
+                    at = place.ordinal + 1;
+                    if place.ordinal == *ordinal {
+                        ids.push(place.id);
+                    }
+                    if place.ordinal >= *ordinal {
+                        break;
+                    }
+                }
+                // What cannot be read any more (a hole) needs no deletion either.
+                Ok(_) => {
+                    forward = None;
+                    break;
+                }
+                Err(error) if span.skip_damage => {
+                    drop(error);
+                    forward = None;
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(ids)
+}
+
+/// Marks deletions in a log that was just recovered.
+fn mark_deleted(span: &Span, ids: &[EntryId]) -> Result<()> {
+    let mut by_id: BTreeMap<EntryId, ()> = ids.iter().map(|id| (*id, ())).collect();
+    while let Some((id, ())) = by_id.pop_first() {
+        if let Some(place) = span.find(id)? {
+            if let Some(segment) = span.segments.get(place.segment as usize) {
+                segment.delete(place.ordinal);
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,192 @@
+//! Blocking reads, of one stream or several: look, register, look again, wait.
+
+use crate::entry::Entry;
+use crate::error::Result;
+use crate::id::EntryId;
+use crate::notify::{Class, Registration, Waiter, Wake};
+use crate::options::{Block, ReadOptions, Start};
+use crate::read::{Batch, Budget};
+use crate::store::Store;
+use crate::stream::Stream;
+use crate::sync::Deadline;
+use crossbeam_channel::{Receiver, bounded};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+pub(crate) fn deadline(block: Block) -> Option<Deadline> {
+    match block {
+        Block::No => None,
+        Block::For(longest) => Some(Deadline::after(longest)),
+        Block::Forever => Some(Deadline::NEVER),
+    }
+}
+
+/// One look at every stream, in order.
+fn look(from: &[(&Stream, EntryId)], options: ReadOptions) -> Result<Vec<(Stream, Batch)>> {
+    let mut budget = Budget {
+        count: options.count,
+        bytes: options.bytes,
+        spent: 0,
+    };
+    let mut found = Vec::new();
+    for (stream, after) in from {
+        if budget.is_spent() {
+            break;
+        }
+        let batch = stream.look(*after, &mut budget)?;
+        if !batch.is_empty() {
+            found.push(((*stream).clone(), batch));
+        }
+    }
+    Ok(found)
+}
+
+/// XREAD: the streams that have something, in the order of the call.
+pub(crate) fn read(
+    from: &[(&Stream, Start)],
+    options: ReadOptions,
+) -> Result<Vec<(Stream, Batch)>> {
+    let mut resolved = Vec::with_capacity(from.len());
+    for (stream, start) in from {
+        resolved.push((*stream, stream.resolve(*start)?));
+    }
+    let found = look(&resolved, options)?;
+    let Some(deadline) = deadline(options.block) else {
+        return Ok(found);
+    };
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    let waiter = Waiter::new();
+    let _registered: Vec<Registration> = resolved
+        .iter()
+        .map(|(stream, _)| stream.inner().waiters.register(&waiter, Class::Reader))
+        .collect();
+    loop {
+        let found = look(&resolved, options)?;
+        if !found.is_empty() {
+            return Ok(found);
+        }
+        if let Some((stream, _)) = resolved.first() {
+            stream.shared().check_process()?;
+        }
+        if waiter.wait(deadline) == Wake::TimedOut {
+            return Ok(found);
+        }
+    }
+}
+
+impl Store {
+    /// Reads several streams, each from its position, and waits for any of them if the options say
+    /// so (XREAD STREAMS). Streams that have nothing are left out; the count is for each stream, the
+    /// bytes for all together.
+    ///
+    /// # Errors
+    /// As [`Stream::read`].
+    #[doc(alias = "XREAD")]
+    pub fn read(
+        &self,
+        from: &[(&Stream, Start)],
+        options: ReadOptions,
+    ) -> Result<Vec<(Stream, Batch)>> {
+        read(from, options)
+    }
+}
+
+/// How many entries a [`Tail`] takes at a time.
+const TAIL_BATCH: usize = 256;
+
+/// The entries of a stream without an end; from [`Stream::tail`].
+///
+/// `next` waits for as long as it takes. It ends, with an error as its last item, when the store is
+/// closed or the stream is removed.
+#[derive(Debug)]
+pub struct Tail {
+    stream: Stream,
+    after: EntryId,
+    ready: VecDeque<Entry>,
+    ended: bool,
+}
+
+impl Tail {
+    pub(crate) fn new(stream: Stream, after: EntryId) -> Tail {
+        Tail {
+            stream,
+            after,
+            ready: VecDeque::new(),
+            ended: false,
+        }
+    }
+
+    /// The next entry if there is one now.
+    ///
+    /// # Errors
+    /// As [`Stream::read`].
+    pub fn try_next(&mut self) -> Result<Option<Entry>> {
+        self.take(ReadOptions::new())
+    }
+
+    /// The next entry, or `None` if there is none for this long.
+    ///
+    /// # Errors
+    /// As [`Stream::read`].
+    pub fn next_timeout(&mut self, longest: Duration) -> Result<Option<Entry>> {
+        self.take(ReadOptions::new().block(longest))
+    }
+
+    fn take(&mut self, options: ReadOptions) -> Result<Option<Entry>> {
+        if self.ready.is_empty() {
+            let batch = self
+                .stream
+                .read(Start::After(self.after), options.count(TAIL_BATCH))?;
+            self.after = batch.last_id().unwrap_or(self.after);
+            self.ready.extend(batch.into_entries());
+        }
+        Ok(self.ready.pop_front())
+    }
+}
+
+impl Iterator for Tail {
+    type Item = Result<Entry>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        let found = self.take(ReadOptions::new().block_forever());
+        self.ended = found.is_err();
+        found.transpose()
+    }
+}
+
+impl Stream {
+    /// A channel that gets the entries after a position as they come, from a thread of its own. It
+    /// holds at most `capacity` of them. The thread ends when the receiver is dropped and another
+    /// entry comes, when the store is closed or when the stream is removed; the last message is
+    /// then the error.
+    ///
+    /// # Errors
+    /// `NoStream`, `Closed`; `Io` if no thread can be started.
+    pub fn subscribe(&self, from: Start, capacity: usize) -> Result<Receiver<Result<Entry>>> {
+        let tail = self.tail(from)?;
+        let (sender, receiver) = bounded(capacity.max(1));
+        let body = move || {
+            for entry in tail {
+                if sender.send(entry).is_err() {
+                    return;
+                }
+            }
+        };
+        let started = std::thread::Builder::new()
+            .name("streamlog-tail".into())
+            .spawn(body);
+        match started {
+            Ok(_detached) => Ok(receiver),
+            Err(e) => Err(crate::Error::io(
+                "start a thread for",
+                &self.shared().dir,
+                e,
+            )),
+        }
+    }
+}

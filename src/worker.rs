@@ -1,0 +1,224 @@
+//! The two background threads of a store: one syncs, one prepares segments, seals, drops what was
+//! trimmed and writes checkpoints.
+//!
+//! They sleep until somebody has something for them; an idle store has no timer running. What fails
+//! here stops nothing by itself: a failed sync poisons through the commit, anything else is tried
+//! again at the next occasion and shows in `Store::health`.
+
+use crate::options::Durability;
+use crate::store::Shared;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// What the sync thread is told.
+enum Job {
+    /// Something was written: sync when the interval is over.
+    Dirty,
+    /// Somebody waits: sync now.
+    Now,
+}
+
+/// How the calls of a store wake its threads. Nothing here blocks.
+#[derive(Default)]
+pub(crate) struct Kick {
+    sync: OnceLock<Sender<Job>>,
+    care: OnceLock<Sender<()>>,
+    /// A `Dirty` is on its way, so that most appends do not touch the channel.
+    dirty: AtomicBool,
+}
+
+impl std::fmt::Debug for Kick {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Kick")
+    }
+}
+
+impl Kick {
+    pub(crate) fn new() -> Kick {
+        Kick::default()
+    }
+
+    /// Something was written that is not on disk.
+    #[inline]
+    pub(crate) fn dirty(&self) {
+        if !self.dirty.load(Ordering::Relaxed) {
+            self.first_dirty();
+        }
+    }
+
+    #[cold]
+    fn first_dirty(&self) {
+        if !self.dirty.swap(true, Ordering::AcqRel) {
+            send(self.sync.get(), Job::Dirty);
+        }
+    }
+
+    /// Somebody waits for a sync that he will not do himself.
+    pub(crate) fn sync_now(&self) {
+        send(self.sync.get(), Job::Now);
+    }
+
+    /// There is something to prepare, seal or drop.
+    pub(crate) fn care(&self) {
+        send(self.care.get(), ());
+    }
+}
+
+/// A full channel has a wake-up in it already; a closed one has nobody to wake.
+fn send<T>(channel: Option<&Sender<T>>, message: T) {
+    if let Some(channel) = channel {
+        match channel.try_send(message) {
+            Ok(()) | Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
+        }
+    }
+}
+
+/// The threads. Dropping it stops and joins them.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    stop: Vec<Sender<()>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Worker {
+    pub(crate) fn start(shared: &Arc<Shared>) -> Worker {
+        let (jobs, sync_jobs) = bounded(16);
+        let (care, care_jobs) = bounded(1);
+        let (stop_sync, sync_stopped) = bounded(1);
+        let (stop_care, care_stopped) = bounded(1);
+        let mut worker = Worker {
+            stop: vec![stop_sync, stop_care],
+            threads: Vec::new(),
+        };
+        let (a, b) = (Arc::clone(shared), Arc::clone(shared));
+        worker.spawn("streamlog-sync", shared, move || {
+            sync_loop(&a, &sync_jobs, &sync_stopped)
+        });
+        worker.spawn("streamlog-care", shared, move || {
+            care_loop(&b, &care_jobs, &care_stopped)
+        });
+        // Set last: without its threads a store works, and what they do is done by its callers.
+        if worker.threads.len() == 2 {
+            let _taken = shared.kick.sync.set(jobs);
+            let _taken = shared.kick.care.set(care);
+        }
+        worker
+    }
+
+    fn spawn(&mut self, name: &str, shared: &Shared, body: impl FnOnce() + Send + 'static) {
+        match std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(body)
+        {
+            Ok(thread) => self.threads.push(thread),
+            Err(error) => {
+                *shared.background.lock() = Some(format!("cannot start {name}: {error}"));
+            }
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.stop.clear();
+        for thread in self.threads.drain(..) {
+            // The last handle may go in one of the threads' own callbacks; it cannot join itself.
+            if thread.thread().id() != std::thread::current().id() {
+                drop(thread.join());
+            }
+        }
+    }
+}
+
+/// Waits for a message or for the stop, until a deadline if there is one.
+fn next<T>(
+    jobs: &Receiver<T>,
+    stop: &Receiver<()>,
+    deadline: Option<Instant>,
+) -> Result<T, RecvTimeoutError> {
+    let mut select = crossbeam_channel::Select::new();
+    let job = select.recv(jobs);
+    select.recv(stop);
+    let ready = match deadline {
+        Some(at) => select
+            .select_deadline(at)
+            .map_err(|_| RecvTimeoutError::Timeout)?,
+        None => select.select(),
+    };
+    if ready.index() == job {
+        return ready.recv(jobs).map_err(|_| RecvTimeoutError::Disconnected);
+    }
+    // Nobody ever sends here: the stop is the end of the channel.
+    let _ended = ready.recv(stop);
+    Err(RecvTimeoutError::Disconnected)
+}
+
+fn sync_loop(shared: &Shared, jobs: &Receiver<Job>, stop: &Receiver<()>) {
+    while let Ok(first) = next(jobs, stop, None) {
+        if matches!(first, Job::Dirty) {
+            let Some(every) = interval(shared) else {
+                // Nothing here is synced by time; look again with the next write.
+                shared.kick.dirty.store(false, Ordering::Release);
+                if nap(jobs, stop).is_err() {
+                    return;
+                }
+                continue;
+            };
+            let deadline = Instant::now().checked_add(every);
+            loop {
+                match next(jobs, stop, deadline) {
+                    Ok(Job::Dirty) => {}
+                    Ok(Job::Now) | Err(RecvTimeoutError::Timeout) => break,
+                    Err(RecvTimeoutError::Disconnected) => return,
+                }
+            }
+        }
+        // Before the pass: what is written during it asks for the next one.
+        shared.kick.dirty.store(false, Ordering::Release);
+        let upto = shared.journal.written();
+        shared.flush_streams(|stream| stream.level(shared) != Durability::Manual);
+        note(shared, shared.sync_journal(upto));
+    }
+}
+
+/// Keeps a store without intervals from waking its thread at every write.
+fn nap(jobs: &Receiver<Job>, stop: &Receiver<()>) -> Result<(), RecvTimeoutError> {
+    match next(
+        jobs,
+        stop,
+        Instant::now().checked_add(Duration::from_millis(200)),
+    ) {
+        Ok(_) | Err(RecvTimeoutError::Timeout) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// The shortest interval of the store and its streams. A store under `Always` has one too, for what
+/// that level leaves lazy (deliveries, claims).
+fn interval(shared: &Shared) -> Option<Duration> {
+    let of = |level| match level {
+        Durability::Interval { every, .. } => Some(every),
+        Durability::Always => Some(Duration::from_secs(1)),
+        Durability::Manual => None,
+    };
+    let streams = shared.all_streams();
+    let levels = streams.iter().map(|stream| stream.level(shared));
+    levels
+        .chain([shared.options.durability])
+        .filter_map(of)
+        .min()
+}
+
+fn care_loop(shared: &Shared, jobs: &Receiver<()>, stop: &Receiver<()>) {
+    while next(jobs, stop, None).is_ok() {
+        note(shared, shared.prepare());
+    }
+}
+
+/// Keeps the last failure for `Store::health`; a later success clears it.
+fn note(shared: &Shared, result: crate::error::Result<()>) {
+    *shared.background.lock() = result.err().map(|error| error.to_string());
+}
