@@ -99,8 +99,10 @@ mod under_loom {
     use std::sync::PoisonError;
     use std::time::Instant;
 
+    #[derive(Debug, Default)]
     pub(crate) struct Mutex<T>(loom::sync::Mutex<T>);
 
+    #[derive(Debug)]
     pub(crate) struct MutexGuard<'a, T> {
         mutex: &'a Mutex<T>,
         /// Empty only within a wait: loom's condition variable takes the guard and gives it back.
@@ -141,6 +143,7 @@ mod under_loom {
         }
     }
 
+    #[derive(Debug)]
     pub(crate) struct Condvar(loom::sync::Condvar);
 
     pub(crate) struct TimedOut;

@@ -1,4 +1,5 @@
 //! The commit with real threads. Interleavings are the business of `tests/loom.rs`.
+#![allow(clippy::unwrap_used)]
 
 use super::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};

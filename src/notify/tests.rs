@@ -1,5 +1,6 @@
 //! The lists with real threads, and the rules of the queue step by step. Interleavings are the
 //! business of `tests/loom.rs`.
+#![allow(clippy::unwrap_used)]
 
 use super::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};

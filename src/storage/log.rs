@@ -348,7 +348,8 @@ impl Log {
         };
         let (header, file) = segment::create(&self.home, number, size)?;
         let mut writer = self.writer.lock();
-        if writer.next.is_some() || writer.closed {
+        // Numbers grow along the log: a segment that was overtaken by another one is of no use.
+        if writer.next.is_some() || writer.closed || writer.next_number != number + 1 {
             drop(writer);
             self.discard(&header);
         } else {
