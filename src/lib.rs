@@ -1,5 +1,4 @@
-//! (crate page comes with the README)
-#![allow(dead_code)]
+#![doc = include_str!("../README.md")]
 
 mod commit;
 mod consumer;
@@ -35,3 +34,16 @@ pub use storage::recover::{CutTail, Gap, StreamRecovery};
 pub use store::{ClampedGroup, Health, RecoveryReport, Store, StoreOptions};
 pub use stream::{Stream, StreamInfo};
 pub use wait::Tail;
+
+/// Handles are made to be shared between threads.
+const _: () = {
+    const fn shared<T: Clone + Send + Sync>() {}
+    shared::<Store>();
+    shared::<Stream>();
+    shared::<Group>();
+    shared::<Consumer>();
+    shared::<Snapshot>();
+    shared::<Batch>();
+    shared::<Delivery>();
+    shared::<Error>();
+};

@@ -50,3 +50,6 @@ pub(crate) fn put(out: &mut [u8], at: usize, bytes: &[u8]) {
         place.copy_from_slice(bytes);
     }
 }
+
+#[cfg(test)]
+mod tests;
