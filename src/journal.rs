@@ -442,10 +442,6 @@ impl Journal {
             .map_err(|e| Error::io("sync", &self.place.path(slot), e))
     }
 
-    pub(crate) fn has_unsynced(&self) -> bool {
-        self.written.get() > self.commit.durable()
-    }
-
     /// Takes no record any more.
     pub(crate) fn close(&self) {
         self.inner.lock().closed = true;

@@ -97,6 +97,7 @@ impl Waiter {
     }
 
     /// A waiter that has a function called: once, and then not before [`Waiter::take`].
+    #[allow(dead_code, reason = "for tasks, which come with an async front")]
     pub(crate) fn calling(call: impl Fn() + Send + Sync + 'static) -> Waiter {
         Waiter::with(Some(Box::new(call)))
     }
@@ -125,6 +126,7 @@ impl Waiter {
     }
 
     /// Whether a wake has come since the last call.
+    #[allow(dead_code, reason = "for tasks, which come with an async front")]
     pub(crate) fn take(&self) -> bool {
         std::mem::take(&mut *self.0.woken.lock())
     }
@@ -257,6 +259,7 @@ impl WaitList {
     }
 
     /// One group has entries to give out again (released, or its position was set back).
+    #[allow(dead_code, reason = "XNACK gives entries back to one group")]
     pub(crate) fn notify_group(&self, group: u32) {
         self.wake(|queues, woken| {
             if let Some(queue) = queues.groups.get_mut(&group) {

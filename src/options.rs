@@ -82,7 +82,7 @@ pub(crate) fn invalid(field: &'static str, value: String, allowed: &'static str)
 pub struct StreamOptions {
     pub(crate) durability: Option<Durability>,
     pub(crate) segment_bytes: u64,
-    pub(crate) max_entry_bytes: u64,
+    pub(crate) max_entry_bytes: Option<u64>,
     pub(crate) block_entries: u32,
     pub(crate) block_bytes: u32,
 }
@@ -92,7 +92,7 @@ impl Default for StreamOptions {
         StreamOptions {
             durability: None,
             segment_bytes: 64 << 20,
-            max_entry_bytes: 16 << 20,
+            max_entry_bytes: None,
             block_entries: 100,
             block_bytes: 4096,
         }
@@ -100,8 +100,8 @@ impl Default for StreamOptions {
 }
 
 impl StreamOptions {
-    /// The defaults: the store's durability, segments up to 64 MiB, entries up to 16 MiB, blocks
-    /// of 100 entries or 4 KiB.
+    /// The defaults: the store's durability, segments up to 64 MiB, entries up to 16 MiB or what
+    /// fits into a segment, blocks of 100 entries or 4 KiB.
     #[must_use]
     pub fn new() -> StreamOptions {
         StreamOptions::default()
@@ -126,7 +126,7 @@ impl StreamOptions {
     /// The largest entry, in bytes of its encoded fields. It must fit into a segment.
     #[must_use]
     pub fn max_entry_bytes(mut self, bytes: u64) -> StreamOptions {
-        self.max_entry_bytes = bytes;
+        self.max_entry_bytes = Some(bytes);
         self
     }
 
@@ -159,14 +159,26 @@ impl StreamOptions {
                 "a multiple of 4096 from 4096 to 4294963200",
             ));
         }
-        if self.max_entry_bytes == 0 || self.max_entry_bytes > (256 << 20) - 4096 {
+        let Some(entry) = self.max_entry_bytes else {
+            return Ok(());
+        };
+        if entry == 0 || entry > Self::LARGEST_ENTRY || entry > size - Self::SEGMENT_OVERHEAD {
             return Err(invalid(
                 "max_entry_bytes",
-                self.max_entry_bytes.to_string(),
-                "from 1 to 268431360",
+                entry.to_string(),
+                "from 1 to 268431360 and at least 1024 less than segment_bytes",
             ));
         }
         Ok(())
+    }
+
+    /// A frame takes no more than this, in bytes.
+    const LARGEST_ENTRY: u64 = (256 << 20) - 4096;
+
+    /// The largest entry that a stream with these options takes.
+    pub(crate) fn largest_entry(&self) -> u64 {
+        let fits = self.segment_bytes.saturating_sub(Self::SEGMENT_OVERHEAD);
+        self.max_entry_bytes.unwrap_or(fits.min(16 << 20))
     }
 }
 

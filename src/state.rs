@@ -106,7 +106,7 @@ impl From<&StreamOptions> for StoredOptions {
     fn from(options: &StreamOptions) -> StoredOptions {
         StoredOptions {
             segment_bytes: options.segment_bytes,
-            max_entry_bytes: options.max_entry_bytes,
+            max_entry_bytes: options.largest_entry(),
             block_entries: options.block_entries,
             block_bytes: options.block_bytes,
         }

@@ -5,7 +5,7 @@
 //! locks of a log. None of them is held over a sync or over a caller's code.
 
 use crate::commit::Commit;
-use crate::error::{Error, ErrorKind, Result, check_name};
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::event::Event;
 use crate::format::header::{STORE_FILE, StoreHeader};
 use crate::format::name;
@@ -16,7 +16,7 @@ use crate::storage::disk::{Disk, DiskLock, OpenMode};
 use crate::storage::mem::MemDisk;
 use crate::storage::real::RealDisk;
 use crate::storage::recover::StreamRecovery;
-use crate::stream::{Stream, StreamInner};
+use crate::stream::StreamInner;
 use crate::worker::Worker;
 use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
@@ -139,6 +139,8 @@ pub struct RecoveryReport {
     pub clamped: Vec<ClampedGroup>,
     /// Names in the store's directory that are not the store's.
     pub strays: Vec<PathBuf>,
+    /// How long the opening took, streams that were recovered later not counted.
+    pub took: std::time::Duration,
 }
 
 /// A group that was ahead of its stream after a crash.
@@ -250,6 +252,7 @@ fn holder() -> String {
 
 impl Shared {
     fn open(disk: Arc<dyn Disk>, dir: &Path, options: &StoreOptions) -> Result<Shared> {
+        let begun = disk.monotonic();
         make_dir(&*disk, dir)?;
         let strays = check_dir(&*disk, dir)?;
         let lock_path = dir.join(name::LOCK);
@@ -306,6 +309,7 @@ impl Shared {
         )?;
         let names = RwLock::new(names);
         let journal = Journal::start(place, &loaded, &StreamSource { names: &names })?;
+        report.took = disk.monotonic().saturating_sub(begun);
         Ok(Shared {
             disk,
             dir: dir.to_owned(),

@@ -11,7 +11,9 @@ use crate::format::name;
 use crate::id::{EntryId, NewId, next_id};
 use crate::journal::Refused;
 use crate::notify::WaitList;
-use crate::options::{AppendOptions, Durability, OnDamage, ReadOptions, Start, Trim};
+use crate::options::{
+    AppendOptions, Durability, OnDamage, ReadOptions, Start, StreamOptions, Trim,
+};
 use crate::read::{Batch, OwnedRange, Snapshot};
 use crate::state::{StreamState, deletions};
 use crate::storage::cursor::Span;
@@ -305,18 +307,19 @@ impl StreamInner {
             return Ok(());
         };
         if log.is_poisoned() || self.gone.load(Ordering::Acquire) {
-            log.abandon();
+            log.abandon(Error::new(ErrorKind::Closed));
             return Ok(());
         }
         let sealed = log.seal();
-        log.close().and(sealed)
+        log.close(&|| self.waiters.notify()).and(sealed)
     }
 
     /// The stream is no more: its handles answer `NoStream`, and those who wait find that out.
     pub(crate) fn remove(&self) {
         self.gone.store(true, Ordering::Release);
         if let Some(log) = self.log.get() {
-            log.abandon();
+            let name = self.state.lock().name.clone();
+            log.abandon(Error::new(ErrorKind::NoStream { name }));
         }
         self.waiters.wake_all();
     }

@@ -26,8 +26,6 @@ mod naive;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use claim::{AutoClaimOutcome, ClaimOutcome};
 pub(crate) use counters::LogFacts;
 pub use info::{ConsumerInfo, GroupInfo, Pending, PendingSummary};
-pub(crate) use recover::Clamped;
-pub(crate) use state::{ConsumerState, GroupState, Groups};
+pub(crate) use state::{GroupState, Groups};

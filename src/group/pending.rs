@@ -43,6 +43,7 @@ impl PendingList {
         self.by_id.len() as u64
     }
 
+    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.by_id.is_empty()
     }

@@ -293,11 +293,13 @@ impl GroupState {
     }
 
     /// The lowest ID that is pending, if any.
+    #[cfg(test)]
     pub(crate) fn first_pending(&self) -> Option<EntryId> {
         self.pending.first_id()
     }
 
     /// The record of an ID, if it is pending.
+    #[cfg(test)]
     pub(crate) fn pending_record(&self, id: EntryId) -> Option<PendingRecord> {
         self.pending.get(id)
     }

@@ -47,10 +47,6 @@ impl Live {
         Ok(live)
     }
 
-    pub(crate) fn first_bound(&self) -> EntryId {
-        self.first
-    }
-
     /// The number of live entries of a log that ends at `tail`.
     pub(crate) fn len(&self, tail: Tail) -> u64 {
         tail.ordinal
@@ -85,17 +81,7 @@ impl Live {
         true
     }
 
-    /// Applies a trim that was planned or is replayed.
-    pub(crate) fn trim(&mut self, span: &Span, first: EntryId, tail: Tail) -> Result<()> {
-        if first <= self.first {
-            return Ok(());
-        }
-        let ordinal = ordinal_at(span, first, tail)?;
-        self.trim_to(span, first, ordinal);
-        Ok(())
-    }
-
-    /// The same when the ordinal is known.
+    /// Applies a trim that was planned.
     pub(crate) fn trim_to(&mut self, span: &Span, first: EntryId, ordinal: u64) {
         if first <= self.first {
             return;

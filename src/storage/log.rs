@@ -13,7 +13,7 @@
 
 use super::cursor::{Segments, Span};
 use super::disk::DiskFile;
-use super::region::RegionWriter;
+use super::region::{Region, RegionWriter};
 use super::segment::{self, Home, Segment, SegmentParts, write_footer};
 use crate::commit::{Commit, Mark};
 use crate::error::{Error, ErrorKind, Result};
@@ -84,7 +84,26 @@ impl std::fmt::Debug for Log {
 struct Prepared {
     header: FileHeader,
     file: Arc<dyn DiskFile>,
+    region: Arc<Region>,
     size: u64,
+}
+
+impl Prepared {
+    fn new(home: &Home, number: u64, size: u64) -> Result<Prepared> {
+        let (header, file) = segment::create(home, number, size)?;
+        let path = home
+            .dir
+            .join(name::segment(header.number, header.generation));
+        let region = file
+            .map(size, true)
+            .map_err(|e| Error::io("map", &path, e))?;
+        Ok(Prepared {
+            header,
+            file,
+            region: Arc::new(region),
+            size,
+        })
+    }
 }
 
 #[derive(Debug)]
@@ -314,11 +333,7 @@ impl Log {
         }
     }
 
-    pub(crate) fn poison(&self, cause: Error) {
-        self.poisoned.store(true, Ordering::Release);
-        self.commit.poison(cause);
-    }
-
+    /// Whether a sync of this log has failed.
     pub(crate) fn is_poisoned(&self) -> bool {
         self.poisoned.load(Ordering::Acquire)
     }
@@ -346,14 +361,18 @@ impl Log {
             writer.next_number += 1;
             (number, writer.next_size(0))
         };
-        let (header, file) = segment::create(&self.home, number, size)?;
+        let prepared = Prepared::new(&self.home, number, size)?;
+        if !self.always {
+            // Here, and not in the middle of appends, are the page faults paid for.
+            prepared.region.populate(0, size);
+        }
         let mut writer = self.writer.lock();
         // Numbers grow along the log: a segment that was overtaken by another one is of no use.
         if writer.next.is_some() || writer.closed || writer.next_number != number + 1 {
             drop(writer);
-            self.discard(&header);
+            self.discard(&prepared.header);
         } else {
-            writer.next = Some(Prepared { header, file, size });
+            writer.next = Some(prepared);
         }
         Ok(())
     }
@@ -436,53 +455,64 @@ impl Log {
             .is_some_and(|next| next.begin.last_id < first)
     }
 
-    /// Appends a Close frame, after which nothing is. Everything before must be durable.
-    pub(crate) fn close(&self) -> Result<()> {
-        let mut writer = self.writer.lock();
-        if writer.closed {
-            return Ok(());
-        }
-        let had = writer.active.is_some() && !self.poisoned.load(Ordering::Acquire);
-        let position = writer.position;
-        if had && self.commit.durable() >= position {
-            let extras = Extras {
-                durable_distance: Some(0),
-                trim_to: None,
-            };
-            let fits = writer.active.as_ref().is_some_and(|a| a.size - a.end >= 32);
-            if fits {
-                let mut out = std::mem::take(&mut writer.scratch);
-                let frame = FrameBuilder::begin(&mut out, Kind::Close, extras.flags(), None);
-                extras.write(&mut out);
-                let stored = writer.store(self, frame, &mut out, 0);
-                writer.scratch = out;
-                stored?;
-                writer.finish(self);
-                writer.closed = true;
-                drop(writer);
-                let target = self.written.get();
-                self.sync_files(target)?;
-                self.synced(target);
-                self.commit.set_durable(target);
-                return self.sweep_prepared();
+    /// Takes no appends any more, makes everything durable and appends a Close frame that says so.
+    /// `done` is told what became durable.
+    pub(crate) fn close(&self, done: &dyn Fn()) -> Result<()> {
+        {
+            let mut writer = self.writer.lock();
+            if writer.closed {
+                return Ok(());
             }
+            writer.closed = true;
         }
-        writer.closed = true;
-        drop(writer);
-        self.sweep_prepared()
-    }
-
-    fn sweep_prepared(&self) -> Result<()> {
+        let sync = || {
+            let synced = |target| {
+                self.synced(target);
+                done();
+            };
+            self.commit
+                .sync_now(|| self.written(), |target| self.sync_files(target), synced)
+        };
+        let mut result = sync();
+        if result.is_ok() && self.append_close()? {
+            result = sync();
+        }
+        self.commit.close(Error::new(ErrorKind::Closed));
         let prepared = self.writer.lock().next.take();
         if let Some(prepared) = prepared {
             self.discard(&prepared.header);
         }
-        Ok(())
+        result
+    }
+
+    /// `false` if there is no segment with room for the frame; then the next open scans a little.
+    fn append_close(&self) -> Result<bool> {
+        let mut writer = self.writer.lock();
+        if !writer
+            .active
+            .as_ref()
+            .is_some_and(|active| active.size - active.end >= 32)
+        {
+            return Ok(false);
+        }
+        let extras = Extras {
+            durable_distance: Some(0),
+            trim_to: None,
+        };
+        let mut out = std::mem::take(&mut writer.scratch);
+        let frame = FrameBuilder::begin(&mut out, Kind::Close, extras.flags(), None);
+        extras.write(&mut out);
+        let stored = writer.store(self, frame, &mut out, 0);
+        writer.scratch = out;
+        stored?;
+        writer.finish(self);
+        Ok(true)
     }
 
     /// Refuses appends from now on, without another byte on disk.
-    pub(crate) fn abandon(&self) {
+    pub(crate) fn abandon(&self, reason: Error) {
         self.writer.lock().closed = true;
+        self.commit.close(reason);
     }
 }
 
@@ -676,9 +706,9 @@ impl Writer {
                     log.discard(&prepared.header);
                 }
                 let size = self.next_size(need);
-                let (header, file) = segment::create(&log.home, self.next_number, size)?;
+                let prepared = Prepared::new(&log.home, self.next_number, size)?;
                 self.next_number += 1;
-                Prepared { header, file, size }
+                prepared
             }
         };
         self.end_segment();
@@ -686,7 +716,12 @@ impl Writer {
     }
 
     fn begin_segment(&mut self, log: &Log, prepared: Prepared) -> Result<()> {
-        let Prepared { header, file, size } = prepared;
+        let Prepared {
+            header,
+            file,
+            region,
+            size,
+        } = prepared;
         let begin = Begin {
             previous: self.previous,
             position: self.position,
@@ -700,10 +735,6 @@ impl Writer {
             .home
             .dir
             .join(name::segment(header.number, header.generation));
-        let map = file
-            .map(size, true)
-            .map_err(|e| Error::io("map", &path, e))?;
-        let region = Arc::new(map);
         let Some(mut writer) = region.writer() else {
             return Err(Error::corrupt("the segment has a writer already").at(&path));
         };

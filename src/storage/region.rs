@@ -180,10 +180,6 @@ impl Region {
         }
     }
 
-    pub(crate) fn len(&self) -> u64 {
-        self.len
-    }
-
     /// Up to where bytes may be borrowed.
     #[inline]
     pub(crate) fn frozen(&self) -> u64 {
@@ -257,10 +253,6 @@ pub(crate) struct RegionWriter {
 }
 
 impl RegionWriter {
-    pub(crate) fn region(&self) -> &Arc<Region> {
-        &self.region
-    }
-
     /// Copies bytes in. They become visible to borrowers by [`RegionWriter::freeze`].
     #[inline]
     pub(crate) fn write(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {

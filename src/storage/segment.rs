@@ -283,10 +283,6 @@ impl Segment {
             .unwrap_or(self.first_block())
     }
 
-    pub(crate) fn blocks(&self) -> usize {
-        self.index.read().len()
-    }
-
     /// How many blocks have an entry that is neither deleted nor numbered below `from`.
     pub(crate) fn live_blocks(&self, from: u32) -> u64 {
         let index = self.index.read();

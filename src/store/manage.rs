@@ -133,7 +133,7 @@ impl Store {
     }
 
     /// Opens without background threads; whoever calls this drives them.
-    #[cfg_attr(not(test), allow(dead_code))]
+    #[allow(dead_code, reason = "the simulators of the tests use it")]
     pub(crate) fn open_on(
         disk: Arc<dyn Disk>,
         dir: &Path,
@@ -143,16 +143,19 @@ impl Store {
     }
 
     /// What the sync thread does in one pass.
+    #[allow(dead_code, reason = "the simulators of the tests use it")]
     pub(crate) fn step_sync(&self) -> Result<()> {
         self.shared().flush()
     }
 
     /// What the preparing thread does in one pass.
+    #[allow(dead_code, reason = "the simulators of the tests use it")]
     pub(crate) fn step_prepare(&self) -> Result<()> {
         self.shared().prepare()
     }
 
     /// Writes a checkpoint now.
+    #[allow(dead_code, reason = "the simulators of the tests use it")]
     pub(crate) fn step_checkpoint(&self) -> Result<()> {
         self.shared().checkpoint()
     }
@@ -305,6 +308,10 @@ impl Store {
             shared.discard(&inner);
         }
         if let Some(inner) = self.find(to) {
+            // Segments begun from now on tell the new name.
+            if let Some(Ok(mut appender)) = inner.open_log().map(|log| log.writer()) {
+                appender.set_name(to);
+            }
             inner.waiters.wake_all();
         }
         Ok(())

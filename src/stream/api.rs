@@ -504,6 +504,22 @@ impl Stream {
         }
     }
 
+    /// Changes how later appends are laid out: block and segment sizes, and the largest entry. What
+    /// is on disk stays as it is; the durability in the options is not looked at.
+    ///
+    /// # Errors
+    /// `InvalidConfig`, `StorageFull`, `Poisoned`, `NoStream`, `Closed`.
+    pub fn set_options(&self, options: &StreamOptions) -> Result<()> {
+        options.check()?;
+        let shared = self.shared();
+        let stored = StoredOptions::from(options);
+        let (_, position) = self.inner.change(shared, true, |_| {
+            Ok(((), vec![Event::OptionsSet { options: stored }]))
+        })?;
+        self.log()?.writer()?.set_options(stored);
+        self.inner.settle(shared, position)
+    }
+
     /// Makes everything durable that was appended, and what its groups did, before the call.
     /// Returns the last ID that is on disk for sure.
     ///

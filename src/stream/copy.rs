@@ -54,7 +54,7 @@ impl StreamInner {
         log.sync_files(written)?;
         log.synced(written);
         log.commit.set_durable(written);
-        log.close()?;
+        log.close(&|| {})?;
         let counters = |mut counters: Counters| {
             // The same number of entries ever added, though fewer are in the copy's frames.
             counters.added_offset = counters.added_offset.wrapping_add(tail.ordinal - copied);
