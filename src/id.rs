@@ -176,10 +176,11 @@ impl FromStr for NewId {
         if text == "*" {
             return Ok(NewId::Auto);
         }
-        if let Some(ms) = text.strip_suffix("-*") {
-            if !ms.contains('-') && text.len() <= EntryId::MAX_TEXT {
-                return Ok(NewId::AutoSeq(parse(ms, 0)?.ms));
-            }
+        if let Some(ms) = text.strip_suffix("-*")
+            && !ms.contains('-')
+            && text.len() <= EntryId::MAX_TEXT
+        {
+            return Ok(NewId::AutoSeq(parse(ms, 0)?.ms));
         }
         text.parse().map(NewId::Exact)
     }

@@ -152,7 +152,7 @@ impl StreamOptions {
             level.check()?;
         }
         let size = self.segment_bytes;
-        if size < 4096 || size % 4096 != 0 || size > (4 << 30) - 4096 {
+        if size < 4096 || !size.is_multiple_of(4096) || size > (4 << 30) - 4096 {
             return Err(invalid(
                 "segment_bytes",
                 size.to_string(),

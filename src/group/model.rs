@@ -1,6 +1,7 @@
 //! For tests: a log that is only a set of IDs, and groups driven over it.
 
-use super::{Clamped, Groups, LogFacts};
+use super::recover::Clamped;
+use super::{Groups, LogFacts};
 use crate::format::event::{Event, PendingRecord};
 use crate::id::EntryId;
 use crate::options::{ClaimOptions, PendingFilter};

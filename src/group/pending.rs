@@ -130,11 +130,11 @@ impl PendingList {
 
     /// Counts one more delivery of a record to its owner; nothing if it is another's.
     pub(crate) fn redeliver(&mut self, owner: ConsumerNumber, time_ms: u64, id: EntryId) {
-        if let Some(slot) = self.by_id.get_mut(&id) {
-            if slot.owner == Some(owner) {
-                slot.time_ms = time_ms;
-                slot.count = more(slot.count);
-            }
+        if let Some(slot) = self.by_id.get_mut(&id)
+            && slot.owner == Some(owner)
+        {
+            slot.time_ms = time_ms;
+            slot.count = more(slot.count);
         }
     }
 

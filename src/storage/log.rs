@@ -60,7 +60,7 @@ pub(crate) struct Log {
     pub(crate) view: Mutex<View>,
     pub(crate) commit: Commit,
     /// Segments with bytes that may not be on disk, in order; the last one is being written.
-    unsynced: Mutex<Vec<(Arc<Segment>, Arc<dyn DiskFile>)>>,
+    unsynced: Mutex<Vec<OpenSegment>>,
     /// Set with the first failed sync, so that appends need not ask the commit.
     poisoned: AtomicBool,
     /// Readers see entries only once they are durable, and writes go by `write_at`.
@@ -78,6 +78,9 @@ impl std::fmt::Debug for Log {
         write!(f, "Log({})", self.home.dir.display())
     }
 }
+
+/// A segment and its file, which stays open until all of it is on disk.
+type OpenSegment = (Arc<Segment>, Arc<dyn DiskFile>);
 
 /// A segment that waits for its turn: complete, named, durable and empty.
 #[derive(Debug)]
@@ -277,10 +280,10 @@ impl Log {
     /// The right to append. Fails when the log is poisoned or closed.
     pub(crate) fn writer(&self) -> Result<Appender<'_>> {
         let writer = self.writer.lock();
-        if self.poisoned.load(Ordering::Acquire) {
-            if let Some(cause) = self.commit.poisoned() {
-                return Err(poisoned(&cause));
-            }
+        if self.poisoned.load(Ordering::Acquire)
+            && let Some(cause) = self.commit.poisoned()
+        {
+            return Err(poisoned(&cause));
         }
         if writer.closed {
             return Err(Error::new(ErrorKind::Closed));
@@ -488,10 +491,10 @@ impl Log {
     /// `false` if there is no segment with room for the frame; then the next open scans a little.
     fn append_close(&self) -> Result<bool> {
         let mut writer = self.writer.lock();
-        if !writer
+        if writer
             .active
             .as_ref()
-            .is_some_and(|active| active.size - active.end >= 32)
+            .is_none_or(|active| active.size - active.end < 32)
         {
             return Ok(false);
         }

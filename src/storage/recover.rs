@@ -411,15 +411,15 @@ impl Recovery<'_> {
     }
 
     fn note_tail(&mut self, candidate: &Candidate) {
-        if let Content::Scanned(scan) = &candidate.content {
-            if scan.nonzero_end > scan.end {
-                self.report.cut = Some(CutTail {
-                    path: candidate.path.clone(),
-                    offset: scan.end,
-                    bytes: scan.nonzero_end - scan.end,
-                    frames_behind: scan.frames_behind,
-                });
-            }
+        if let Content::Scanned(scan) = &candidate.content
+            && scan.nonzero_end > scan.end
+        {
+            self.report.cut = Some(CutTail {
+                path: candidate.path.clone(),
+                offset: scan.end,
+                bytes: scan.nonzero_end - scan.end,
+                frames_behind: scan.frames_behind,
+            });
         }
     }
 

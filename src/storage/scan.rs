@@ -386,12 +386,12 @@ pub(crate) fn next_frame(
     while at < limit {
         let room = window.file_len().saturating_sub(at);
         let bytes = window.get(at, (HEADER + BLOCK_HEADER) as u64)?;
-        if let Some(header) = Header::decode(bytes, seed, at) {
-            if header.frame_len() <= room {
-                let bytes = window.get(at, header.frame_len())?;
-                if header.body(bytes, seed, at).is_some() {
-                    return Ok(Some((at, header)));
-                }
+        if let Some(header) = Header::decode(bytes, seed, at)
+            && header.frame_len() <= room
+        {
+            let bytes = window.get(at, header.frame_len())?;
+            if header.body(bytes, seed, at).is_some() {
+                return Ok(Some((at, header)));
             }
         }
         at += ALIGN;

@@ -218,10 +218,10 @@ fn ids_of(span: &Span, segment: usize, ordinals: &[u32]) -> Result<Vec<EntryId>>
 fn mark_deleted(span: &Span, ids: &[EntryId]) -> Result<()> {
     let mut by_id: BTreeMap<EntryId, ()> = ids.iter().map(|id| (*id, ())).collect();
     while let Some((id, ())) = by_id.pop_first() {
-        if let Some(place) = span.find(id)? {
-            if let Some(segment) = span.segments.get(place.segment as usize) {
-                segment.delete(place.ordinal);
-            }
+        if let Some(place) = span.find(id)?
+            && let Some(segment) = span.segments.get(place.segment as usize)
+        {
+            segment.delete(place.ordinal);
         }
     }
     Ok(())
