@@ -190,7 +190,6 @@ impl Commit {
     }
 
     /// Refuses everything that is not durable yet, for good. The first cause is kept.
-    #[allow(dead_code, reason = "for failures outside a sync; the models drive it")]
     pub(crate) fn poison(&self, cause: Error) {
         let mut state = self.state.lock();
         state.poison.get_or_insert(cause);

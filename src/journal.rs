@@ -321,7 +321,19 @@ impl Journal {
 
     /// Writes a checkpoint to the next file and goes on there. Records go on being appended
     /// meanwhile.
+    ///
+    /// A failed sync of a journal file poisons the journal, whichever file it is.
     pub(crate) fn checkpoint(&self, source: &dyn Source) -> Result<()> {
+        let written = self.write_checkpoint(source);
+        if let Err(error) = &written
+            && matches!(error.kind(), ErrorKind::Io { op: "sync" })
+        {
+            self.commit.poison(error.clone());
+        }
+        written
+    }
+
+    fn write_checkpoint(&self, source: &dyn Source) -> Result<()> {
         let _one = self.begin_checkpoint();
         // The file that is overwritten holds the state before last. The last one must be durable
         // by now, or a power cut could leave none.

@@ -21,8 +21,8 @@ use crate::worker::Worker;
 use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 mod manage;
 
@@ -189,6 +189,8 @@ pub(crate) struct Shared {
     pub(crate) report: Mutex<RecoveryReport>,
     pub(crate) background: Mutex<Option<String>>,
     closed: AtomicBool,
+    /// Why nothing is written any more in the whole store.
+    poisoned: OnceLock<Error>,
     pid: u32,
     lock: Mutex<Option<Box<dyn DiskLock>>>,
     /// Wakes the background threads.
@@ -320,6 +322,7 @@ impl Shared {
             report: Mutex::new(report),
             background: Mutex::new(None),
             closed: AtomicBool::new(false),
+            poisoned: OnceLock::new(),
             pid: std::process::id(),
             lock: Mutex::new(Some(lock)),
             kick: crate::worker::Kick::new(),
@@ -332,6 +335,42 @@ impl Shared {
             return Err(Error::new(ErrorKind::Closed));
         }
         Ok(())
+    }
+
+    /// Refuses writes once a failed sync has stopped the store.
+    #[inline]
+    pub(crate) fn check_writable(&self) -> Result<()> {
+        match self.poisoned.get() {
+            Some(cause) => Err(crate::storage::log::poisoned(cause)),
+            None => Ok(()),
+        }
+    }
+
+    /// Stops all writing, for good. The first cause is kept; whoever waits is woken.
+    pub(crate) fn poison(&self, cause: Error) {
+        let _first_stays = self.poisoned.set(cause.clone());
+        self.journal.commit.poison(cause.clone());
+        for stream in self.all_streams() {
+            if let Some(log) = stream.open_log() {
+                log.poison(cause.clone());
+            }
+            stream.waiters.wake_all();
+        }
+    }
+
+    /// Some failures of one file say that the whole file system is gone.
+    pub(crate) fn judge(&self, cause: &Error) {
+        use std::error::Error as _;
+        let source = cause
+            .source()
+            .and_then(|source| source.downcast_ref::<std::io::Error>());
+        // ESTALE, ENODEV, EBADF.
+        if matches!(
+            source.and_then(std::io::Error::raw_os_error),
+            Some(116 | 19 | 9)
+        ) {
+            self.poison(cause.clone());
+        }
     }
 
     /// Refuses to block or sync in a forked child, where no other thread lives.
@@ -369,10 +408,15 @@ impl Shared {
         if dirty.len() > MANY_FILES && self.flush_all_at_once(&dirty) {
             return;
         }
-        for stream in dirty {
-            // The error stays in the stream as its poison.
-            drop(stream.sync_written(self));
-        }
+        self.flush_each(&dirty);
+    }
+
+    /// `true` if none failed. The errors stay in the streams as their poison.
+    fn flush_each(&self, dirty: &[Arc<StreamInner>]) -> bool {
+        let synced = dirty
+            .iter()
+            .filter(|stream| stream.sync_written(self).is_ok());
+        synced.count() == dirty.len()
     }
 
     /// One call for the whole file system; `false` if that did not work and each file has to be
@@ -382,8 +426,16 @@ impl Shared {
             .iter()
             .map(|s| s.open_log().map_or(0, |log| log.written()))
             .collect();
-        if self.disk.sync_all(&self.dir).is_err() {
-            return false;
+        match self.disk.sync_all(&self.dir) {
+            Ok(()) => {}
+            Err(e) if e.kind() == std::io::ErrorKind::Unsupported => return false,
+            Err(e) => {
+                // Each file is asked, to find the guilty ones; if none will say, all may be.
+                if self.flush_each(dirty) {
+                    self.poison(Error::io("sync all of", &self.dir, e));
+                }
+                return true;
+            }
         }
         for (stream, target) in dirty.iter().zip(targets) {
             stream.synced_otherwise(target);
@@ -398,10 +450,16 @@ impl Shared {
             return Ok(());
         }
         self.check_process()?;
-        self.journal.sync_after(upto, || {
+        let synced = self.journal.sync_after(upto, || {
             // Segments before the journal, so that no group points past its stream.
             self.flush_streams(|_| true);
-        })
+        });
+        if synced.is_err()
+            && let Some(cause) = self.journal.commit.poisoned()
+        {
+            self.poison(cause);
+        }
+        synced
     }
 
     fn first_poisoned(&self) -> Result<()> {

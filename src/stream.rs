@@ -177,6 +177,7 @@ impl StreamInner {
         let mut again = false;
         loop {
             let mut locked = self.lock(shared)?;
+            shared.check_writable()?;
             self.check_writable()?;
             let (result, events) = decide(&mut locked)?;
             let only_seen = events
@@ -251,7 +252,10 @@ impl StreamInner {
         let result = log
             .commit
             .wait(upto, || log.written(), |t| log.sync_files(t), done);
-        if result.is_err() && log.is_poisoned() {
+        if result.is_err() {
+            if let Some(cause) = log.commit.poisoned() {
+                shared.judge(&cause);
+            }
             self.waiters.wake_all();
         }
         result

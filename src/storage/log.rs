@@ -364,11 +364,7 @@ impl Log {
             writer.next_number += 1;
             (number, writer.next_size(0))
         };
-        let prepared = Prepared::new(&self.home, number, size)?;
-        if !self.always {
-            // Here, and not in the middle of appends, are the page faults paid for.
-            prepared.region.populate(0, size);
-        }
+        let prepared = self.poison_if_sync(Prepared::new(&self.home, number, size))?;
         let mut writer = self.writer.lock();
         // Numbers grow along the log: a segment that was overtaken by another one is of no use.
         if writer.next.is_some() || writer.closed || writer.next_number != number + 1 {
@@ -378,6 +374,27 @@ impl Log {
             writer.next = Some(prepared);
         }
         Ok(())
+    }
+
+    /// A failed sync of a new segment or of the directory stops the stream like any other.
+    fn poison_if_sync<T>(&self, made: Result<T>) -> Result<T> {
+        if let Err(error) = &made
+            && matches!(
+                error.kind(),
+                ErrorKind::Io {
+                    op: "sync" | "sync directory"
+                }
+            )
+        {
+            self.poison(error.clone());
+        }
+        made
+    }
+
+    /// Refuses appends and syncs from now on, and wakes whoever waits for one.
+    pub(crate) fn poison(&self, cause: Error) {
+        self.poisoned.store(true, Ordering::Release);
+        self.commit.poison(cause);
     }
 
     fn discard(&self, header: &FileHeader) {
@@ -709,7 +726,8 @@ impl Writer {
                     log.discard(&prepared.header);
                 }
                 let size = self.next_size(need);
-                let prepared = Prepared::new(&log.home, self.next_number, size)?;
+                let made = Prepared::new(&log.home, self.next_number, size);
+                let prepared = log.poison_if_sync(made)?;
                 self.next_number += 1;
                 prepared
             }

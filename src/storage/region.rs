@@ -208,23 +208,6 @@ impl Region {
             region: Arc::clone(self),
         })
     }
-
-    /// Asks the kernel to have these pages ready for stores. A hint: failing costs time only.
-    pub(crate) fn populate(&self, from: u64, to: u64) {
-        #[cfg(target_os = "linux")]
-        if let Mem::Map(map) = &self.mem
-            && from < to
-            && to <= self.len
-        {
-            drop(map.advise_range(
-                memmap2::Advice::PopulateWrite,
-                from as usize,
-                (to - from) as usize,
-            ));
-        }
-        #[cfg(not(target_os = "linux"))]
-        let _ = (from, to);
-    }
 }
 
 impl fmt::Debug for Region {

@@ -414,13 +414,15 @@ impl Store {
 }
 
 impl Shared {
+    fn poison_cause(&self) -> Option<String> {
+        let journal = self.journal.commit.poisoned();
+        let cause = self.check_writable().err().or(journal)?;
+        Some(cause.to_string())
+    }
+
     fn health(&self) -> Health {
         let mut health = Health {
-            poisoned: self
-                .journal
-                .commit
-                .poisoned()
-                .map(|cause| cause.to_string()),
+            poisoned: self.poison_cause(),
             background: self.background.lock().clone(),
             closed: self.check_open().is_err(),
             ..Health::default()

@@ -120,6 +120,7 @@ impl Stream {
     fn append_list(&self, list: &[u8], options: &AppendOptions) -> Result<EntryId> {
         let log = self.log()?;
         let shared = self.shared();
+        shared.check_writable()?;
         self.wait_for_room(log, list.len(), options.timeout)?;
         let mut appender = log.writer()?;
         let max = appender.options().max_entry_bytes;
@@ -233,6 +234,7 @@ impl Stream {
         if batch.is_empty() {
             return Ok(None);
         }
+        self.shared().check_writable()?;
         self.wait_for_room(log, batch.bytes.len(), None)?;
         let mut appender = log.writer()?;
         let max = appender.options().max_entry_bytes;
