@@ -5,6 +5,7 @@ use super::{Home, Known, Live, Log, OnDamage, Refused, Result, Shared, Span, Sto
 use super::{StreamInner, StreamState, deletions, name, recover};
 use crate::storage::cursor::Forward;
 use crate::storage::log::Tail;
+use std::sync::atomic::Ordering;
 
 impl StreamInner {
     /// The log, recovered on first use.
@@ -83,6 +84,9 @@ impl StreamInner {
             marked?;
             let mut live = Live::new(&span, state.first, tail)?;
             let first_id = live.first_id(&span, tail)?;
+            if live.last_block_is_dead(&span, tail) {
+                log.restart_block.store(true, Ordering::Release);
+            }
             state.live = Some(live);
             // What deliveries say does not count here: it is what is to be taken back.
             let end = Tail {
