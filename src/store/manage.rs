@@ -321,7 +321,7 @@ impl Store {
     /// or a stream `to` that is not to be replaced.
     ///
     /// # Errors
-    /// `InvalidName`, `Closed`, `StorageFull`, `Corrupt`.
+    /// `InvalidName`, `InvalidArgument` if the names are the same, `Closed`, `StorageFull`, `Corrupt`.
     #[doc(alias = "COPY")]
     pub fn copy(
         &self,
@@ -333,10 +333,16 @@ impl Store {
         check_name("stream", to)?;
         let shared = self.shared();
         shared.check_open()?;
+        if from == to {
+            return Err(Error::new(ErrorKind::InvalidArgument {
+                argument: "to",
+                reason: "a stream cannot be copied to its own name",
+            }));
+        }
         let Some(source) = self.get(from)? else {
             return Ok(false);
         };
-        if from == to || (!replace && self.exists(to)) {
+        if !replace && self.exists(to) {
             return Ok(false);
         }
         let copy = source.inner().copy_to(shared, to)?;
