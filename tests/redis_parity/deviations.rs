@@ -24,6 +24,8 @@ pub(crate) const EMPTY_INTERVAL: &str = "empty-interval";
 pub(crate) const XSETID_MAX_DELETED: &str = "xsetid-max-deleted";
 pub(crate) const XSETID_ENTRIES_READ: &str = "xsetid-entries-read";
 pub(crate) const EMPTIED_NODE: &str = "emptied-node";
+/// The player packs every copy, so there is no condition.
+pub(crate) const COPY_PACKS: &str = "copy-packs";
 pub(crate) const ID_GRAMMAR: &str = "id-grammar";
 
 /// `ms-*` when the millisecond is used up: 7.0.15 speaks of elements that are too large.

@@ -263,6 +263,35 @@ impl RedisSide {
         reply
     }
 
+    /// Writes a copy's entries anew, so that its nodes are as full as ours. All else is put back.
+    fn pack_copy(&mut self, key: Name) {
+        let before = self.counts(key).unwrap();
+        let text = |id: EntryId| format!("{}-{}", id.ms, id.seq);
+        let entries = self.ask(&[b"XRANGE", key, b"-", b"+"]);
+        self.ask(&[b"XTRIM", key, b"MAXLEN", b"0"]);
+        self.ask(&[b"XSETID", key, b"0-0"]);
+        for entry in parse::list(&entries) {
+            let [id, fields] = parse::list(entry) else {
+                panic!("not an entry: {entry:?}");
+            };
+            let mut words = vec![b"XADD".to_vec(), key.to_vec(), parse::bytes(id)];
+            words.extend(parse::list(fields).iter().map(parse::bytes));
+            self.client.ask(&words);
+        }
+        let (last, added) = (text(before.last_id), before.added.to_string());
+        let (last, added) = (last.as_bytes(), added.as_bytes());
+        self.ask(&[b"XSETID", key, last, b"ENTRIESADDED", added]);
+        let after = self.counts(key).unwrap();
+        let expected = Counts {
+            blocks: after.blocks,
+            ..before
+        };
+        assert_eq!(after, expected, "only the nodes may change");
+        if after.blocks != before.blocks {
+            self.met(dev::COPY_PACKS);
+        }
+    }
+
     /// Drops a head node without live entries: a MINID trim up to the first live entry finds
     /// nothing else to remove.
     fn drop_emptied_node(&mut self, key: Name) {
@@ -341,6 +370,13 @@ impl Side for RedisSide {
             Op::SetId {
                 key, last, added, ..
             } => self.set_id(op, key, *last, *added),
+            Op::Copy { to, .. } => {
+                let reply = self.plain(op);
+                if reply == Reply::Int(1) {
+                    self.pack_copy(to);
+                }
+                reply
+            }
             _ => self.plain(op),
         };
         self.create_consumers(op, &reply);

@@ -6,7 +6,7 @@ use crate::resp::{Client, Value};
 type Check = fn(&mut Redis);
 
 /// Each deviation with the check that 7.0.15 passes and the reference would not.
-pub(crate) const LIST: [(&str, Check); 12] = [
+pub(crate) const LIST: [(&str, Check); 13] = [
     (FULL_MILLISECOND, full_millisecond),
     (ENTRIES_READ_CAPPED, entries_read_is_not_capped),
     (CONSUMERS_APPEAR, consumers_appear_with_data_only),
@@ -18,6 +18,7 @@ pub(crate) const LIST: [(&str, Check); 12] = [
     (XSETID_MAX_DELETED, xsetid_goes_below_a_deleted_id),
     (XSETID_ENTRIES_READ, xsetid_leaves_the_groups),
     (EMPTIED_NODE, an_emptied_node_stays),
+    (COPY_PACKS, a_copy_keeps_the_nodes),
     (ID_GRAMMAR, ids_are_read_loosely),
 ];
 
@@ -187,6 +188,14 @@ fn an_emptied_node_stays(redis: &mut Redis) {
         info.contains("length 0 radix-tree-keys 0 "),
         "the way to bring it there: {info}"
     );
+}
+
+fn a_copy_keeps_the_nodes(redis: &mut Redis) {
+    redis.fill(&["1-0", "2-0", "3-0", "4-0", "5-0"]);
+    redis.expect("XDEL k 1-0 2-0 3-0", "3");
+    redis.expect("COPY k copy", "1");
+    let info = redis.say("XINFO STREAM copy");
+    assert!(info.contains("length 2 radix-tree-keys 2 "), "{info}");
 }
 
 fn ids_are_read_loosely(redis: &mut Redis) {
