@@ -1,0 +1,317 @@
+//! kill -9, with a witness: a child process does everything that a store can do, from several
+//! threads at once, and is killed at a random moment or right behind the announcement of a call;
+//! then this process opens the store and compares it with what the child had said.
+//!
+//! `STREAMLOG_KILLS` is the number of kills (200), `STREAMLOG_KILL_SEED` the seed of the plan; the
+//! moments themselves cannot be repeated. The same executable is the child, so this is a test
+//! without the usual harness.
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
+
+mod child;
+mod killer;
+mod plan;
+mod report;
+mod witness;
+
+use child::Orders;
+use killer::{Aim, Tally, kill_one};
+use plan::Random;
+use report::{Done, Line, Op};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+use streamlog::{EntryId, ErrorKind, Store};
+use witness::{Known, calls};
+
+/// How many lives one store has before another one is begun.
+const LIVES: u64 = 25;
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+fn main() -> ExitCode {
+    if let Ok(dir) = std::env::var(killer::DIR) {
+        let of = |name| number(name).unwrap();
+        child::run(&Orders {
+            dir: Path::new(&dir),
+            seed: of(killer::SEED),
+            store: of(killer::STORE),
+            life: of(killer::LIFE),
+        });
+    }
+    let tests: [(&str, fn() -> Result<(), String>); 3] = [
+        ("a_killed_process_loses_nothing_it_was_promised", kills),
+        ("one_of_many_processes_opens_a_store", race_to_open),
+        ("the_witness_sees_what_is_wrong", forgeries),
+    ];
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let listing = args.iter().any(|arg| arg == "--list");
+    let wanted = args.iter().find(|arg| !arg.starts_with('-'));
+    let (mut passed, mut failed) = (0, 0);
+    for (name, test) in tests {
+        if wanted.is_some_and(|part| !name.contains(part.as_str())) {
+            continue;
+        }
+        if listing {
+            println!("{name}: test");
+            continue;
+        }
+        match test() {
+            Ok(()) => passed += 1,
+            Err(what) => {
+                println!("test {name} FAILED: {what}");
+                failed += 1;
+                continue;
+            }
+        }
+        println!("test {name} ... ok");
+    }
+    if !listing {
+        println!("{passed} passed, {failed} failed");
+    }
+    ExitCode::from(u8::from(failed > 0))
+}
+
+fn temporary() -> tempfile::TempDir {
+    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
+}
+
+fn kills() -> Result<(), String> {
+    let seed = number("STREAMLOG_KILL_SEED").unwrap_or_else(|| u64::from(std::process::id()));
+    let wanted = number("STREAMLOG_KILLS").unwrap_or(200);
+    let began = Instant::now();
+    let mut tally = Tally::default();
+    let mut random = Random::new(&[seed]);
+    let mut life = 0;
+    let mut store = 0;
+    while tally.kills < wanted {
+        let place = temporary();
+        let dir = place.path().join("store");
+        let mut known = Known::default();
+        for _ in 0..LIVES {
+            if tally.kills >= wanted {
+                break;
+            }
+            let one = one_round(
+                &dir,
+                seed,
+                store,
+                &mut life,
+                &mut random,
+                &mut tally,
+                &known,
+            );
+            match one {
+                Ok(next) => known = next,
+                Err(what) => {
+                    let kept = place.keep();
+                    return Err(format!(
+                        "STREAMLOG_KILL_SEED={seed}, kill {}, life {life}, store {store}: {what}; \
+                         the store is in {}",
+                        tally.kills,
+                        kept.display()
+                    ));
+                }
+            }
+        }
+        tally.entries += known.entries() as u64;
+        store += 1;
+    }
+    println!(
+        "seed {seed}, {:.1} s: {tally}",
+        began.elapsed().as_secs_f64()
+    );
+    if tally.inside * 3 < tally.kills {
+        return Err(format!(
+            "{} of {} kills hit a call",
+            tally.inside, tally.kills
+        ));
+    }
+    Ok(())
+}
+
+/// Kills a child, sometimes a second one that comes upon what the first one left, and looks.
+fn one_round(
+    dir: &Path,
+    seed: u64,
+    store: u64,
+    life: &mut u64,
+    random: &mut Random,
+    tally: &mut Tally,
+    known: &Known,
+) -> Result<Known, String> {
+    let orders = |life: u64| Orders {
+        dir,
+        seed,
+        store,
+        life,
+    };
+    let mut lines = kill_one(&orders(*life), &Aim::choose(random), random, tally)?;
+    *life += 1;
+    while random.one_in(4) {
+        // Killed while it opens, it has done nothing that is reported.
+        let more = kill_one(&orders(*life), &Aim::Opening, random, tally)?;
+        *life += 1;
+        lines.extend(more);
+    }
+    // For whoever has to find out what went wrong; the place goes when nothing did.
+    let said: String = lines.iter().map(Line::to_text).collect();
+    std::fs::write(dir.with_extension("lines"), said).map_err(|error| error.to_string())?;
+    let (calls, ready) = calls(&lines)?;
+    let store = child::store_options(&orders(*life)).open(dir);
+    let store = store.map_err(|error| format!("the store does not open: {error}"))?;
+    let next = known.check(&store, &calls, ready)?;
+    if random.one_in(3) {
+        store.close().map_err(|error| error.to_string())?;
+        let again = Store::open(dir).map_err(|error| error.to_string())?;
+        next.check_same(&again)?;
+    }
+    Ok(next)
+}
+
+/// Many processes open one store at the same time: one has it, and once that one is dead the next
+/// one gets it.
+fn race_to_open() -> Result<(), String> {
+    let place = temporary();
+    let dir = place.path().join("store");
+    drop(Store::open(&dir).map_err(|error| error.to_string())?);
+    let orders = Orders {
+        dir: &dir,
+        seed: 0,
+        store: 0,
+        life: 0,
+    };
+    let mut children: Vec<_> = (0..8).map(|_| killer::start(&orders)).collect();
+    let mut holders = Vec::new();
+    let mut refused = 0;
+    for child in &mut children {
+        match child.first_answer()? {
+            Line::Done { .. } => holders.push(child.id()),
+            Line::Broken(what) if what.contains("the store is open") => refused += 1,
+            other => return Err(format!("a child said {other:?}")),
+        }
+    }
+    if (holders.len(), refused) != (1, 7) {
+        return Err(format!(
+            "{} have the store, {refused} do not",
+            holders.len()
+        ));
+    }
+    let error = match Store::open(&dir) {
+        Ok(_) => return Err("the store was opened twice".into()),
+        Err(error) => error,
+    };
+    let names_holder = |holder: &str| holder.contains(&format!("process {}", holders[0]));
+    if !matches!(error.kind(), ErrorKind::Locked { holder } if names_holder(holder)) {
+        return Err(format!("{error} does not name process {}", holders[0]));
+    }
+    drop(children);
+    Store::open(&dir).map_err(|error| format!("after the kill: {error}"))?;
+    Ok(())
+}
+
+fn some_ids(store: &Store, pending: bool) -> Vec<EntryId> {
+    let stream = store.get(plan::STREAMS[0]).unwrap().unwrap();
+    if pending {
+        let group = stream.get_group(plan::GROUPS[0]).unwrap().unwrap();
+        let filter = streamlog::PendingFilter::new().count(3);
+        let found = group.pending_range(.., filter).unwrap();
+        found.into_iter().map(|record| record.id).collect()
+    } else {
+        stream.range(..).take(3).map(|e| e.unwrap().id()).collect()
+    }
+}
+
+/// A witness that never complains proves nothing: each of these lies must be found.
+fn forgeries() -> Result<(), String> {
+    let place = temporary();
+    let dir: PathBuf = place.path().join("store");
+    let mut random = Random::new(&[7]);
+    let orders = Orders {
+        dir: &dir,
+        seed: 7,
+        store: 0,
+        life: 2,
+    };
+    let mut tally = Tally::default();
+    let lines = kill_one(&orders, &Aim::After(400), &mut random, &mut tally)?;
+    let store = Store::open(&dir).map_err(|error| error.to_string())?;
+    let (told, ready) = calls(&lines)?;
+    Known::default().check(&store, &told, ready)?;
+    let (stream, group) = (0, 0);
+    let lies: [(&str, Op, Vec<EntryId>); 5] = [
+        (
+            "LOST",
+            Op::Append {
+                stream,
+                token: 1,
+                max_len: None,
+            },
+            vec![EntryId::new(u64::MAX - 1, 0)],
+        ),
+        (
+            "is back",
+            Op::Delete {
+                stream,
+                ids: some_ids(&store, false),
+            },
+            vec![],
+        ),
+        (
+            "last delivered",
+            Op::Read {
+                stream,
+                group,
+                consumer: 0,
+            },
+            vec![EntryId::new(u64::MAX - 1, 0)],
+        ),
+        (
+            "is pending and was acknowledged",
+            Op::Ack {
+                stream,
+                group,
+                ids: some_ids(&store, true),
+            },
+            vec![],
+        ),
+        (
+            "who has lost it",
+            Op::Claim {
+                stream,
+                group,
+                consumer: 77,
+                ids: some_ids(&store, true),
+            },
+            some_ids(&store, true),
+        ),
+    ];
+    for (complaint, op, ids) in lies {
+        let mut lines = lines.clone();
+        let thread = 999;
+        lines.push(Line::Intent { thread, op });
+        let done = Done {
+            ids,
+            ..Done::default()
+        };
+        lines.push(Line::Done { thread, done });
+        let (calls, ready) = calls(&lines)?;
+        match Known::default().check(&store, &calls, ready) {
+            Err(what) if what.contains(complaint) => {}
+            other => {
+                let other = other.map(|_| "nothing");
+                return Err(format!("expected \"{complaint}\", found {other:?}"));
+            }
+        }
+    }
+    // To a witness that did not hear of the acknowledgements, the group skipped entries.
+    let deaf = told
+        .into_iter()
+        .filter(|call| !matches!(call.op, Op::Ack { .. }));
+    let deaf: Vec<_> = deaf.collect();
+    match Known::default().check(&store, &deaf, ready) {
+        Err(what) if what.contains("LOST to the group") => Ok(()),
+        other => Err(format!("a skipped entry was not found: {:?}", other.err())),
+    }
+}

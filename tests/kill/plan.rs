@@ -1,0 +1,120 @@
+//! What the child and the witness agree on beforehand, so that neither has to be told: which names
+//! there are, and what an entry holds, given the number that its append was announced under.
+
+use streamlog::{Durability, EntryRef, StreamOptions};
+
+/// The streams that entries are appended to.
+pub(crate) const STREAMS: [&str; 2] = ["orders", "events"];
+/// The groups of each of them.
+pub(crate) const GROUPS: [&str; 2] = ["workers", "audit"];
+/// The stream that has no entries: its consumers come and go to fill the state journal.
+pub(crate) const BALLAST: &str = "ballast";
+/// The one group of it.
+pub(crate) const BALLAST_GROUP: &str = "g";
+/// How many consumers one call on the ballast makes and removes.
+pub(crate) const BALLAST_CONSUMERS: u64 = 64;
+
+/// xorshift64*: small, and the same on every machine.
+#[derive(Clone, Debug)]
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(parts: &[u64]) -> Random {
+        let mut state = 0x9e37_79b9_7f4a_7c15;
+        for part in parts {
+            state = mix(state ^ part);
+        }
+        Random(state | 1)
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
+        self.next() % end.max(1)
+    }
+
+    pub(crate) fn one_in(&mut self, n: u64) -> bool {
+        self.below(n) == 0
+    }
+}
+
+fn mix(mut x: u64) -> u64 {
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+/// Which entry this is, over all lives: the life, the thread, its call and the place in a batch.
+pub(crate) fn token(life: u64, thread: u64, call: u64, index: u64) -> u64 {
+    life << 44 | thread << 40 | call << 8 | index
+}
+
+/// The fields of an entry. Most are short; some cross sectors and pages; some are empty or double.
+pub(crate) fn fields(token: u64) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut random = Random::new(&[token]);
+    let mut fields = vec![(b"token".to_vec(), token.to_le_bytes().to_vec())];
+    for _ in 0..random.below(4) {
+        let len = match random.below(40) {
+            0 => random.below(3000),
+            1..=4 => random.below(600),
+            5 => 0,
+            _ => random.below(60),
+        };
+        let value: Vec<u8> = (0..len).map(|_| random.next() as u8).collect();
+        let name = ["a", "b", "a", ""][random.below(4) as usize];
+        fields.push((name.into(), value));
+    }
+    fields
+}
+
+/// The number in an entry, if the entry is exactly what was to be appended under that number.
+pub(crate) fn check_entry(entry: EntryRef<'_>) -> Result<u64, String> {
+    let damaged = |what: &str| format!("entry {} is not as it was appended: {what}", entry.id());
+    let bytes = entry
+        .get("token")
+        .and_then(|value| value.try_into().ok())
+        .ok_or_else(|| damaged("no number"))?;
+    let token = u64::from_le_bytes(bytes);
+    let wanted = fields(token);
+    let same = entry.fields().len() == wanted.len()
+        && entry
+            .fields()
+            .zip(&wanted)
+            .all(|((name, value), (n, v))| name == n && value == v);
+    if same {
+        Ok(token)
+    } else {
+        Err(damaged("other fields"))
+    }
+}
+
+/// The durability of a life.
+pub(crate) fn level(life: u64) -> Durability {
+    match life % 3 {
+        0 => Durability::Always,
+        1 => Durability::Interval {
+            every: std::time::Duration::from_millis(10),
+            max_unsynced_bytes: 256 << 10,
+        },
+        _ => Durability::Manual,
+    }
+}
+
+/// Small segments, of another size in each store.
+pub(crate) fn stream_options(store: u64) -> StreamOptions {
+    let segment = (4 << 10) << (store % 5);
+    StreamOptions::new()
+        .segment_bytes(segment.max(8 << 10))
+        .max_entry_bytes(7 << 10)
+        .block_entries([100, 7, 1][store as usize % 3])
+}
+
+/// The name of a consumer of the ballast: long, so that few calls make many bytes.
+pub(crate) fn ballast_consumer(life: u64, call: u64, n: u64) -> String {
+    format!("{life}-{call}-{n}-{:-<230}", "")
+}

@@ -1,0 +1,326 @@
+//! What the child tells its parent: a line before each call and a line after it.
+//!
+//! Each line is one write of less than 4,096 bytes to a pipe, which the kernel does not take apart:
+//! whatever the parent finds behind another line happened, in that thread's view, later. What a dead
+//! child had written stays in the pipe.
+
+use std::fmt::Write as _;
+use streamlog::EntryId;
+
+/// What a call is about to do. Streams and groups are given by their places in the plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Op {
+    Open,
+    /// One entry, by its number; trimmed to a length in the same step, if there is one.
+    Append {
+        stream: usize,
+        token: u64,
+        max_len: Option<u64>,
+    },
+    /// Entries with consecutive numbers.
+    Batch {
+        stream: usize,
+        token: u64,
+        count: u64,
+    },
+    Delete {
+        stream: usize,
+        ids: Vec<EntryId>,
+    },
+    TrimLen {
+        stream: usize,
+        keep: u64,
+        exact: bool,
+    },
+    TrimMin {
+        stream: usize,
+        min: EntryId,
+        exact: bool,
+    },
+    Read {
+        stream: usize,
+        group: usize,
+        consumer: u64,
+    },
+    History {
+        stream: usize,
+        group: usize,
+        consumer: u64,
+    },
+    Ack {
+        stream: usize,
+        group: usize,
+        ids: Vec<EntryId>,
+    },
+    Claim {
+        stream: usize,
+        group: usize,
+        consumer: u64,
+        ids: Vec<EntryId>,
+    },
+    AutoClaim {
+        stream: usize,
+        group: usize,
+        consumer: u64,
+    },
+    Sync,
+    Ballast {
+        life: u64,
+        call: u64,
+    },
+}
+
+/// What a call gave.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Done {
+    /// The IDs that came back: of the entry, the first and last of a batch, what was delivered.
+    pub(crate) ids: Vec<EntryId>,
+    /// Pending IDs that were reported to have no entry.
+    pub(crate) gone: Vec<EntryId>,
+    pub(crate) count: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Line {
+    /// The streams and groups exist.
+    Ready,
+    Intent {
+        thread: u64,
+        op: Op,
+    },
+    Done {
+        thread: u64,
+        done: Done,
+    },
+    /// The child saw something that must not be.
+    Broken(String),
+}
+
+impl Op {
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Op::Open => "open",
+            Op::Append { .. } => "append",
+            Op::Batch { .. } => "batch",
+            Op::Delete { .. } => "delete",
+            Op::TrimLen { .. } => "trimlen",
+            Op::TrimMin { .. } => "trimmin",
+            Op::Read { .. } => "read",
+            Op::History { .. } => "history",
+            Op::Ack { .. } => "ack",
+            Op::Claim { .. } => "claim",
+            Op::AutoClaim { .. } => "autoclaim",
+            Op::Sync => "sync",
+            Op::Ballast { .. } => "ballast",
+        }
+    }
+
+    /// The stream that the call is about; the ballast is none of them.
+    pub(crate) fn stream(&self) -> Option<usize> {
+        match self {
+            Op::Append { stream, .. }
+            | Op::Batch { stream, .. }
+            | Op::Delete { stream, .. }
+            | Op::TrimLen { stream, .. }
+            | Op::TrimMin { stream, .. }
+            | Op::Read { stream, .. }
+            | Op::History { stream, .. }
+            | Op::Ack { stream, .. }
+            | Op::Claim { stream, .. }
+            | Op::AutoClaim { stream, .. } => Some(*stream),
+            Op::Open | Op::Sync | Op::Ballast { .. } => None,
+        }
+    }
+
+    fn numbers(&self) -> (Vec<u64>, &[EntryId]) {
+        let n = |place: &usize| *place as u64;
+        match self {
+            Op::Open | Op::Sync => (vec![], &[]),
+            Op::Append {
+                stream,
+                token,
+                max_len,
+            } => (vec![n(stream), *token, max_len.unwrap_or(u64::MAX)], &[]),
+            Op::Batch {
+                stream,
+                token,
+                count,
+            } => (vec![n(stream), *token, *count], &[]),
+            Op::Delete { stream, ids } => (vec![n(stream)], ids),
+            Op::TrimLen {
+                stream,
+                keep,
+                exact,
+            } => (vec![n(stream), *keep, u64::from(*exact)], &[]),
+            Op::TrimMin { stream, min, exact } => (
+                vec![n(stream), u64::from(*exact)],
+                std::slice::from_ref(min),
+            ),
+            Op::Read {
+                stream,
+                group,
+                consumer,
+            }
+            | Op::History {
+                stream,
+                group,
+                consumer,
+            }
+            | Op::AutoClaim {
+                stream,
+                group,
+                consumer,
+            } => (vec![n(stream), n(group), *consumer], &[]),
+            Op::Ack { stream, group, ids } => (vec![n(stream), n(group)], ids),
+            Op::Claim {
+                stream,
+                group,
+                consumer,
+                ids,
+            } => (vec![n(stream), n(group), *consumer], ids),
+            Op::Ballast { life, call } => (vec![*life, *call], &[]),
+        }
+    }
+
+    fn parse(word: &str, n: &[u64], ids: Vec<EntryId>) -> Option<Op> {
+        let at = |index: usize| n.get(index).copied();
+        let place = |index: usize| at(index).map(|value| value as usize);
+        let stream = place(0);
+        Some(match word {
+            "open" => Op::Open,
+            "sync" => Op::Sync,
+            "append" => Op::Append {
+                stream: stream?,
+                token: at(1)?,
+                max_len: at(2).filter(|len| *len != u64::MAX),
+            },
+            "batch" => Op::Batch {
+                stream: stream?,
+                token: at(1)?,
+                count: at(2)?,
+            },
+            "delete" => Op::Delete {
+                stream: stream?,
+                ids,
+            },
+            "trimlen" => Op::TrimLen {
+                stream: stream?,
+                keep: at(1)?,
+                exact: at(2)? == 1,
+            },
+            "trimmin" => Op::TrimMin {
+                stream: stream?,
+                min: *ids.first()?,
+                exact: at(1)? == 1,
+            },
+            "read" => Op::Read {
+                stream: stream?,
+                group: place(1)?,
+                consumer: at(2)?,
+            },
+            "history" => Op::History {
+                stream: stream?,
+                group: place(1)?,
+                consumer: at(2)?,
+            },
+            "autoclaim" => Op::AutoClaim {
+                stream: stream?,
+                group: place(1)?,
+                consumer: at(2)?,
+            },
+            "ack" => Op::Ack {
+                stream: stream?,
+                group: place(1)?,
+                ids,
+            },
+            "claim" => Op::Claim {
+                stream: stream?,
+                group: place(1)?,
+                consumer: at(2)?,
+                ids,
+            },
+            "ballast" => Op::Ballast {
+                life: at(0)?,
+                call: at(1)?,
+            },
+            _ => return None,
+        })
+    }
+}
+
+fn write_ids(line: &mut String, ids: &[EntryId]) {
+    for (n, id) in ids.iter().enumerate() {
+        let comma = if n == 0 { "" } else { "," };
+        write!(line, "{comma}{id}").unwrap();
+    }
+    if ids.is_empty() {
+        line.push('.');
+    }
+}
+
+fn parse_ids(text: &str) -> Option<Vec<EntryId>> {
+    if text == "." {
+        return Some(Vec::new());
+    }
+    text.split(',').map(|id| id.parse().ok()).collect()
+}
+
+impl Line {
+    /// The line with its end.
+    pub(crate) fn to_text(&self) -> String {
+        let mut line = String::new();
+        match self {
+            Line::Ready => line.push_str("ready"),
+            Line::Broken(what) => {
+                write!(line, "broken {}", what.replace('\n', " ")).unwrap();
+                line.truncate(4000);
+            }
+            Line::Intent { thread, op } => {
+                let (numbers, ids) = op.numbers();
+                write!(line, "intent {thread} {} ", op.word()).unwrap();
+                write_ids(&mut line, ids);
+                for number in numbers {
+                    write!(line, " {number}").unwrap();
+                }
+            }
+            Line::Done { thread, done } => {
+                write!(line, "done {thread} {} ", done.count).unwrap();
+                write_ids(&mut line, &done.ids);
+                line.push(' ');
+                write_ids(&mut line, &done.gone);
+            }
+        }
+        line.push('\n');
+        assert!(line.len() < 4096, "a pipe would take this line apart");
+        line
+    }
+
+    pub(crate) fn parse(text: &str) -> Option<Line> {
+        if text == "ready" {
+            return Some(Line::Ready);
+        }
+        if let Some(what) = text.strip_prefix("broken ") {
+            return Some(Line::Broken(what.to_owned()));
+        }
+        let mut words = text.split(' ');
+        match words.next()? {
+            "intent" => {
+                let thread = words.next()?.parse().ok()?;
+                let word = words.next()?;
+                let ids = parse_ids(words.next()?)?;
+                let numbers: Option<Vec<u64>> = words.map(|word| word.parse().ok()).collect();
+                let op = Op::parse(word, &numbers?, ids)?;
+                Some(Line::Intent { thread, op })
+            }
+            "done" => {
+                let thread = words.next()?.parse().ok()?;
+                let count = words.next()?.parse().ok()?;
+                let ids = parse_ids(words.next()?)?;
+                let gone = parse_ids(words.next()?)?;
+                let done = Done { ids, gone, count };
+                Some(Line::Done { thread, done })
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! The entries of one stream after one life: present, whole, in order, or removed by somebody.
+
+use super::{Call, Outcome, StreamSeen};
+use crate::report::{Done, Op};
+use std::collections::{BTreeMap, BTreeSet};
+use streamlog::EntryId;
+
+/// An entry whose place in the stream is certain.
+#[derive(Clone, Copy)]
+struct Entry {
+    token: u64,
+    /// The line that tells of it; 0 if it was there before.
+    told: usize,
+}
+
+struct Check<'a> {
+    before: &'a StreamSeen,
+    calls: &'a [&'a Call],
+    seen: &'a StreamSeen,
+    certain: BTreeMap<EntryId, Entry>,
+    /// Every ID that an entry ever had, as far as one can know.
+    ids: BTreeSet<EntryId>,
+}
+
+pub(super) fn check(before: &StreamSeen, calls: &[&Call], seen: &StreamSeen) -> Outcome<()> {
+    let mut certain = BTreeMap::new();
+    for (id, token) in &before.entries {
+        let (token, told) = (*token, 0);
+        certain.insert(*id, Entry { token, told });
+    }
+    let mut check = Check {
+        before,
+        calls,
+        seen,
+        certain,
+        ids: BTreeSet::new(),
+    };
+    check.collect_appends()?;
+    check.ids.extend(check.certain.keys());
+    check.ids.extend(seen.entries.keys());
+    check.present()?;
+    check.unreported_appends()?;
+    check.removed()?;
+    check.stays_removed()?;
+    check.unreported_deletions()?;
+    check.counters()
+}
+
+impl Check<'_> {
+    /// Takes in what the appends said, and checks that IDs grow.
+    fn collect_appends(&mut self) -> Outcome<()> {
+        // The highest ID that was reported up to a line.
+        let mut reported = vec![(0, self.before.last_id)];
+        let mut done: Vec<&Call> = self
+            .calls
+            .iter()
+            .copied()
+            .filter(|c| !c.is_open())
+            .collect();
+        done.sort_by_key(|call| call.end());
+        for call in done {
+            let Some((line, result)) = &call.done else {
+                continue;
+            };
+            for (token, id) in appended(&call.op, result)? {
+                let earlier = reported.partition_point(|(at, _)| *at < call.intent);
+                let floor = reported.get(earlier.wrapping_sub(1)).map(|(_, id)| *id);
+                if floor.is_some_and(|floor| id <= floor) {
+                    return Err(format!("{id} was given after {floor:?}"));
+                }
+                let (told, entry) = (*line, Entry { token, told: *line });
+                if self.certain.insert(id, entry).is_some() {
+                    return Err(format!("{id} was given twice"));
+                }
+                let highest = reported.last().map_or(id, |(_, last)| id.max(*last));
+                reported.push((told, highest));
+            }
+        }
+        Ok(())
+    }
+
+    /// What is there is what was appended under that ID, or what may have been.
+    fn present(&self) -> Outcome<()> {
+        let open: BTreeSet<u64> = self
+            .calls
+            .iter()
+            .filter(|call| call.is_open())
+            .flat_map(|call| tokens(&call.op))
+            .collect();
+        let mut found = BTreeSet::new();
+        for (id, token) in &self.seen.entries {
+            if !found.insert(token) {
+                return Err(format!("entry {token:x} is there twice, also as {id}"));
+            }
+            match self.certain.get(id) {
+                Some(entry) if entry.token == *token => {}
+                Some(entry) => {
+                    return Err(format!("{id} is {token:x} and was {:x}", entry.token));
+                }
+                None if open.contains(token) && *id > self.before.last_id => {}
+                None => return Err(format!("{id} holds {token:x}, which nobody appended")),
+            }
+        }
+        Ok(())
+    }
+
+    /// Of a batch nobody reported, all entries are there or none, in their order.
+    fn unreported_appends(&self) -> Outcome<()> {
+        let by_token: BTreeMap<u64, EntryId> =
+            self.seen.entries.iter().map(|(id, t)| (*t, *id)).collect();
+        for call in self.calls.iter().filter(|call| call.is_open()) {
+            let tokens: Vec<u64> = tokens(&call.op).collect();
+            let found = tokens
+                .iter()
+                .enumerate()
+                .find_map(|(n, token)| Some((n as u64, *by_token.get(token)?)));
+            let Some((place, id)) = found else { continue };
+            let Some(first) = id.seq.checked_sub(place) else {
+                return Err(format!("a part of a batch is missing before {id}"));
+            };
+            for (n, token) in tokens.iter().enumerate() {
+                let id = EntryId::new(id.ms, first + n as u64);
+                match by_token.get(token) {
+                    Some(there) if *there == id => {}
+                    Some(there) => return Err(format!("{there} of a batch should be {id}")),
+                    None if self.may_be_gone(id) => {}
+                    None => return Err(format!("{id} of a batch is missing")),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What is not there was deleted or trimmed by some call.
+    fn removed(&self) -> Outcome<()> {
+        for (id, entry) in &self.certain {
+            if !self.seen.entries.contains_key(id) && !self.may_be_gone(*id) {
+                return Err(format!("{id} ({:x}) is LOST", entry.token));
+            }
+        }
+        Ok(())
+    }
+
+    fn may_be_gone(&self, id: EntryId) -> bool {
+        self.calls.iter().any(|call| match &call.op {
+            Op::Delete { ids, .. } => ids.contains(&id),
+            _ => self.may_trim(call, id),
+        })
+    }
+
+    fn may_trim(&self, call: &Call, id: EntryId) -> bool {
+        match &call.op {
+            Op::TrimMin { min, .. } => id < *min,
+            Op::TrimLen { keep: len, .. }
+            | Op::Append {
+                max_len: Some(len), ..
+            } => {
+                let above = (std::ops::Bound::Excluded(id), std::ops::Bound::Unbounded);
+                self.ids.range(above).count() as u64 >= *len
+            }
+            _ => false,
+        }
+    }
+
+    /// What a reported call removed is not there.
+    fn stays_removed(&self) -> Outcome<()> {
+        for call in self.calls.iter().filter(|call| !call.is_open()) {
+            let back = match &call.op {
+                Op::Delete { ids, .. } => ids
+                    .iter()
+                    .find(|id| self.seen.entries.contains_key(id))
+                    .copied(),
+                Op::TrimMin {
+                    min, exact: true, ..
+                } => self.seen.entries.range(..*min).next().map(|(id, _)| *id),
+                Op::TrimLen {
+                    keep: len,
+                    exact: true,
+                    ..
+                }
+                | Op::Append {
+                    max_len: Some(len), ..
+                } => self.too_many(call, *len),
+                _ => None,
+            };
+            if let Some(id) = back {
+                return Err(format!("{id} is back after {:?}", call.op));
+            }
+        }
+        Ok(())
+    }
+
+    /// An entry that has as many newer ones as a trim was to keep, all of them there before it
+    /// began and there still.
+    fn too_many(&self, call: &Call, len: u64) -> Option<EntryId> {
+        self.seen
+            .entries
+            .keys()
+            .rev()
+            .filter(|id| {
+                self.certain
+                    .get(id)
+                    .is_some_and(|entry| entry.told < call.intent)
+            })
+            .nth(usize::try_from(len).ok()?)
+            .copied()
+    }
+
+    /// Of a deletion that nobody reported, all is gone or nothing.
+    fn unreported_deletions(&self) -> Outcome<()> {
+        for call in self.calls.iter().filter(|call| call.is_open()) {
+            let Op::Delete { ids, .. } = &call.op else {
+                continue;
+            };
+            let others = |id: &EntryId| {
+                self.calls.iter().any(|other| match &other.op {
+                    Op::Delete { ids, .. } => !std::ptr::eq(*other, *call) && ids.contains(id),
+                    _ => self.may_trim(other, *id),
+                })
+            };
+            let there = ids.iter().any(|id| self.seen.entries.contains_key(id));
+            let gone = ids.iter().any(|id| {
+                let known = self.certain.contains_key(id);
+                known && !self.seen.entries.contains_key(id) && !others(id)
+            });
+            if there && gone {
+                return Err(format!("half of {:?} was done", call.op));
+            }
+        }
+        Ok(())
+    }
+
+    fn counters(&self) -> Outcome<()> {
+        let last = self.certain.keys().next_back().copied();
+        if last.is_some_and(|last| last > self.seen.last_id)
+            || self.before.last_id > self.seen.last_id
+        {
+            return Err(format!("the last ID fell to {}", self.seen.last_id));
+        }
+        let new = self.certain.len() - self.before.entries.len();
+        let least = self.before.added + new as u64;
+        let open = self.calls.iter().filter(|call| call.is_open());
+        let most = least
+            + open
+                .map(|call| tokens(&call.op).count() as u64)
+                .sum::<u64>();
+        if !(least..=most).contains(&self.seen.added) {
+            return Err(format!(
+                "{} entries were added, and it should be {least} to {most}",
+                self.seen.added
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The numbers of the entries that a call appends.
+fn tokens(op: &Op) -> std::ops::Range<u64> {
+    match op {
+        Op::Append { token, .. } => *token..*token + 1,
+        Op::Batch { token, count, .. } => *token..*token + *count,
+        _ => 0..0,
+    }
+}
+
+/// The numbers and IDs that a finished append stands for. All IDs of a batch are generated at one
+/// time, so they follow each other.
+fn appended(op: &Op, done: &Done) -> Outcome<Vec<(u64, EntryId)>> {
+    let tokens = tokens(op);
+    let count = tokens.end - tokens.start;
+    let (Some(first), Some(last)) = (done.ids.first(), done.ids.last()) else {
+        return if count == 0 {
+            Ok(Vec::new())
+        } else {
+            Err(format!("{op:?} gave no ID"))
+        };
+    };
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    if first.ms != last.ms || last.seq.checked_sub(first.seq) != Some(count - 1) {
+        return Err(format!("{count} entries have the IDs {first} to {last}"));
+    }
+    let id = |token| EntryId::new(first.ms, first.seq + (token - tokens.start));
+    Ok(tokens.clone().map(|token| (token, id(token))).collect())
+}
