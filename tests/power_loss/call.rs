@@ -1,0 +1,275 @@
+//! What the simulator asks of the store under test, and what it sees of it.
+//!
+//! The store under test is a [`Subject`]: the crate itself, or the toy that proves the simulator.
+//! Calls are plain values with everything resolved (names, IDs), so that a history of them can be
+//! printed and judged without the store.
+
+use super::disk::SimDisk;
+use super::plan::Config;
+use crate::id::EntryId;
+use std::borrow::Borrow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// The name of a stream, a group or a consumer.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Name(pub Vec<u8>);
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.escape_ascii())
+    }
+}
+
+impl Deref for Name {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Borrow<[u8]> for Name {
+    fn borrow(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl From<&[u8]> for Name {
+    fn from(bytes: &[u8]) -> Name {
+        Name(bytes.to_vec())
+    }
+}
+
+/// The fields of an entry: all pairs, each string with its length in front.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Content(pub Arc<Vec<u8>>);
+
+impl Content {
+    pub fn of<'a>(fields: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) -> Content {
+        let mut flat = Vec::new();
+        for (name, value) in fields {
+            for part in [name, value] {
+                flat.extend_from_slice(&u32::try_from(part.len()).unwrap().to_le_bytes());
+                flat.extend_from_slice(part);
+            }
+        }
+        Content(Arc::new(flat))
+    }
+
+    pub fn fields(&self) -> Vec<(&[u8], &[u8])> {
+        let mut rest = self.0.as_slice();
+        let mut next = || {
+            let (len, behind) = rest.split_first_chunk::<4>()?;
+            let (part, behind) = behind.split_at(u32::from_le_bytes(*len) as usize);
+            rest = behind;
+            Some(part)
+        };
+        let mut fields = Vec::new();
+        while let (Some(name), Some(value)) = (next(), next()) {
+            fields.push((name, value));
+        }
+        fields
+    }
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fields = self.fields();
+        let serial = fields.first().map_or(&b"?"[..], |(_, value)| value);
+        write!(f, "#{} ({} bytes)", serial.escape_ascii(), self.0.len())
+    }
+}
+
+/// Which ID an append asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WantId {
+    Auto,
+    AutoSeq(u64),
+    Exact(EntryId),
+}
+
+/// What a trim leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    Newest(u64),
+    From(EntryId),
+}
+
+/// A stream and one of its groups.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupKey {
+    pub stream: Name,
+    pub group: Name,
+}
+
+/// One call. Those below `Sync` are of the store as a whole.
+#[derive(Clone, Debug)]
+pub enum Call {
+    CreateStream(Name),
+    RemoveStream(Name),
+    Rename {
+        from: Name,
+        to: Name,
+    },
+    Append {
+        stream: Name,
+        content: Content,
+        id: WantId,
+        durable: bool,
+    },
+    Batch {
+        stream: Name,
+        contents: Vec<Content>,
+    },
+    Delete {
+        stream: Name,
+        ids: Vec<EntryId>,
+    },
+    Trim {
+        stream: Name,
+        keep: Keep,
+        approximate: bool,
+    },
+    /// `None` starts at the end.
+    CreateGroup {
+        key: GroupKey,
+        start: Option<EntryId>,
+    },
+    RemoveGroup(GroupKey),
+    SetGroup {
+        key: GroupKey,
+        to: EntryId,
+    },
+    CreateConsumer {
+        key: GroupKey,
+        consumer: Name,
+    },
+    RemoveConsumer {
+        key: GroupKey,
+        consumer: Name,
+    },
+    Read {
+        key: GroupKey,
+        consumer: Name,
+        count: usize,
+        no_ack: bool,
+    },
+    History {
+        key: GroupKey,
+        consumer: Name,
+        count: usize,
+    },
+    Ack {
+        key: GroupKey,
+        ids: Vec<EntryId>,
+    },
+    Claim {
+        key: GroupKey,
+        consumer: Name,
+        ids: Vec<EntryId>,
+    },
+    AutoClaim {
+        key: GroupKey,
+        consumer: Name,
+        count: usize,
+    },
+    SyncStream(Name),
+    Sync,
+    /// One pass of each background thread.
+    StepSync,
+    StepPrepare,
+    StepCheckpoint,
+}
+
+impl Call {
+    /// The group whose state the call may change.
+    pub fn group(&self) -> Option<&GroupKey> {
+        match self {
+            Call::CreateGroup { key, .. }
+            | Call::RemoveGroup(key)
+            | Call::SetGroup { key, .. }
+            | Call::CreateConsumer { key, .. }
+            | Call::RemoveConsumer { key, .. }
+            | Call::Read { key, .. }
+            | Call::History { key, .. }
+            | Call::Ack { key, .. }
+            | Call::Claim { key, .. }
+            | Call::AutoClaim { key, .. } => Some(key),
+            _ => None,
+        }
+    }
+}
+
+/// Entries as they were handed out.
+pub type Entries = Vec<(EntryId, Content)>;
+
+#[derive(Clone, Debug)]
+pub enum Answer {
+    Done,
+    Flag(bool),
+    Count(u64),
+    Id(EntryId),
+    Ids(Vec<EntryId>),
+    Entries(Entries),
+}
+
+/// Why a call did not answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fail {
+    /// No space; nothing was changed.
+    Full,
+    /// A wrong call; nothing was changed.
+    Refused(String),
+    /// What the call was to write may be there or not.
+    Unsure(String),
+    /// Anything else: always a finding.
+    Wrong(String),
+}
+
+/// A pending record: the entry, its consumer, how often it was delivered.
+pub type PendingView = (EntryId, Name, u64);
+
+/// All that can be seen of a group, without times.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct GroupView {
+    pub cursor: EntryId,
+    pub entries_read: Option<u64>,
+    pub consumers: BTreeSet<Name>,
+    /// By ID; an ID may not be there twice.
+    pub pending: Vec<PendingView>,
+}
+
+/// All that can be seen of a stream.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct StreamView {
+    pub entries: Entries,
+    pub length: u64,
+    pub last_id: EntryId,
+    pub max_deleted: EntryId,
+    pub entries_added: u64,
+    pub groups: BTreeMap<Name, GroupView>,
+}
+
+/// All that can be seen of a store.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct View {
+    pub streams: BTreeMap<Name, StreamView>,
+}
+
+/// A store under test.
+pub trait Subject: Sized {
+    /// Whether a file of this name holds entries; the statistics tell by it which cuts lie between
+    /// two segments.
+    fn holds_entries(file: &OsStr) -> bool;
+    fn open(disk: &SimDisk, config: &Config) -> Result<Self, Fail>;
+    fn call(&mut self, call: &Call) -> Result<Answer, Fail>;
+    /// What one group looks like; `None` if there is no such group.
+    fn group(&mut self, key: &GroupKey) -> Result<Option<GroupView>, Fail>;
+    fn view(&mut self) -> Result<View, Fail>;
+    /// An orderly end: `Ok` means that everything is on disk.
+    fn close(self) -> Result<(), Fail>;
+}

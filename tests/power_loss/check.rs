@@ -1,0 +1,334 @@
+//! Whether what a recovery returned keeps the contract.
+//!
+//! Two models bound what is allowed: `before` says what must be there (it was durable when the
+//! power went), `after` what may be there (it had been called, the call in flight included).
+
+use super::call::{GroupView, Name, StreamView, View};
+use super::model::{Appended, GroupLife, Model, StreamLife, Violation, broken};
+use crate::id::EntryId;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a recovery turned out to be.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// Which stream was found under which name.
+    pub lives: BTreeMap<Name, usize>,
+    /// Entries whose append had returned are not there.
+    pub cut_tail: bool,
+}
+
+pub fn check(view: &View, before: &Model, after: &Model) -> Result<Facts, Violation> {
+    let names: BTreeSet<&Name> = view.streams.keys().collect();
+    let allowed = &after.names.states[before.names.durable..];
+    let mut tried: Vec<&BTreeMap<Name, usize>> = Vec::new();
+    let mut first = None;
+    for state in allowed.iter().rev() {
+        if tried.contains(&state) || !state.keys().eq(names.iter().copied()) {
+            continue;
+        }
+        tried.push(state);
+        match check_streams(view, state, before, after) {
+            Ok(facts) => return Ok(facts),
+            Err(violation) => first = first.or(Some(violation)),
+        }
+    }
+    match first {
+        Some(violation) => Err(violation),
+        None => {
+            let allowed: Vec<_> = allowed.iter().map(|state| names_of(state.keys())).collect();
+            let text = format!("the streams are {}, allowed {allowed:?}", names_of(names));
+            broken("names", text)
+        }
+    }
+}
+
+fn names_of<'a>(names: impl IntoIterator<Item = &'a Name>) -> String {
+    let names = names.into_iter().map(|name| format!("{name:?}"));
+    names.collect::<Vec<_>>().join(" ")
+}
+
+fn check_streams(
+    view: &View,
+    lives: &BTreeMap<Name, usize>,
+    before: &Model,
+    after: &Model,
+) -> Result<Facts, Violation> {
+    let mut facts = Facts {
+        lives: lives.clone(),
+        cut_tail: false,
+    };
+    let unborn = StreamLife::new(0);
+    for (name, stream) in &view.streams {
+        let life = lives[name];
+        let known = before.lives.get(life).unwrap_or(&unborn);
+        let cut = check_stream(stream, known, &after.lives[life]).map_err(|violation| {
+            let text = format!("stream {name:?}: {}", violation.text);
+            Violation { text, ..violation }
+        })?;
+        facts.cut_tail |= cut;
+    }
+    Ok(facts)
+}
+
+/// Returns whether the tail is missing.
+fn check_stream(
+    view: &StreamView,
+    before: &StreamLife,
+    after: &StreamLife,
+) -> Result<bool, Violation> {
+    let found = check_entries(view, before, after)?;
+    if view.length != view.entries.len() as u64 {
+        let (length, count) = (view.length, view.entries.len());
+        return broken(
+            "C2",
+            format!("the length is {length}, the entries are {count}"),
+        );
+    }
+    check_last_id(view, before)?;
+    let allowed = &after.groups.states[before.groups.durable..];
+    let mut first = None;
+    for state in allowed.iter().rev() {
+        if !state.keys().eq(view.groups.keys()) {
+            continue;
+        }
+        match check_groups(view, state, before, after) {
+            Ok(()) => {
+                return Ok(after.entries[found..]
+                    .iter()
+                    .any(|entry| entry.id.is_some()));
+            }
+            Err(violation) => first = first.or(Some(violation)),
+        }
+    }
+    match first {
+        Some(violation) => Err(violation),
+        None => {
+            let allowed: Vec<_> = allowed.iter().map(|state| names_of(state.keys())).collect();
+            let text = format!(
+                "the groups are {}, allowed {allowed:?}",
+                names_of(view.groups.keys())
+            );
+            broken("C10", text)
+        }
+    }
+}
+
+/// The walk along what was appended: which of it is there.
+struct Walk<'a> {
+    before: &'a StreamLife,
+    after: &'a StreamLife,
+    /// Per batch: how many are there, and how many are missing without having been removed.
+    units: BTreeMap<u64, (u64, u64)>,
+}
+
+impl Walk<'_> {
+    fn missing(&mut self, entry: &Appended) -> Result<(), Violation> {
+        match entry.id {
+            Some(id) if self.after.removed.contains(&id) => return Ok(()),
+            Some(id) if self.count_of(entry) == 1 => {
+                return broken("C2", format!("{id} is missing, later ones are there"));
+            }
+            _ => {}
+        }
+        self.units.entry(entry.unit).or_default().1 += 1;
+        Ok(())
+    }
+
+    fn count_of(&self, entry: &Appended) -> usize {
+        let units = self.after.entries.iter();
+        units.filter(|other| other.unit == entry.unit).count()
+    }
+}
+
+/// Returns how many of the appended entries lie before the end of what is there.
+fn check_entries(
+    view: &StreamView,
+    before: &StreamLife,
+    after: &StreamLife,
+) -> Result<usize, Violation> {
+    let mut walk = Walk {
+        before,
+        after,
+        units: BTreeMap::new(),
+    };
+    let appended = &after.entries;
+    let mut next = 0;
+    for (id, content) in &view.entries {
+        let fits = |entry: &Appended| {
+            entry.content == *content && entry.id.is_none_or(|known| known == *id)
+        };
+        let found = (next..appended.len()).find(|index| fits(&appended[*index]));
+        let Some(found) = found else {
+            let text = format!("{id} {content:?} is there: {}", why_not(after, *id, next));
+            return broken("C2", text);
+        };
+        for skipped in &appended[next..found] {
+            walk.missing(skipped)?;
+        }
+        if walk.before.removed_durable.contains(id) {
+            return broken("C7", format!("{id} was durably removed and is there again"));
+        }
+        walk.units.entry(appended[found].unit).or_default().0 += 1;
+        next = found + 1;
+    }
+    for (index, entry) in appended.iter().enumerate().skip(next) {
+        let removed = entry.id.is_none_or(|id| after.removed.contains(&id));
+        if index < before.durable && !removed {
+            let id = entry.id.unwrap_or_default();
+            return broken(
+                "C1",
+                format!("{id} {:?} was durable and is lost", entry.content),
+            );
+        }
+        if !entry.id.is_some_and(|id| after.removed.contains(&id)) {
+            walk.units.entry(entry.unit).or_default().1 += 1;
+        }
+    }
+    for (there, missing) in walk.units.values() {
+        if *there > 0 && *missing > 0 {
+            return broken(
+                "C4",
+                format!("{there} of a batch are there, {missing} are not"),
+            );
+        }
+    }
+    // A batch of several that is missing as a whole in front of what is there is a hole, too.
+    for entry in &appended[..next] {
+        let unit = walk.units.get(&entry.unit);
+        if entry.id.is_some() && unit.is_some_and(|(there, missing)| *there == 0 && *missing > 0) {
+            let id = entry.id.unwrap_or_default();
+            return broken(
+                "C2",
+                format!("the batch with {id} is missing, later ones are there"),
+            );
+        }
+    }
+    let ids: Vec<EntryId> = view.entries.iter().map(|(id, _)| *id).collect();
+    if !ids.is_sorted_by(|a, b| a < b) {
+        return broken("C6", format!("the IDs do not increase: {ids:?}"));
+    }
+    Ok(next)
+}
+
+fn why_not(after: &StreamLife, id: EntryId, next: usize) -> &'static str {
+    match after.entries.iter().position(|entry| entry.id == Some(id)) {
+        Some(index) if index < next => "out of order, or twice",
+        Some(_) => "with other bytes than were appended",
+        None if after.given.contains(&id) => "cut by an earlier recovery, and back",
+        None => "it was never appended",
+    }
+}
+
+fn check_last_id(view: &StreamView, before: &StreamLife) -> Result<(), Violation> {
+    let durable = before.entries[..before.durable].iter();
+    let known = durable.filter_map(|entry| entry.id);
+    let known = known.chain(before.removed_durable.iter().copied());
+    let there = view.entries.iter().map(|(id, _)| *id);
+    let pending = view.groups.values().flat_map(|group| &group.pending);
+    let highest = known.chain(there).chain(pending.map(|(id, ..)| *id)).max();
+    if highest.is_some_and(|id| id > view.last_id) {
+        let (highest, last) = (highest.unwrap_or_default(), view.last_id);
+        return broken(
+            "C6",
+            format!("the last ID is {last}, but {highest} was given"),
+        );
+    }
+    Ok(())
+}
+
+fn check_groups(
+    view: &StreamView,
+    lives: &BTreeMap<Name, usize>,
+    before: &StreamLife,
+    after: &StreamLife,
+) -> Result<(), Violation> {
+    for (name, group) in &view.groups {
+        let life = lives[name];
+        let known = before.group_lives.get(life);
+        check_group(view, group, known, &after.group_lives[life]).map_err(|violation| {
+            let text = format!("group {name:?}: {}", violation.text);
+            Violation { text, ..violation }
+        })?;
+    }
+    Ok(())
+}
+
+fn check_group(
+    view: &StreamView,
+    group: &GroupView,
+    before: Option<&GroupLife>,
+    after: &GroupLife,
+) -> Result<(), Violation> {
+    let live: BTreeSet<EntryId> = view.entries.iter().map(|(id, _)| *id).collect();
+    let pending: BTreeSet<EntryId> = group.pending.iter().map(|(id, ..)| *id).collect();
+    if pending.len() != group.pending.len() {
+        return broken(
+            "C10",
+            format!("an ID is pending twice: {:?}", group.pending),
+        );
+    }
+    for id in live.iter().filter(|id| **id <= group.cursor) {
+        if !pending.contains(id) && !after.is_passed(*id) {
+            let cursor = group.cursor;
+            let text = format!("{id} lies below the cursor {cursor}, neither pending nor acked");
+            return broken("C8", text);
+        }
+    }
+    if group.cursor > view.last_id && !after.set_to.contains(&group.cursor) {
+        let (cursor, last) = (group.cursor, view.last_id);
+        return broken(
+            "C9",
+            format!("the cursor {cursor} is above the last ID {last}"),
+        );
+    }
+    for (id, owner, count) in &group.pending {
+        let given = after.loose || after.given.contains(&(*id, owner.clone()));
+        if !given || *count == 0 || !group.consumers.contains(owner) {
+            return broken(
+                "C9",
+                format!("{id} is pending {count} times with {owner:?}"),
+            );
+        }
+    }
+    let acked = before.into_iter().flat_map(|group| &group.acked_durable);
+    for id in acked.filter(|id| after.acked.contains(id) && live.contains(id)) {
+        if pending.contains(id) || *id > group.cursor {
+            return broken(
+                "C11",
+                format!("the durable acknowledgement of {id} is lost"),
+            );
+        }
+    }
+    let from = before.map_or(0, |group| group.seen.durable);
+    let allowed = &after.seen.states[from..];
+    if !after.loose
+        && !allowed
+            .iter()
+            .any(|state| is_like(group, state, view, &live))
+    {
+        let text = format!("the group is {group:?}, and was {allowed:?}");
+        return broken("C10", text);
+    }
+    Ok(())
+}
+
+/// Whether the group is as it once was, but for what refers to entries that are lost.
+fn is_like(
+    group: &GroupView,
+    was: &GroupView,
+    view: &StreamView,
+    live: &BTreeSet<EntryId>,
+) -> bool {
+    let cursor = group.cursor == was.cursor || group.cursor == was.cursor.min(view.last_id);
+    let owners = |group: &GroupView| -> BTreeMap<EntryId, Name> {
+        let pending = group.pending.iter();
+        pending.map(|(id, owner, _)| (*id, owner.clone())).collect()
+    };
+    let (now, then) = (owners(group), owners(was));
+    let kept = now.iter().all(|(id, owner)| then.get(id) == Some(owner));
+    let dropped = then.keys().filter(|id| !now.contains_key(*id));
+    cursor
+        && kept
+        && dropped.clone().all(|id| !live.contains(id))
+        && group.consumers == was.consumers
+}

@@ -1,0 +1,455 @@
+//! The simulated disk behind the crate's seam: a [`Disk`] whose power can be cut anywhere.
+//!
+//! Every call of the seam and every yield point is a numbered *step*. A step is taken before the
+//! call has its effect, and for the calls that make something durable also after it. At a step the
+//! kernel may write something back, and the state may be captured for crash images. The clock and
+//! the random numbers come from the seed, so that a run can be repeated step by step.
+//!
+//! What it takes for granted, as the contract does: a sector is written whole or not at all, or is
+//! torn within the bytes that changed; a rename is one change; a sync that answers `Ok` tells the
+//! truth.
+
+mod handles;
+
+use super::file::{FileCapture, FileState};
+use super::names::{NameOp, Names, NodeId, ROOT, Tree};
+use super::rng::{Rng, mix, mix_bytes};
+use crate::storage::disk::{Disk, DiskFile, DiskLock, NameKind, OpenMode};
+use handles::{SimFile, SimLock};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+/// Calls that fail, counted from now; `None` is never.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Faults {
+    /// The n-th sync of a file, a directory or everything fails, once.
+    pub sync_in: Option<u64>,
+    /// The n-th allocation or creation finds the disk full, once.
+    pub space_in: Option<u64>,
+}
+
+/// What the world around the disk is like.
+#[derive(Clone, Copy, Debug)]
+pub struct World {
+    pub seed: u64,
+    /// How many steps in a hundred the kernel uses to write something back.
+    pub write_back: u64,
+    /// Whether there is a call that syncs everything.
+    pub sync_all: bool,
+    pub now_ms: u64,
+}
+
+/// The state at one step: all that a power cut chooses from.
+pub struct Capture {
+    pub step: u64,
+    pub what: &'static str,
+    pub durable: Tree,
+    pub pending: Vec<NameOp>,
+    pub files: BTreeMap<NodeId, FileCapture>,
+    pub world: World,
+}
+
+struct Inner {
+    world: World,
+    rng: Rng,
+    /// Which machine or process life the disk is in; handles of an earlier one are dead.
+    life: u64,
+    names: Names,
+    files: BTreeMap<NodeId, FileState>,
+    nodes: NodeId,
+    locked: BTreeSet<NodeId>,
+    elapsed: Duration,
+    faults: Faults,
+    faulted: u64,
+    step: u64,
+    wanted: BTreeSet<u64>,
+    captures: Vec<Capture>,
+    /// What each step was, if asked for.
+    log: Option<Vec<&'static str>>,
+    /// A hash over every call, with what it was given.
+    trace: u64,
+}
+
+/// One life's access to the simulated disk.
+#[derive(Clone)]
+pub struct SimDisk {
+    inner: Arc<Mutex<Inner>>,
+    life: u64,
+}
+
+impl fmt::Debug for SimDisk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SimDisk(life {})", self.life)
+    }
+}
+
+fn lock(inner: &Mutex<Inner>) -> MutexGuard<'_, Inner> {
+    // A panic of the code under test while it held the disk is reported on its own.
+    inner
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+impl SimDisk {
+    pub fn empty(world: World) -> SimDisk {
+        SimDisk::with(world, Tree::new(), BTreeMap::new())
+    }
+
+    /// The disk as the machine finds it after a power cut.
+    pub fn with(world: World, tree: Tree, files: BTreeMap<NodeId, FileState>) -> SimDisk {
+        let nodes = tree.values().copied().max().unwrap_or(ROOT);
+        let inner = Inner {
+            rng: Rng::of(&[world.seed, 1]),
+            world,
+            life: 0,
+            names: Names::from_disk(tree),
+            files,
+            nodes,
+            locked: BTreeSet::new(),
+            elapsed: Duration::from_secs(1),
+            faults: Faults::default(),
+            faulted: 0,
+            step: 0,
+            wanted: BTreeSet::new(),
+            captures: Vec::new(),
+            log: None,
+            trace: world.seed,
+        };
+        SimDisk {
+            inner: Arc::new(Mutex::new(inner)),
+            life: 0,
+        }
+    }
+
+    /// The process dies (or ends): its locks and maps go, the page cache stays.
+    pub fn next_life(&self) -> SimDisk {
+        let mut inner = lock(&self.inner);
+        inner.life += 1;
+        inner.locked.clear();
+        for file in inner.files.values_mut() {
+            file.next_life();
+        }
+        SimDisk {
+            inner: Arc::clone(&self.inner),
+            life: inner.life,
+        }
+    }
+
+    /// Takes captures at these steps.
+    pub fn want(&self, steps: impl IntoIterator<Item = u64>) {
+        lock(&self.inner).wanted.extend(steps);
+    }
+
+    pub fn take_captures(&self) -> Vec<Capture> {
+        std::mem::take(&mut lock(&self.inner).captures)
+    }
+
+    /// The state as it is now, whatever was wanted.
+    pub fn capture(&self) -> Capture {
+        lock(&self.inner).capture("asked")
+    }
+
+    /// A step of its own, between two operations.
+    pub fn boundary(&self) {
+        lock(&self.inner).take_step("between operations");
+    }
+
+    pub fn keep_log(&self) {
+        lock(&self.inner).log = Some(Vec::new());
+    }
+
+    pub fn take_log(&self) -> Vec<&'static str> {
+        lock(&self.inner).log.take().unwrap_or_default()
+    }
+
+    pub fn steps(&self) -> u64 {
+        lock(&self.inner).step
+    }
+
+    pub fn trace(&self) -> u64 {
+        lock(&self.inner).trace
+    }
+
+    pub fn set_faults(&self, faults: Faults) {
+        lock(&self.inner).faults = faults;
+    }
+
+    /// How many calls have failed because they were told to.
+    pub fn faulted(&self) -> u64 {
+        lock(&self.inner).faulted
+    }
+
+    pub fn clock(&self) -> u64 {
+        lock(&self.inner).world.now_ms
+    }
+
+    /// Sets the wall clock, also back; the other clock only goes on.
+    pub fn move_clock(&self, ms: i64) {
+        let mut inner = lock(&self.inner);
+        inner.world.now_ms = inner.world.now_ms.saturating_add_signed(ms);
+        inner.elapsed += Duration::from_millis(ms.unsigned_abs());
+    }
+
+    /// Enters a call: nothing of a dead life gets through.
+    fn enter(&self, what: &'static str, detail: u64) -> io::Result<MutexGuard<'_, Inner>> {
+        let mut inner = lock(&self.inner);
+        if inner.life != self.life {
+            return Err(io::Error::other("this process has ended"));
+        }
+        inner.trace = mix(mix_bytes(inner.trace, what.as_bytes()), detail);
+        inner.take_step(what);
+        Ok(inner)
+    }
+}
+
+impl Inner {
+    fn take_step(&mut self, what: &'static str) {
+        self.step += 1;
+        if let Some(log) = &mut self.log {
+            log.push(what);
+        }
+        if self.world.write_back > 0 && self.rng.percent(self.world.write_back) {
+            let mut files: Vec<_> = self.files.values_mut().collect();
+            if !files.is_empty() {
+                let chosen = self.rng.index(files.len());
+                files[chosen].write_back(&mut self.rng);
+            }
+        }
+        if self.wanted.remove(&self.step) {
+            let capture = self.capture(what);
+            self.captures.push(capture);
+        }
+    }
+
+    fn capture(&self, what: &'static str) -> Capture {
+        let files = self.files.iter();
+        Capture {
+            step: self.step,
+            what,
+            durable: self.names.durable.clone(),
+            pending: self.names.pending.clone(),
+            files: files.map(|(node, file)| (*node, file.capture())).collect(),
+            world: self.world,
+        }
+    }
+
+    /// Whether this call is the one that was told to fail.
+    fn fails(&mut self, which: fn(&mut Faults) -> &mut Option<u64>) -> bool {
+        let left = which(&mut self.faults);
+        match left {
+            Some(0) => {
+                *left = None;
+                self.faulted += 1;
+                true
+            }
+            Some(more) => {
+                *more -= 1;
+                false
+            }
+            None => false,
+        }
+    }
+
+    fn is_dir(&self, node: NodeId) -> bool {
+        !self.files.contains_key(&node)
+    }
+
+    fn new_node(&mut self) -> NodeId {
+        self.nodes += 1;
+        self.nodes
+    }
+
+    fn file(&mut self, node: NodeId) -> &mut FileState {
+        self.files.get_mut(&node).unwrap()
+    }
+}
+
+fn io_error() -> io::Error {
+    io::Error::other("input/output error (injected)")
+}
+
+fn full(inner: &mut Inner) -> io::Result<()> {
+    if inner.fails(|faults| &mut faults.space_in) {
+        return Err(io::ErrorKind::StorageFull.into());
+    }
+    Ok(())
+}
+
+fn exists() -> io::Error {
+    io::ErrorKind::AlreadyExists.into()
+}
+
+fn of_path(path: &Path) -> u64 {
+    mix_bytes(0, path.as_os_str().as_encoded_bytes())
+}
+
+impl Disk for SimDisk {
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        let mut inner = self.enter("create_dir", of_path(path))?;
+        let key = inner.names.key(path)?;
+        if inner.names.current.contains_key(&key) {
+            return Err(exists());
+        }
+        full(&mut inner)?;
+        let node = inner.new_node();
+        inner.names.change(vec![(key, Some(node))]);
+        Ok(())
+    }
+
+    fn read_dir(&self, path: &Path) -> io::Result<Vec<(OsString, NameKind)>> {
+        let inner = self.enter("read_dir", of_path(path))?;
+        let dir = inner.names.find(path)?;
+        if !inner.is_dir(dir) {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        let kind = |node| match inner.is_dir(node) {
+            true => NameKind::Dir,
+            false => NameKind::File,
+        };
+        let names = inner.names.list(dir);
+        Ok(names
+            .map(|(name, node)| (name.to_owned(), kind(node)))
+            .collect())
+    }
+
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
+        let what = match mode {
+            OpenMode::Read => "open to read",
+            OpenMode::Write => "open to write",
+            OpenMode::CreateNew => "create",
+        };
+        let mut inner = self.enter(what, of_path(path))?;
+        let key = inner.names.key(path)?;
+        let node = match (inner.names.current.get(&key), mode) {
+            (Some(_), OpenMode::CreateNew) => return Err(exists()),
+            (Some(node), _) if inner.is_dir(*node) => {
+                return Err(io::ErrorKind::IsADirectory.into());
+            }
+            (Some(node), _) => *node,
+            (None, OpenMode::CreateNew) => {
+                full(&mut inner)?;
+                let node = inner.new_node();
+                inner.files.insert(node, FileState::new());
+                inner.names.change(vec![(key, Some(node))]);
+                node
+            }
+            (None, _) => return Err(io::ErrorKind::NotFound.into()),
+        };
+        Ok(Arc::new(SimFile {
+            disk: self.clone(),
+            node,
+            writable: mode != OpenMode::Read,
+        }))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut inner = self.enter("rename", mix(of_path(from), of_path(to)))?;
+        let node = inner.names.find(from)?;
+        let (from, to) = (inner.names.key(from)?, inner.names.key(to)?);
+        let replaced = inner.names.current.get(&to);
+        if replaced.is_some_and(|node| inner.is_dir(*node)) {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        inner.names.change(vec![(from, None), (to, Some(node))]);
+        Ok(())
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        let mut inner = self.enter("remove_file", of_path(path))?;
+        let node = inner.names.find(path)?;
+        if inner.is_dir(node) {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        let key = inner.names.key(path)?;
+        inner.names.change(vec![(key, None)]);
+        Ok(())
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        let mut inner = self.enter("remove_dir", of_path(path))?;
+        let node = inner.names.find(path)?;
+        if !inner.is_dir(node) {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        if inner.names.list(node).next().is_some() {
+            return Err(io::ErrorKind::DirectoryNotEmpty.into());
+        }
+        let key = inner.names.key(path)?;
+        inner.names.change(vec![(key, None)]);
+        Ok(())
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        let mut inner = self.enter("sync_dir", of_path(path))?;
+        let dir = inner.names.find(path)?;
+        if inner.fails(|faults| &mut faults.sync_in) {
+            inner.names.fail_sync(dir);
+            return Err(io_error());
+        }
+        inner.names.sync(dir);
+        inner.take_step("after sync_dir");
+        Ok(())
+    }
+
+    fn sync_all(&self, path: &Path) -> io::Result<()> {
+        let mut inner = self.enter("sync_all", of_path(path))?;
+        if !inner.world.sync_all {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        if inner.fails(|faults| &mut faults.sync_in) {
+            let Inner { files, rng, .. } = &mut *inner;
+            files.values_mut().for_each(|file| file.fail_sync(rng));
+            return Err(io_error());
+        }
+        inner.files.values_mut().for_each(FileState::sync);
+        inner.names.sync_all();
+        inner.take_step("after sync_all");
+        Ok(())
+    }
+
+    fn lock(&self, path: &Path, _holder: &str) -> io::Result<Box<dyn DiskLock>> {
+        let mut inner = self.enter("lock", of_path(path))?;
+        let key = inner.names.key(path)?;
+        let node = match inner.names.current.get(&key) {
+            Some(node) => *node,
+            None => {
+                let node = inner.new_node();
+                // Who holds the lock is for people to read and differs from run to run; the file
+                // stays empty here.
+                inner.files.insert(node, FileState::new());
+                inner.names.change(vec![(key, Some(node))]);
+                node
+            }
+        };
+        if !inner.locked.insert(node) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        Ok(Box::new(SimLock {
+            disk: self.clone(),
+            node,
+        }))
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.clock()
+    }
+
+    fn monotonic(&self) -> Duration {
+        let mut inner = lock(&self.inner);
+        inner.elapsed += Duration::from_micros(1);
+        inner.elapsed
+    }
+
+    fn random(&self) -> u64 {
+        lock(&self.inner).rng.next()
+    }
+
+    fn step(&self, what: &'static str) {
+        drop(self.enter(what, 0));
+    }
+}

@@ -1,0 +1,218 @@
+//! What the model learns of groups.
+
+use super::super::call::{Answer, Call, Entries, GroupKey, GroupView, Name};
+use super::super::model::{Appended, GroupLife, Model, StreamLife, broken};
+use super::{Learned, Moment};
+use crate::id::EntryId;
+use std::collections::BTreeSet;
+
+impl Model {
+    pub(super) fn learn_group(&mut self, call: &Call, answer: &Answer, moment: &Moment) -> Learned {
+        let always = self.always;
+        let Some(key) = call.group() else {
+            return broken("call", format!("{call:?} answered {answer:?}"));
+        };
+        let Some(life) = self.stream_mut(&key.stream) else {
+            return broken("call", "a group call to a stream that is not there");
+        };
+        match (call, moment.seen) {
+            (Call::CreateGroup { start, .. }, Some(seen)) => {
+                let start = start.unwrap_or(life.top);
+                if seen.cursor != start && !life.uncertain {
+                    let cursor = seen.cursor;
+                    return broken("call", format!("a group at {start} begins at {cursor}"));
+                }
+                let mut groups = life.groups.last().clone();
+                groups.insert(key.group.clone(), life.group_lives.len());
+                life.group_lives.push(GroupLife::new(seen.clone()));
+                life.groups.push(groups);
+            }
+            (Call::RemoveGroup(_), None) => {
+                let mut groups = life.groups.last().clone();
+                groups.remove(&key.group);
+                life.groups.push(groups);
+            }
+            (_, Some(seen)) => life.group_answered(key, call, answer, seen)?,
+            (_, None) => return broken("call", format!("the group is gone after {call:?}")),
+        }
+        let lasting = !matches!(
+            call,
+            Call::Read { .. } | Call::History { .. } | Call::Claim { .. } | Call::AutoClaim { .. }
+        );
+        if always && lasting {
+            life.groups.settle();
+            if let Some(group) = life.group_mut(&key.group) {
+                group.settle();
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn group_may_have_changed(&mut self, call: &Call) {
+        let Some(key) = call.group() else { return };
+        let Some(life) = self.stream_mut(&key.stream) else {
+            return;
+        };
+        life.uncertain = true;
+        match call {
+            Call::CreateGroup { start, .. } => {
+                let cursor = start.unwrap_or(life.top);
+                let empty = GroupView {
+                    cursor,
+                    ..GroupView::default()
+                };
+                let mut with = life.groups.last().clone();
+                with.insert(key.group.clone(), life.group_lives.len());
+                life.group_lives.push(GroupLife::new(empty));
+                life.groups.push_unsure(with);
+            }
+            Call::RemoveGroup(_) => {
+                let mut without = life.groups.last().clone();
+                without.remove(&key.group);
+                life.groups.push_unsure(without);
+            }
+            _ => {
+                if let Some(group) = life.group_mut(&key.group) {
+                    group.loose = true;
+                    if let Call::Ack { ids, .. } = call {
+                        let unsure = group.pending_of(ids);
+                        group.acked_unsure.extend(unsure);
+                    }
+                    group.may_have_changed(call);
+                }
+            }
+        }
+    }
+}
+
+impl StreamLife {
+    fn group_answered(
+        &mut self,
+        key: &GroupKey,
+        call: &Call,
+        answer: &Answer,
+        seen: &GroupView,
+    ) -> Learned {
+        if let (Call::Read { count, .. }, Answer::Entries(entries)) = (call, answer) {
+            self.check_read(key, *count, entries)?;
+        }
+        if let Answer::Entries(entries) = answer {
+            self.check_handed_out(entries)?;
+        }
+        let uncertain = self.uncertain;
+        let Some(group) = self.group_mut(&key.group) else {
+            return broken("call", "an answer of a group that is not there");
+        };
+        if let (Call::Ack { ids, .. }, Answer::Count(count)) = (call, answer) {
+            let known = group.pending_of(ids).len() as u64;
+            if known != *count && !uncertain {
+                return broken(
+                    "call",
+                    format!("acknowledged {count}, {known} were pending"),
+                );
+            }
+        }
+        group.may_have_changed(call);
+        if let (Some(consumer), Answer::Entries(entries)) = (call.consumer(), answer) {
+            let handed_out = entries.iter().map(|(id, _)| (*id, consumer.clone()));
+            group.given.extend(handed_out);
+            if let Call::Read { no_ack: true, .. } = call {
+                group.excused.extend(entries.iter().map(|(id, _)| *id));
+            }
+        }
+        group.seen.push(seen.clone());
+        Ok(())
+    }
+
+    /// A group read hands out the next entries, none left out.
+    fn check_read(&self, key: &GroupKey, count: usize, entries: &Entries) -> Learned {
+        let Some(group) = self.group(&key.group) else {
+            return Ok(());
+        };
+        if self.uncertain {
+            return Ok(());
+        }
+        let cursor = group.seen.last().cursor;
+        let live = self.live();
+        let due = live.iter().map(|(id, _)| *id).filter(|id| *id > cursor);
+        let due: Vec<EntryId> = due.take(count).collect();
+        let got: Vec<EntryId> = entries.iter().map(|(id, _)| *id).collect();
+        if due != got {
+            return broken(
+                "C10",
+                format!("a group read gave {got:?}, due were {due:?}"),
+            );
+        }
+        Ok(())
+    }
+
+    fn check_handed_out(&self, entries: &Entries) -> Learned {
+        for (id, content) in entries {
+            let fits = |entry: &Appended| {
+                entry.content == *content && entry.id.is_none_or(|known| known == *id)
+            };
+            if !self.entries.iter().any(fits) {
+                return broken(
+                    "C2",
+                    format!("{id} {content:?} was handed out, not appended"),
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+impl GroupLife {
+    fn pending_of(&self, ids: &[EntryId]) -> BTreeSet<EntryId> {
+        let pending = self.seen.last().pending.iter();
+        let pending = pending.map(|(id, ..)| *id);
+        pending.filter(|id| ids.contains(id)).collect()
+    }
+
+    /// The excuses that a call gives, whether it took place or not.
+    fn may_have_changed(&mut self, call: &Call) {
+        match call {
+            Call::Ack { ids, .. } => {
+                // Above a cursor that was set back, what is acknowledged may come again.
+                let cursor = self.seen.last().cursor;
+                let acked = self.pending_of(ids).into_iter();
+                let (below, above): (Vec<_>, Vec<_>) = acked.partition(|id| *id <= cursor);
+                self.acked.extend(below);
+                self.excused.extend(above);
+            }
+            Call::RemoveConsumer { consumer, .. } => {
+                let pending = self.seen.last().pending.iter();
+                let dropped = pending.filter(|(_, owner, _)| owner == consumer);
+                let dropped: Vec<EntryId> = dropped.map(|(id, ..)| *id).collect();
+                self.excused.extend(dropped);
+            }
+            Call::SetGroup { to, .. } => {
+                let from = self.seen.last().cursor;
+                self.set_to.insert(*to);
+                if *to > from {
+                    self.excused_ranges.push((from, *to));
+                }
+                // What lies above may be delivered once more.
+                let again: Vec<EntryId> = self.acked.iter().copied().filter(|id| id > to).collect();
+                for id in again {
+                    self.acked.remove(&id);
+                    self.acked_durable.remove(&id);
+                    self.excused.insert(id);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Call {
+    fn consumer(&self) -> Option<&Name> {
+        match self {
+            Call::Read { consumer, .. }
+            | Call::History { consumer, .. }
+            | Call::Claim { consumer, .. }
+            | Call::AutoClaim { consumer, .. } => Some(consumer),
+            _ => None,
+        }
+    }
+}

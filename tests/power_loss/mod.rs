@@ -1,0 +1,20 @@
+//! The parts of the power-loss simulator, from the disk up.
+
+pub mod call;
+pub mod check;
+pub mod disk;
+pub mod explore;
+pub mod file;
+pub mod image;
+pub mod learn;
+pub mod model;
+pub mod names;
+pub mod plan;
+pub mod resolve;
+pub mod rng;
+pub mod run;
+pub mod selftest;
+pub mod series;
+pub mod shrink;
+pub mod stats;
+pub mod toy;

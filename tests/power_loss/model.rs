@@ -1,0 +1,313 @@
+//! What is known of a store from its calls and answers alone.
+//!
+//! The model shares no logic with the crate: it does not compute what a group read should do, it
+//! records what was handed out and what a group looked like afterwards. Of everything it keeps two
+//! things: what *may* be there after a power cut (all that was ever called), and what *must* be
+//! there (all that was durable when its call returned, or when a later sync did).
+//!
+//! Whatever a recovery returned is durable from then on (C3), so after an open the model starts
+//! again from what was seen: [`Model::adopt`].
+
+use super::call::{Content, GroupView, Name, StreamView, View};
+use super::plan::Level;
+use crate::id::EntryId;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A broken promise.
+#[derive(Clone, Debug)]
+pub struct Violation {
+    /// The clause of the contract.
+    pub clause: &'static str,
+    pub text: String,
+}
+
+pub fn broken<T>(clause: &'static str, text: impl Into<String>) -> Result<T, Violation> {
+    let text = text.into();
+    Err(Violation { clause, text })
+}
+
+/// The states that something went through, oldest first; from `durable` on, any of them may be
+/// what a recovery finds.
+#[derive(Clone, Debug)]
+pub struct Timeline<T> {
+    pub states: Vec<T>,
+    pub durable: usize,
+    /// Since this state it is not known which one is the present one.
+    hold: Option<usize>,
+}
+
+impl<T: Clone + PartialEq> Timeline<T> {
+    pub fn new(state: T) -> Timeline<T> {
+        Timeline {
+            states: vec![state],
+            durable: 0,
+            hold: None,
+        }
+    }
+
+    pub fn last(&self) -> &T {
+        self.states.last().unwrap()
+    }
+
+    pub fn push(&mut self, state: T) {
+        if *self.last() != state {
+            self.states.push(state);
+        }
+    }
+
+    /// A change that may have taken place or not; the process goes on without it.
+    pub fn push_unsure(&mut self, state: T) {
+        let before = self.last().clone();
+        self.hold = self.hold.or(Some(self.states.len() - 1));
+        self.push(state);
+        self.push(before);
+    }
+
+    pub fn settle(&mut self) {
+        let known = self.hold.unwrap_or(self.states.len() - 1);
+        self.durable = self.durable.max(known);
+    }
+}
+
+/// An entry that an append was called for.
+#[derive(Clone, Debug)]
+pub struct Appended {
+    /// `None`: the append did not say whether it took place.
+    pub id: Option<EntryId>,
+    pub content: Content,
+    /// The same number for all entries of a batch.
+    pub unit: u64,
+}
+
+/// A group from its creation to its removal.
+#[derive(Clone, Debug)]
+pub struct GroupLife {
+    pub seen: Timeline<GroupView>,
+    pub acked: BTreeSet<EntryId>,
+    pub acked_durable: BTreeSet<EntryId>,
+    /// Acknowledgements that failed in such a way that they may have taken place.
+    pub acked_unsure: BTreeSet<EntryId>,
+    /// A call failed in such a way, so that the group may be as it was never seen.
+    pub loose: bool,
+    /// Entries that the group's users passed over on purpose: those before its start, read with
+    /// NOACK, dropped with their consumer, skipped by setting the cursor.
+    pub excused: BTreeSet<EntryId>,
+    /// The same as ranges: above the first ID, up to the second.
+    pub excused_ranges: Vec<(EntryId, EntryId)>,
+    /// Which entry was ever handed to whom.
+    pub given: BTreeSet<(EntryId, Name)>,
+    /// Where callers set the cursor.
+    pub set_to: BTreeSet<EntryId>,
+}
+
+impl GroupLife {
+    pub fn new(seen: GroupView) -> GroupLife {
+        let start = seen.cursor;
+        GroupLife {
+            seen: Timeline::new(seen),
+            acked: BTreeSet::new(),
+            acked_durable: BTreeSet::new(),
+            acked_unsure: BTreeSet::new(),
+            loose: false,
+            excused: BTreeSet::new(),
+            excused_ranges: vec![(EntryId::MIN, start)],
+            given: BTreeSet::new(),
+            set_to: BTreeSet::from([start]),
+        }
+    }
+
+    pub fn settle(&mut self) {
+        self.seen.settle();
+        self.acked_durable = &self.acked - &self.acked_unsure;
+    }
+
+    /// Whether a live entry below the cursor may be in nobody's pending list.
+    pub fn is_passed(&self, id: EntryId) -> bool {
+        let in_range = |(above, up_to): &(EntryId, EntryId)| *above < id && id <= *up_to;
+        self.acked.contains(&id)
+            || self.excused.contains(&id)
+            || self.excused_ranges.iter().any(in_range)
+    }
+
+    fn adopt(&self, view: &StreamView, group: &GroupView) -> GroupLife {
+        let pending: BTreeSet<EntryId> = group.pending.iter().map(|(id, ..)| *id).collect();
+        let below = view.entries.iter().map(|(id, _)| *id);
+        let passed: BTreeSet<EntryId> = below
+            .filter(|id| *id <= group.cursor && !pending.contains(id))
+            .collect();
+        GroupLife {
+            seen: Timeline::new(group.clone()),
+            acked: passed.clone(),
+            acked_durable: passed,
+            acked_unsure: BTreeSet::new(),
+            loose: false,
+            excused: BTreeSet::new(),
+            excused_ranges: Vec::new(),
+            given: self.given.clone(),
+            set_to: self.set_to.clone(),
+        }
+    }
+}
+
+/// A stream from its creation to its removal.
+#[derive(Clone, Debug)]
+pub struct StreamLife {
+    pub entries: Vec<Appended>,
+    /// How many of the entries must be there, unless they were removed.
+    pub durable: usize,
+    pub units: u64,
+    pub removed: BTreeSet<EntryId>,
+    pub removed_durable: BTreeSet<EntryId>,
+    /// Removals that failed in such a way that they may have taken place.
+    pub removed_unsure: BTreeSet<EntryId>,
+    /// No ID at or below this one may be given again.
+    pub top: EntryId,
+    /// Every ID that was given, also those that a crash took back.
+    pub given: BTreeSet<EntryId>,
+    pub groups: Timeline<BTreeMap<Name, usize>>,
+    pub group_lives: Vec<GroupLife>,
+    /// A call did not say what it did, so nothing exact can be asked until the next open.
+    pub uncertain: bool,
+    /// The first state of the names in which the stream exists.
+    pub born: usize,
+}
+
+impl StreamLife {
+    pub fn new(born: usize) -> StreamLife {
+        StreamLife {
+            entries: Vec::new(),
+            durable: 0,
+            units: 0,
+            removed: BTreeSet::new(),
+            removed_durable: BTreeSet::new(),
+            removed_unsure: BTreeSet::new(),
+            top: EntryId::MIN,
+            given: BTreeSet::new(),
+            groups: Timeline::new(BTreeMap::new()),
+            group_lives: Vec::new(),
+            uncertain: false,
+            born,
+        }
+    }
+
+    /// The entries that are there now, as far as is known.
+    pub fn live(&self) -> Vec<(EntryId, &Content)> {
+        let known = self.entries.iter();
+        known
+            .filter_map(|entry| Some((entry.id?, &entry.content)))
+            .filter(|(id, _)| !self.removed.contains(id))
+            .collect()
+    }
+
+    pub fn settle(&mut self) {
+        self.durable = self.entries.len();
+        self.removed_durable = &self.removed - &self.removed_unsure;
+        self.groups.settle();
+        self.group_lives.iter_mut().for_each(GroupLife::settle);
+    }
+
+    pub fn group(&self, name: &[u8]) -> Option<&GroupLife> {
+        let life = self.groups.last().get(name)?;
+        self.group_lives.get(*life)
+    }
+
+    pub fn group_mut(&mut self, name: &[u8]) -> Option<&mut GroupLife> {
+        let life = *self.groups.last().get(name)?;
+        self.group_lives.get_mut(life)
+    }
+
+    fn adopt(&self, view: &StreamView) -> StreamLife {
+        let mut life = StreamLife::new(0);
+        for (index, (id, content)) in view.entries.iter().enumerate() {
+            life.entries.push(Appended {
+                id: Some(*id),
+                content: content.clone(),
+                unit: index as u64,
+            });
+        }
+        life.units = view.entries.len() as u64;
+        life.top = view.last_id;
+        life.given.clone_from(&self.given);
+        life.given.extend(view.entries.iter().map(|(id, _)| *id));
+        let mut groups = BTreeMap::new();
+        for (name, group) in &view.groups {
+            // Among the groups of this name, the one whose past fits is not known; what was handed
+            // out by any of them may be pending.
+            let mut known = GroupLife::new(group.clone());
+            for past in self.group_lives_called(name) {
+                known.given.extend(past.given.iter().cloned());
+                known.set_to.extend(past.set_to.iter().copied());
+            }
+            groups.insert(name.clone(), life.group_lives.len());
+            life.group_lives.push(known.adopt(view, group));
+        }
+        life.groups = Timeline::new(groups);
+        life.settle();
+        life
+    }
+
+    fn group_lives_called(&self, name: &[u8]) -> impl Iterator<Item = &GroupLife> {
+        let lives: BTreeSet<usize> = self
+            .groups
+            .states
+            .iter()
+            .filter_map(|groups| groups.get(name).copied())
+            .collect();
+        lives
+            .into_iter()
+            .filter_map(|life| self.group_lives.get(life))
+    }
+}
+
+/// All that is known of a store.
+#[derive(Clone, Debug)]
+pub struct Model {
+    pub always: bool,
+    pub names: Timeline<BTreeMap<Name, usize>>,
+    pub lives: Vec<StreamLife>,
+}
+
+impl Model {
+    pub fn new(level: Level) -> Model {
+        Model {
+            always: level == Level::Always,
+            names: Timeline::new(BTreeMap::new()),
+            lives: Vec::new(),
+        }
+    }
+
+    pub fn stream(&self, name: &[u8]) -> Option<&StreamLife> {
+        self.lives.get(*self.names.last().get(name)?)
+    }
+
+    pub fn stream_mut(&mut self, name: &[u8]) -> Option<&mut StreamLife> {
+        let life = *self.names.last().get(name)?;
+        self.lives.get_mut(life)
+    }
+
+    /// Everything that was called so far is durable: a sync returned, or the machine did not stop.
+    pub fn settle(&mut self) {
+        self.names.settle();
+        self.lives.iter_mut().for_each(StreamLife::settle);
+    }
+
+    /// Starts again from what a recovery returned. `lives` says which stream it found under which
+    /// name.
+    pub fn adopt(&self, view: &View, lives: &BTreeMap<Name, usize>) -> Model {
+        let mut model = Model {
+            always: self.always,
+            names: Timeline::new(BTreeMap::new()),
+            lives: Vec::new(),
+        };
+        let mut names = BTreeMap::new();
+        for (name, stream) in &view.streams {
+            let Some(life) = lives.get(name).and_then(|life| self.lives.get(*life)) else {
+                continue;
+            };
+            names.insert(name.clone(), model.lives.len());
+            model.lives.push(life.adopt(stream));
+        }
+        model.names = Timeline::new(names);
+        model
+    }
+}

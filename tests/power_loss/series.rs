@@ -1,0 +1,112 @@
+//! Many runs, until enough distinct images were judged or a promise is broken.
+//!
+//! Runs are spread over the processors in rounds of fixed size and added up in the order of their
+//! seeds, so that the result does not depend on how many processors there are.
+
+use super::call::Subject;
+use super::explore::keep_panics;
+use super::plan::Plan;
+use super::run::{Budget, run};
+use super::shrink::shrink;
+use super::stats::{Found, Stats};
+use std::fmt::Write;
+use std::num::NonZero;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+const ROUND: u64 = 16;
+
+#[derive(Clone, Copy, Debug)]
+pub struct Series {
+    pub first_seed: u64,
+    /// How many distinct images are wanted.
+    pub states: u64,
+    pub planted: &'static str,
+    pub budget: Budget,
+}
+
+impl Series {
+    pub fn plan(&self, seed: u64) -> Plan {
+        let mut plan = Plan::of(seed);
+        plan.config.planted = self.planted;
+        plan
+    }
+
+    /// Runs seed after seed. On a violation: the statistics up to it, the plan, and what was found.
+    pub fn run<S: Subject>(&self) -> Result<Stats, Box<(Stats, Plan, Found)>> {
+        keep_panics();
+        let mut stats = Stats::default();
+        let mut seed = self.first_seed;
+        while stats.distinct() < self.states {
+            for (plan, outcome) in self.round::<S>(seed) {
+                match outcome {
+                    Ok(more) => stats.add(&more),
+                    Err(found) => return Err(Box::new((stats, plan, *found))),
+                }
+            }
+            seed += ROUND;
+        }
+        Ok(stats)
+    }
+
+    fn round<S: Subject>(&self, seed: u64) -> Vec<(Plan, Result<Stats, Box<Found>>)> {
+        let next = AtomicUsize::new(0);
+        let done = Mutex::new(Vec::new());
+        let work = || {
+            while let index @ 0..ROUND = next.fetch_add(1, Ordering::Relaxed) as u64 {
+                let plan = self.plan(seed + index);
+                let outcome = run::<S>(&plan, self.budget, None);
+                done.lock().unwrap().push((index, plan, outcome));
+            }
+        };
+        thread::scope(|scope| {
+            for _ in 0..thread::available_parallelism().map_or(1, NonZero::get) {
+                scope.spawn(work);
+            }
+        });
+        let mut done = done.into_inner().unwrap();
+        done.sort_by_key(|(index, ..)| *index);
+        done.into_iter()
+            .map(|(_, plan, outcome)| (plan, outcome))
+            .collect()
+    }
+}
+
+/// All that a person needs to find the bug: the clause, the place, the operations, and how to run
+/// exactly this state again.
+pub fn report<S: Subject>(plan: &Plan, found: Found) -> String {
+    let (kept, found) = shrink::<S>(plan, found, Duration::from_secs(20));
+    let mut text = String::new();
+    let mut line = |args: std::fmt::Arguments| writeln!(text, "{args}").unwrap();
+    line(format_args!(
+        "violation of {}: {}",
+        found.violation.clause, found.violation.text
+    ));
+    line(format_args!("configuration: {:?}", plan.config));
+    for (index, action) in found.history.iter().enumerate() {
+        line(format_args!("  {index:3} {action}"));
+    }
+    let ops: Vec<String> = kept.iter().map(usize::to_string).collect();
+    let (seed, ops) = (plan.seed, ops.join(","));
+    match &found.place {
+        Some(place) => {
+            let (op, step, what, image) = (place.op, place.step, place.what, place.image);
+            line(format_args!(
+                "power cut in operation {op} at step {step} ({what}), image {image}"
+            ));
+            for choice in &place.choices {
+                line(format_args!("  {choice}"));
+            }
+            line(format_args!(
+                "again: STREAMLOG_SIM_REPLAY={seed}/{step}/{image}/{ops}"
+            ));
+        }
+        None => {
+            line(format_args!("without a power cut"));
+            line(format_args!("again: STREAMLOG_SIM_REPLAY={seed}/0/0/{ops}"));
+        }
+    }
+    text
+}
