@@ -7,7 +7,7 @@ use crate::format::frame::{BLOCK_HEADER, Extras, HEADER, Header, Kind};
 use crate::format::header::{FILE_HEADER, FileHeader, FileKind};
 use crate::format::record::{CheckpointEnd, Record, Section};
 use crate::storage::disk::{DiskFile, OpenMode};
-use crate::storage::scan::{Window, next_frame};
+use crate::storage::scan::{Window, next_frame, was_durable};
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -137,23 +137,12 @@ fn walk(window: &mut Window<'_>, seed: u32, read: &mut File) -> Result<()> {
 
 /// The first good frame behind a bad one at `at`, if a frame behind says that `at` was durable.
 fn durable_behind(window: &mut Window<'_>, seed: u32, at: u64) -> Result<Option<u64>> {
-    let limit = window.nonzero_end(at)?;
-    let mut first = None;
-    let mut from = at + crate::format::frame::ALIGN;
-    while let Some((place, header)) = next_frame(window, seed, from, limit)? {
-        first.get_or_insert(place);
-        let bytes = window.get(place, header.frame_len())?;
-        let body = header.body(bytes, seed, place).unwrap_or_default();
-        let extras = Extras::read(header.flags, body, &mut 0).unwrap_or_default();
-        if extras
-            .durable_distance
-            .is_some_and(|distance| place.saturating_sub(distance) > at)
-        {
-            return Ok(first);
-        }
-        from = place + header.frame_len();
+    if !was_durable(window, seed, at)? {
+        return Ok(None);
     }
-    Ok(None)
+    let limit = window.nonzero_end(at)?;
+    let found = next_frame(window, seed, at + crate::format::frame::ALIGN, limit)?;
+    Ok(found.map(|(place, _)| place))
 }
 
 fn take(window: &mut Window<'_>, seed: u32, at: u64, read: &mut File) -> Result<Option<u64>> {

@@ -15,7 +15,7 @@
 
 use super::disk::{DiskFile, NameKind, OpenMode};
 use super::log::{Block, Log, LogParts, Tail};
-use super::scan::{Hole, Scan, Window, read_begin, scan, scan_until};
+use super::scan::{Hole, Scan, Window, read_begin, scan, scan_until, was_durable};
 use super::segment::{Home, Segment, SegmentParts, read_footer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::event::StoredOptions;
@@ -246,9 +246,11 @@ impl Recovery<'_> {
         let Some((begin, _, frame)) = read_begin(&mut window, seed)? else {
             if window.nonzero_end(FILE_HEADER as u64)? == FILE_HEADER as u64 {
                 self.empty.push(path);
+            } else if was_durable(&mut window, seed, FILE_HEADER as u64)? {
+                let error = Error::corrupt("the first frame of the segment fails its checks");
+                self.unusable(error.at(&path).offset(FILE_HEADER as u64), path)?;
             } else {
-                // The first frame never became whole, so nothing in it was known to be durable, or
-                // it is damaged: the chain, which goes by names, will miss it in that case.
+                // The first frame never became whole, so nothing in it was known to be durable.
                 self.report.set_aside.push(path);
             }
             return Ok(None);

@@ -375,6 +375,25 @@ impl Walk<'_> {
     }
 }
 
+/// Whether a good frame behind the bad one at `at` proves that `at` was durable.
+pub(crate) fn was_durable(window: &mut Window<'_>, seed: u32, at: u64) -> Result<bool> {
+    let limit = window.nonzero_end(at)?;
+    let mut from = at + ALIGN;
+    while let Some((place, header)) = next_frame(window, seed, from, limit)? {
+        let bytes = window.get(place, header.frame_len())?;
+        let body = header.body(bytes, seed, place).unwrap_or_default();
+        let extras = Extras::read(header.flags, body, &mut 0).unwrap_or_default();
+        if extras
+            .durable_distance
+            .is_some_and(|d| place.saturating_sub(d) > at)
+        {
+            return Ok(true);
+        }
+        from = place + header.frame_len();
+    }
+    Ok(false)
+}
+
 /// The next good frame that begins in `from..limit`.
 pub(crate) fn next_frame(
     window: &mut Window<'_>,
