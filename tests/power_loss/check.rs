@@ -7,6 +7,7 @@ use super::call::{GroupView, Name, StreamView, View};
 use super::model::{Appended, GroupLife, Model, StreamLife, Violation, broken};
 use crate::id::EntryId;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 /// What a recovery turned out to be.
 #[derive(Clone, Debug, Default)]
@@ -301,11 +302,7 @@ fn check_group(
     }
     let from = before.map_or(0, |group| group.seen.durable);
     let allowed = &after.seen.states[from..];
-    if !after.loose
-        && !allowed
-            .iter()
-            .any(|state| is_like(group, state, view, &live))
-    {
+    if !after.loose && !allowed.iter().any(|state| is_like(group, state, &live)) {
         let text = format!("the group is {group:?}, and was {allowed:?}");
         return broken("C10", text);
     }
@@ -313,13 +310,11 @@ fn check_group(
 }
 
 /// Whether the group is as it once was, but for what refers to entries that are lost.
-fn is_like(
-    group: &GroupView,
-    was: &GroupView,
-    view: &StreamView,
-    live: &BTreeSet<EntryId>,
-) -> bool {
-    let cursor = group.cursor == was.cursor || group.cursor == was.cursor.min(view.last_id);
+fn is_like(group: &GroupView, was: &GroupView, live: &BTreeSet<EntryId>) -> bool {
+    // A cursor beyond the end of a log that lost its tail is taken back, over no entry.
+    let taken_back = || live.range((Bound::Excluded(group.cursor), Bound::Included(was.cursor)));
+    let cursor =
+        group.cursor == was.cursor || group.cursor < was.cursor && taken_back().next().is_none();
     let owners = |group: &GroupView| -> BTreeMap<EntryId, Name> {
         let pending = group.pending.iter();
         pending.map(|(id, owner, _)| (*id, owner.clone())).collect()

@@ -102,14 +102,14 @@ impl SimDisk {
 
     /// The disk as the machine finds it after a power cut.
     pub fn with(world: World, tree: Tree, files: BTreeMap<NodeId, FileState>) -> SimDisk {
-        let nodes = tree.values().copied().max().unwrap_or(ROOT);
+        let nodes = tree.values().chain(files.keys()).copied().max();
         let inner = Inner {
             rng: Rng::of(&[world.seed, 1]),
             world,
             life: 0,
             names: Names::from_disk(tree),
             files,
-            nodes,
+            nodes: nodes.unwrap_or(ROOT),
             locked: BTreeSet::new(),
             elapsed: Duration::from_secs(1),
             faults: Faults::default(),

@@ -33,10 +33,14 @@ pub fn keep_panics() {
     }));
 }
 
+/// The text of the last panic of this thread.
+pub fn last_panic() -> String {
+    PANIC.with(|panic| panic.borrow().clone())
+}
+
 /// Calls the code under test. A panic is a finding.
 pub fn guarded<T>(call: impl FnOnce() -> T) -> Result<T, Violation> {
-    catch_unwind(AssertUnwindSafe(call))
-        .or_else(|_| broken("panic", PANIC.with(|panic| panic.borrow().clone())))
+    catch_unwind(AssertUnwindSafe(call)).or_else(|_| broken("panic", last_panic()))
 }
 
 /// Opens the store and looks at all of it.
@@ -109,7 +113,6 @@ impl<'a> Explorer<'a> {
             let judged = self.judge::<S>(&image, bounds, Rng::of(&[seed]), 1, &mut choices);
             judged.map_err(|violation| {
                 let place = Place {
-                    op: 0,
                     step: capture.step,
                     what: capture.what,
                     image: number,

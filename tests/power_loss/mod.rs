@@ -1,8 +1,10 @@
 //! The parts of the power-loss simulator, from the disk up.
 
 pub mod call;
+pub mod campaign;
 pub mod check;
 pub mod disk;
+pub mod engine;
 pub mod explore;
 pub mod file;
 pub mod image;

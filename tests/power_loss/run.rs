@@ -141,7 +141,7 @@ impl<'a, S: Subject> Run<'a, S> {
     fn carry_out(&mut self, plan: &Plan) -> Result<(), Box<Found>> {
         let went = self.open();
         went.map_err(|violation| self.found(violation))?;
-        for (index, op) in plan.ops.iter().enumerate() {
+        for op in &plan.ops {
             let mut resolver = Resolver {
                 config: self.config,
                 model: &self.model,
@@ -150,12 +150,7 @@ impl<'a, S: Subject> Run<'a, S> {
             };
             let action = resolver.action(op);
             let went = self.act(action).and_then(|()| self.between_operations());
-            went.map_err(|violation| {
-                if let Some(place) = &mut self.place {
-                    place.op = index;
-                }
-                self.found(violation)
-            })?;
+            went.map_err(|violation| self.found(violation))?;
         }
         let went = self.look_at_all();
         went.map_err(|violation| self.found(violation))

@@ -1,5 +1,6 @@
 //! Tests of the simulator itself: a simulator that finds nothing in broken code proves nothing.
 
+use super::campaign::the_store_keeps_its_promises;
 use super::disk::{Faults, SimDisk, World};
 use super::image::{Image, Mode};
 use super::run::Budget;
@@ -40,6 +41,7 @@ pub const TESTS: &[Test] = &[
         "the_same_seed_gives_the_same_run",
         the_same_seed_gives_the_same_run,
     ),
+    ("the_store_keeps_its_promises", the_store_keeps_its_promises),
 ];
 
 fn world() -> World {

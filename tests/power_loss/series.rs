@@ -5,10 +5,11 @@
 
 use super::call::Subject;
 use super::explore::keep_panics;
+use super::model::Violation;
 use super::plan::Plan;
 use super::run::{Budget, run};
 use super::shrink::shrink;
-use super::stats::{Found, Stats};
+use super::stats::{Found, Place, Stats};
 use std::fmt::Write;
 use std::num::NonZero;
 use std::sync::Mutex;
@@ -74,39 +75,42 @@ impl Series {
     }
 }
 
-/// All that a person needs to find the bug: the clause, the place, the operations, and how to run
-/// exactly this state again.
+/// All that a person needs to find the bug, after what does not matter was left out.
 pub fn report<S: Subject>(plan: &Plan, found: Found) -> String {
     let (kept, found) = shrink::<S>(plan, found, Duration::from_secs(20));
+    let place = found.place.as_ref();
+    let (step, image) = place.map_or((0, 0), |place| (place.step, place.image));
+    let ops: Vec<String> = kept.iter().map(usize::to_string).collect();
+    let (seed, ops) = (plan.seed, ops.join(","));
+    let text = describe(plan, &found);
+    format!("{text}again: STREAMLOG_SIM_REPLAY={seed}/{step}/{image}/{ops}")
+}
+
+/// The clause, the calls up to it, and the place of the power cut.
+pub fn describe(plan: &Plan, found: &Found) -> String {
     let mut text = String::new();
     let mut line = |args: std::fmt::Arguments| writeln!(text, "{args}").unwrap();
-    line(format_args!(
-        "violation of {}: {}",
-        found.violation.clause, found.violation.text
-    ));
-    line(format_args!("configuration: {:?}", plan.config));
+    let Violation { clause, text: what } = &found.violation;
+    line(format_args!("violation of {clause}: {what}"));
+    line(format_args!("{:?}", plan.config));
     for (index, action) in found.history.iter().enumerate() {
         line(format_args!("  {index:3} {action}"));
     }
-    let ops: Vec<String> = kept.iter().map(usize::to_string).collect();
-    let (seed, ops) = (plan.seed, ops.join(","));
     match &found.place {
-        Some(place) => {
-            let (op, step, what, image) = (place.op, place.step, place.what, place.image);
+        Some(Place {
+            step,
+            what,
+            image,
+            choices,
+        }) => {
             line(format_args!(
-                "power cut in operation {op} at step {step} ({what}), image {image}"
+                "power cut at step {step} ({what}), in the last call; image {image}"
             ));
-            for choice in &place.choices {
+            for choice in choices {
                 line(format_args!("  {choice}"));
             }
-            line(format_args!(
-                "again: STREAMLOG_SIM_REPLAY={seed}/{step}/{image}/{ops}"
-            ));
         }
-        None => {
-            line(format_args!("without a power cut"));
-            line(format_args!("again: STREAMLOG_SIM_REPLAY={seed}/0/0/{ops}"));
-        }
+        None => line(format_args!("without a power cut")),
     }
     text
 }

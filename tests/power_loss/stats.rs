@@ -86,7 +86,7 @@ impl fmt::Display for Stats {
 #[derive(Clone, Debug)]
 pub struct Found {
     pub violation: Violation,
-    /// The operation, the step and the image: `None` if the store went wrong while it ran.
+    /// The step and the image; `None` if the store went wrong while it ran.
     pub place: Option<Place>,
     pub history: Vec<String>,
     /// How many states the run had judged by then.
@@ -95,7 +95,6 @@ pub struct Found {
 
 #[derive(Clone, Debug)]
 pub struct Place {
-    pub op: usize,
     pub step: u64,
     pub what: &'static str,
     pub image: u64,

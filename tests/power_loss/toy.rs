@@ -18,8 +18,7 @@ use super::disk::SimDisk;
 use super::plan::{Config, Level};
 use crate::id::{EntryId, NewId, next_id};
 use crate::storage::disk::{Disk, DiskFile, DiskLock, OpenMode};
-use crate::storage::region::RegionWriter;
-use files::{RECORD_HEADER, Read, path_of, read_file, record, write_file};
+use files::{LogFile, RECORD_HEADER, Read, path_of, read_file, record, write_file};
 use state::{Change, Tag, ToyGroup, ToyState, ToyStream};
 use std::ffi::OsStr;
 use std::io;
@@ -50,9 +49,7 @@ pub struct Toy {
     config: Config,
     state: ToyState,
     number: u64,
-    file: Arc<dyn DiskFile>,
-    writer: RegionWriter,
-    tail: u64,
+    log: LogFile,
     poisoned: bool,
     _lock: Box<dyn DiskLock>,
 }
@@ -106,15 +103,13 @@ impl Toy {
             state = read.state;
         }
         let number = newest.map_or(1, |number| number + 1);
-        let (file, writer, tail) = write_file(disk, config, &state, number, 0)?;
+        let log = write_file(disk, config, &state, number, 0)?;
         Ok(Toy {
             disk: disk.clone(),
             config: config.clone(),
             state,
             number,
-            file,
-            writer,
-            tail,
+            log,
             poisoned: false,
             _lock: lock,
         })
@@ -137,9 +132,12 @@ impl Toy {
             config: config.clone(),
             state: read.state,
             number,
-            file,
-            writer,
-            tail: read.tail,
+            log: LogFile {
+                size: file.len()?,
+                file,
+                writer,
+                tail: read.tail,
+            },
             poisoned: false,
             _lock: lock,
         })
@@ -152,19 +150,19 @@ impl Toy {
             return Err(Fail::Unsure("poisoned".to_owned()));
         }
         let size = record(0, 0, &changes).len() as u64;
-        if self.tail + size > self.writer.region().len() {
+        if self.log.tail + size > self.log.size {
             let next = self.number + 1;
             let made = write_file(&self.disk, &self.config, &self.state, next, size);
-            let (file, writer, tail) = made.map_err(|error| self.failed(error))?;
-            (self.file, self.writer, self.tail, self.number) = (file, writer, tail, next);
+            self.log = made.map_err(|error| self.failed(error))?;
+            self.number = next;
         }
-        let bytes = record(self.number, self.tail, &changes);
+        let bytes = record(self.number, self.log.tail, &changes);
         let (head, body) = bytes.split_at(RECORD_HEADER);
         self.disk.step("before the header of a record");
         self.put(0, head)?;
         self.disk.step("before the body of a record");
         self.put(RECORD_HEADER as u64, body)?;
-        self.tail += size;
+        self.log.tail += size;
         if lasting && self.config.level == Level::Always {
             self.sync()?;
         }
@@ -175,7 +173,7 @@ impl Toy {
     }
 
     fn put(&mut self, at: u64, bytes: &[u8]) -> Result<(), Fail> {
-        let written = self.writer.write(self.tail + at, bytes);
+        let written = self.log.writer.write(self.log.tail + at, bytes);
         written.map_err(|error| Fail::Wrong(error.to_string()))
     }
 
@@ -191,7 +189,7 @@ impl Toy {
         if self.config.planted == "no sync of a record" {
             return Ok(());
         }
-        match self.file.sync() {
+        match self.log.file.sync() {
             Err(_) if self.config.planted == "sync error dropped" => Ok(()),
             Err(error) => Err(self.failed(error)),
             Ok(()) => Ok(()),

@@ -29,6 +29,14 @@ fn checksum(number: u64, offset: u64, payload: &[u8]) -> u64 {
     mix_bytes(number ^ offset << 32, payload)
 }
 
+/// A file that records are appended to.
+pub struct LogFile {
+    pub file: Arc<dyn DiskFile>,
+    pub writer: RegionWriter,
+    pub tail: u64,
+    pub size: u64,
+}
+
 pub struct Read {
     pub state: ToyState,
     pub tail: u64,
@@ -83,7 +91,7 @@ pub fn write_file(
     state: &ToyState,
     number: u64,
     more: u64,
-) -> io::Result<(Arc<dyn DiskFile>, RegionWriter, u64)> {
+) -> io::Result<LogFile> {
     let first = record(number, 0, &state.snapshot(config.planted));
     let (temporary, path) = (Path::new(DIR).join("next.tmp"), path_of(number));
     let size = (first.len() as u64 + more + 512).max(config.segment_bytes);
@@ -113,5 +121,10 @@ pub fn write_file(
     if number > 1 && config.planted != "old file removed before the rename" {
         disk.remove_file(&path_of(number - 1))?;
     }
-    Ok((file, writer, first.len() as u64))
+    Ok(LogFile {
+        file,
+        writer,
+        tail: first.len() as u64,
+        size,
+    })
 }

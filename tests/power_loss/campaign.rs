@@ -1,0 +1,76 @@
+//! The crate under the simulator: as many states as asked for, or one state again.
+
+use super::call::Subject;
+use super::engine::Engine;
+use super::explore::keep_panics;
+use super::plan::Plan;
+use super::run::{Budget, Replay, run};
+use super::series::{Series, describe, report};
+use std::time::Instant;
+
+const BUDGET: Budget = Budget {
+    captures: 24,
+    images: 12,
+};
+
+fn number(variable: &str, default: u64) -> u64 {
+    let Ok(text) = std::env::var(variable) else {
+        return default;
+    };
+    let Ok(number) = text.replace('_', "").parse() else {
+        panic!("{variable}={text} is not a number");
+    };
+    number
+}
+
+pub fn the_store_keeps_its_promises() {
+    if let Ok(place) = std::env::var("STREAMLOG_SIM_REPLAY") {
+        return replay::<Engine>(&place);
+    }
+    let states = if cfg!(debug_assertions) {
+        10_000
+    } else {
+        100_000
+    };
+    let series = Series {
+        first_seed: number("STREAMLOG_SIM_SEED", 1),
+        states: number("STREAMLOG_SIM_STATES", states),
+        planted: "",
+        budget: BUDGET,
+    };
+    let start = Instant::now();
+    match series.run::<Engine>() {
+        Ok(stats) => {
+            let per_second = stats.states as f64 / start.elapsed().as_secs_f64();
+            println!("{stats}, {per_second:.0} states/s");
+        }
+        Err(found) => {
+            let (stats, plan, found) = *found;
+            println!("{stats}");
+            println!("{}", report::<Engine>(&plan, found));
+            panic!("a promise is broken");
+        }
+    }
+}
+
+/// `seed/step/image`, and after another slash the operations that shrinking left, by commas.
+fn replay<S: Subject>(place: &str) {
+    keep_panics();
+    let parts: Vec<&str> = place.split('/').collect();
+    let part = |index: usize| parts.get(index).and_then(|part| part.parse::<u64>().ok());
+    let (Some(seed), Some(step), Some(image)) = (part(0), part(1), part(2)) else {
+        panic!("STREAMLOG_SIM_REPLAY={place} is not seed/step/image");
+    };
+    let mut plan = Plan::of(seed);
+    if let Some(kept) = parts.get(3) {
+        let kept: Vec<usize> = kept.split(',').filter_map(|op| op.parse().ok()).collect();
+        plan = plan.only(&kept);
+    }
+    match run::<S>(&plan, BUDGET, Some(Replay { step, image })) {
+        Ok(stats) => println!("nothing is wrong there\n{stats}"),
+        Err(found) => {
+            println!("{}", describe(&plan, &found));
+            panic!("a promise is broken");
+        }
+    }
+}

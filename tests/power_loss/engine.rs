@@ -1,0 +1,365 @@
+//! The crate as the simulator's subject: each call of a plan as one call of the public API.
+//!
+//! The store runs without its background threads; what they do are steps of the plan.
+
+use super::call::{Answer, Call, Content, Entries, Fail, GroupKey, GroupView, Keep, Name};
+use super::call::{PendingView, StreamView, Subject, View, WantId};
+use super::disk::SimDisk;
+use super::plan::{Config, Level};
+use crate::consumer::{Consumer, Group};
+use crate::id::{EntryId, NewId};
+use crate::store::{Store, StoreOptions};
+use crate::stream::Stream;
+use crate::{AppendOptions, Durability, Error, ErrorKind, GroupReadOptions, NewEntries};
+use crate::{PendingFilter, Start, StreamOptions, Trim};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub struct Engine {
+    store: Store,
+    options: StreamOptions,
+    /// Streams stay open from their first use on, as an application would keep them.
+    streams: BTreeMap<Name, Stream>,
+}
+
+fn fail(error: Error) -> Fail {
+    let text = error.to_string();
+    match error.kind() {
+        ErrorKind::StorageFull { .. } => Fail::Full,
+        ErrorKind::Poisoned { .. } | ErrorKind::Io { .. } | ErrorKind::Open => Fail::Unsure(text),
+        ErrorKind::Corrupt { .. }
+        | ErrorKind::GroupStateLost
+        | ErrorKind::TimedOut
+        | ErrorKind::Closed
+        | ErrorKind::Locked { .. } => Fail::Wrong(text),
+        _ => Fail::Refused(text),
+    }
+}
+
+fn contents<'a>(entries: impl IntoIterator<Item = crate::EntryRef<'a>>) -> Entries {
+    let entries = entries.into_iter();
+    entries
+        .map(|entry| (entry.id(), Content::of(entry.fields())))
+        .collect()
+}
+
+fn wrong<T>(text: String) -> Result<T, Fail> {
+    Err(Fail::Wrong(text))
+}
+
+impl Engine {
+    fn stream(&mut self, name: &Name) -> Result<Stream, Fail> {
+        if let Some(stream) = self.streams.get(name) {
+            return Ok(stream.clone());
+        }
+        match self.store.get(&name.0).map_err(fail)? {
+            Some(stream) => {
+                self.streams.insert(name.clone(), stream.clone());
+                Ok(stream)
+            }
+            None => Err(Fail::Refused("no such stream".to_owned())),
+        }
+    }
+
+    fn find_group(&mut self, key: &GroupKey) -> Result<Group, Fail> {
+        let group = self.stream(&key.stream)?.get_group(&key.group.0);
+        let group = group.map_err(fail)?;
+        group.ok_or_else(|| Fail::Refused("no such group".to_owned()))
+    }
+
+    fn consumer(&mut self, key: &GroupKey, name: &Name) -> Result<Consumer, Fail> {
+        self.find_group(key)?.consumer(&name.0).map_err(fail)
+    }
+
+    fn append(
+        &mut self,
+        stream: &Name,
+        content: &Content,
+        id: WantId,
+        durable: bool,
+    ) -> Result<Answer, Fail> {
+        let id = match id {
+            WantId::Auto => NewId::Auto,
+            WantId::AutoSeq(ms) => NewId::AutoSeq(ms),
+            WantId::Exact(id) => NewId::Exact(id),
+        };
+        let mut options = AppendOptions::new().id(id);
+        if durable {
+            options = options.durable();
+        }
+        let stream = self.stream(stream)?;
+        let given = stream.append_with(content.fields(), options);
+        Ok(Answer::Id(given.map_err(fail)?))
+    }
+
+    fn batch(&mut self, stream: &Name, entries: &[Content]) -> Result<Answer, Fail> {
+        let mut batch = NewEntries::new();
+        for content in entries {
+            batch.push(content.fields()).map_err(fail)?;
+        }
+        let stream = self.stream(stream)?;
+        let Some((first, last)) = stream.append_batch(&batch).map_err(fail)? else {
+            return wrong("a batch answered that it was empty".to_owned());
+        };
+        let ids = stream
+            .range(first..=last)
+            .map(|entry| Ok(entry.map_err(fail)?.id()));
+        Ok(Answer::Ids(ids.collect::<Result<_, Fail>>()?))
+    }
+
+    fn trim(&mut self, stream: &Name, keep: Keep, approximate: bool) -> Result<Answer, Fail> {
+        let mut trim = match keep {
+            Keep::Newest(most) => Trim::max_len(most),
+            Keep::From(first) => Trim::min_id(first),
+        };
+        if approximate {
+            trim = trim.approximate();
+        }
+        let removed = self.stream(stream)?.trim(trim);
+        Ok(Answer::Count(removed.map_err(fail)?))
+    }
+
+    fn group_call(&mut self, call: &Call) -> Result<Answer, Fail> {
+        let done = |result: crate::Result<()>| result.map(|()| Answer::Done).map_err(fail);
+        match call {
+            Call::CreateGroup { key, start } => {
+                let start = start.map_or(Start::Last, Start::After);
+                let made = self.stream(&key.stream)?.create_group(&key.group.0, start);
+                done(made.map(drop))
+            }
+            Call::RemoveGroup(key) => {
+                let removed = self.stream(&key.stream)?.remove_group(&key.group.0);
+                match removed.map_err(fail)? {
+                    true => Ok(Answer::Flag(true)),
+                    false => wrong("there was no group to remove".to_owned()),
+                }
+            }
+            Call::SetGroup { key, to } => done(self.find_group(key)?.set_id(Start::After(*to))),
+            Call::CreateConsumer { key, consumer } => {
+                let made = self.find_group(key)?.create_consumer(&consumer.0);
+                Ok(Answer::Flag(made.map_err(fail)?))
+            }
+            Call::RemoveConsumer { key, consumer } => {
+                let dropped = self.find_group(key)?.remove_consumer(&consumer.0);
+                Ok(Answer::Count(dropped.map_err(fail)?))
+            }
+            Call::Read {
+                key,
+                consumer,
+                count,
+                no_ack,
+            } => {
+                let mut options = GroupReadOptions::new().count(*count);
+                if *no_ack {
+                    options = options.no_ack();
+                }
+                let read = self.consumer(key, consumer)?.read(options);
+                Ok(Answer::Entries(contents(&read.map_err(fail)?)))
+            }
+            Call::History {
+                key,
+                consumer,
+                count,
+            } => {
+                let read = self.consumer(key, consumer)?.history(EntryId::MIN, *count);
+                Ok(Answer::Entries(contents(&read.map_err(fail)?)))
+            }
+            Call::Ack { key, ids } => {
+                let acked = self.find_group(key)?.ack(ids.iter().copied());
+                Ok(Answer::Count(acked.map_err(fail)?))
+            }
+            Call::Claim { key, consumer, ids } => {
+                let consumer = self.consumer(key, consumer)?;
+                let claimed = consumer.claim(ids.iter().copied(), Duration::ZERO);
+                Ok(Answer::Entries(contents(&claimed.map_err(fail)?)))
+            }
+            Call::AutoClaim {
+                key,
+                consumer,
+                count,
+            } => {
+                let consumer = self.consumer(key, consumer)?;
+                let claimed = consumer.auto_claim(EntryId::MIN, Duration::ZERO, *count);
+                Ok(Answer::Entries(contents(&claimed.map_err(fail)?.delivery)))
+            }
+            _ => wrong(format!("{call:?} is no call to a group")),
+        }
+    }
+
+    fn view_of(stream: &Stream) -> Result<StreamView, Fail> {
+        let entries = stream.range(..).map(|entry| {
+            let entry = entry.map_err(fail)?;
+            Ok((entry.id(), Content::of(entry.fields())))
+        });
+        let entries = entries.collect::<Result<Entries, Fail>>()?;
+        let backwards = stream
+            .range(..)
+            .rev()
+            .map(|entry| Ok(entry.map_err(fail)?.id()));
+        let backwards = backwards.collect::<Result<Vec<EntryId>, Fail>>()?;
+        if !entries.iter().map(|(id, _)| id).eq(backwards.iter().rev()) {
+            return wrong(format!("backwards the IDs are {backwards:?}"));
+        }
+        let info = stream.info().map_err(fail)?;
+        let mut groups = BTreeMap::new();
+        for group in stream.groups().map_err(fail)? {
+            let name = Name(group.name);
+            let found = stream.get_group(&name.0).map_err(fail)?;
+            let Some(found) = found else {
+                return wrong(format!("the group {name:?} is listed and not there"));
+            };
+            groups.insert(name, group_view(&found)?);
+        }
+        Ok(StreamView {
+            entries,
+            length: stream.len().map_err(fail)?,
+            last_id: info.last_id,
+            max_deleted: info.max_deleted_id,
+            entries_added: info.entries_added,
+            groups,
+        })
+    }
+}
+
+/// What the four ways to ask for a group's state say, if they agree.
+fn group_view(group: &Group) -> Result<GroupView, Fail> {
+    let info = group.info().map_err(fail)?;
+    let consumers = group.consumers().map_err(fail)?;
+    let pending = group
+        .pending_range(.., PendingFilter::new())
+        .map_err(fail)?;
+    let pending: Vec<PendingView> = pending
+        .into_iter()
+        .map(|pending| (pending.id, Name(pending.consumer), pending.deliveries))
+        .collect();
+    let summary = group.pending().map_err(fail)?;
+    let mut by_consumer: BTreeMap<&[u8], u64> = BTreeMap::new();
+    for (_, owner, _) in &pending {
+        *by_consumer.entry(&owner.0).or_default() += 1;
+    }
+    let summed = summary.consumers.iter();
+    let count = pending.len() as u64;
+    let agree = info.pending == count
+        && summary.count == count
+        && info.consumers == consumers.len()
+        && by_consumer
+            .iter()
+            .map(|(name, count)| (*name, *count))
+            .eq(summed.map(|(name, count)| (name.as_slice(), *count)));
+    if !agree {
+        return wrong(format!(
+            "{info:?}, {summary:?} and {pending:?} do not agree"
+        ));
+    }
+    let names: BTreeSet<Name> = consumers.into_iter().map(|info| Name(info.name)).collect();
+    Ok(GroupView {
+        cursor: info.last_delivered_id,
+        entries_read: info.entries_read,
+        consumers: names,
+        pending,
+    })
+}
+
+impl Subject for Engine {
+    fn holds_entries(file: &OsStr) -> bool {
+        file.as_encoded_bytes().ends_with(b".seg")
+    }
+
+    fn open(disk: &SimDisk, config: &Config) -> Result<Engine, Fail> {
+        let options = StreamOptions::new()
+            .segment_bytes(config.segment_bytes)
+            .max_entry_bytes(config.segment_bytes - 1024)
+            .block_entries(config.block_entries)
+            .block_bytes(config.block_bytes);
+        let store = StoreOptions::default()
+            .durability(match config.level {
+                Level::Always => Durability::Always,
+                Level::Interval => Durability::EVERY_SECOND,
+                Level::Manual => Durability::Manual,
+            })
+            .stream_defaults(options.clone());
+        let disk = Arc::new(disk.clone());
+        let store = Store::open_on(disk, Path::new("/store"), &store).map_err(fail)?;
+        Ok(Engine {
+            store,
+            options,
+            streams: BTreeMap::new(),
+        })
+    }
+
+    fn call(&mut self, call: &Call) -> Result<Answer, Fail> {
+        match call {
+            Call::CreateStream(name) => {
+                let made = self.store.stream_with(&name.0, self.options.clone());
+                self.streams.insert(name.clone(), made.map_err(fail)?);
+            }
+            Call::RemoveStream(name) => {
+                self.streams.remove(name);
+                return match self.store.remove(&name.0).map_err(fail)? {
+                    true => Ok(Answer::Flag(true)),
+                    false => wrong("there was no stream to remove".to_owned()),
+                };
+            }
+            Call::Rename { from, to } => {
+                self.streams.remove(from);
+                self.streams.remove(to);
+                self.store.rename(&from.0, &to.0).map_err(fail)?;
+            }
+            Call::Append {
+                stream,
+                content,
+                id,
+                durable,
+            } => {
+                return self.append(stream, content, *id, *durable);
+            }
+            Call::Batch { stream, contents } => return self.batch(stream, contents),
+            Call::Delete { stream, ids } => {
+                let removed = self.stream(stream)?.delete(ids.iter().copied());
+                return Ok(Answer::Count(removed.map_err(fail)?));
+            }
+            Call::Trim {
+                stream,
+                keep,
+                approximate,
+            } => {
+                return self.trim(stream, *keep, *approximate);
+            }
+            Call::SyncStream(name) => {
+                let synced = self.stream(name)?.sync();
+                return Ok(Answer::Id(synced.map_err(fail)?));
+            }
+            Call::Sync => self.store.sync().map_err(fail)?,
+            Call::StepSync => self.store.step_sync().map_err(fail)?,
+            Call::StepPrepare => self.store.step_prepare().map_err(fail)?,
+            Call::StepCheckpoint => self.store.step_checkpoint().map_err(fail)?,
+            _ => return self.group_call(call),
+        }
+        Ok(Answer::Done)
+    }
+
+    fn group(&mut self, key: &GroupKey) -> Result<Option<GroupView>, Fail> {
+        let group = self.stream(&key.stream)?.get_group(&key.group.0);
+        group.map_err(fail)?.as_ref().map(group_view).transpose()
+    }
+
+    fn view(&mut self) -> Result<View, Fail> {
+        let mut streams = BTreeMap::new();
+        for name in self.store.names() {
+            let name = Name(name);
+            let stream = self.stream(&name)?;
+            streams.insert(name, Engine::view_of(&stream)?);
+        }
+        Ok(View { streams })
+    }
+
+    fn close(self) -> Result<(), Fail> {
+        let Engine { store, streams, .. } = self;
+        let closed = store.close().map_err(fail);
+        drop(streams);
+        closed
+    }
+}
