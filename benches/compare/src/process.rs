@@ -1,0 +1,127 @@
+//! What the kernel says of this process and of the files of a store.
+
+use crate::peer::Outcome;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+/// Counters of this process. They only grow, but for `anon_kib`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counters {
+    /// Bytes that read calls returned, from memory or not.
+    pub read_by_calls: u64,
+    /// Bytes fetched from the device on behalf of this process, through maps too.
+    pub read_from_device: u64,
+    /// Page faults, with and without waiting for the device.
+    pub faults: u64,
+    /// Anonymous memory in use now.
+    pub anon_kib: u64,
+}
+
+impl Counters {
+    /// Reads them.
+    pub fn now() -> Outcome<Counters> {
+        let io = fs::read_to_string("/proc/self/io")?;
+        let status = fs::read_to_string("/proc/self/status")?;
+        let stat = fs::read_to_string("/proc/self/stat")?;
+        // The name in brackets may hold spaces; minflt and majflt are the 10th and 12th field.
+        let after = stat.rsplit_once(')').ok_or("no name in stat")?.1;
+        let fields: Vec<&str> = after.split_whitespace().collect();
+        let fault = |n: usize| fields.get(n).and_then(|text| text.parse::<u64>().ok());
+        let (minor, major) = (fault(7).ok_or("no minflt")?, fault(9).ok_or("no majflt")?);
+        Ok(Counters {
+            read_by_calls: number(&io, "rchar:")?,
+            read_from_device: number(&io, "read_bytes:")?,
+            faults: minor + major,
+            anon_kib: number(&status, "RssAnon:")?,
+        })
+    }
+}
+
+fn number(text: &str, name: &str) -> Outcome<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let word = line.and_then(|line| line.split_whitespace().next());
+    Ok(word.ok_or_else(|| format!("no {name}"))?.parse()?)
+}
+
+/// The files below a directory.
+fn files(dir: &Path, each: &mut impl FnMut(&Path) -> Outcome<()>) -> Outcome<()> {
+    for found in fs::read_dir(dir)? {
+        let path = found?.path();
+        if path.is_dir() {
+            files(&path, each)?
+        } else {
+            each(&path)?
+        }
+    }
+    Ok(())
+}
+
+/// The files below a directory whose names end like this, by name.
+pub fn files_with(dir: &Path, ending: &str) -> Outcome<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    files(dir, &mut |path| {
+        if path.extension().is_some_and(|found| found == ending) {
+            found.push(path.to_owned());
+        }
+        Ok(())
+    })?;
+    found.sort();
+    Ok(found)
+}
+
+/// Writes the files back and drops them from memory, so that the next to read them waits for the
+/// device.
+pub fn forget(dir: &Path) -> Outcome<()> {
+    files(dir, &mut |path| {
+        let file = File::open(path)?;
+        file.sync_all()?;
+        Ok(rustix::fs::fadvise(
+            &file,
+            0,
+            None,
+            rustix::fs::Advice::DontNeed,
+        )?)
+    })
+}
+
+/// How much room the files of a store take.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Room {
+    /// Bytes of the files without the zeros that each ends with: room that was taken in advance
+    /// is no cost of the entries that are there.
+    pub used: u64,
+    /// Bytes that the file system gave.
+    pub allocated: u64,
+    pub files: u64,
+}
+
+/// Measures it.
+pub fn room(dir: &Path) -> Outcome<Room> {
+    use std::os::unix::fs::MetadataExt;
+    let mut room = Room::default();
+    files(dir, &mut |path| {
+        room.allocated += path.metadata()?.blocks() * 512;
+        room.used += used(path)?;
+        room.files += 1;
+        Ok(())
+    })?;
+    Ok(room)
+}
+
+fn used(path: &Path) -> Outcome<u64> {
+    use std::os::unix::fs::FileExt;
+    const STEP: u64 = 1 << 16;
+    let file = File::open(path)?;
+    let mut end = file.metadata()?.len();
+    let mut bytes = vec![0; STEP as usize];
+    while end > 0 {
+        let from = (end - 1) / STEP * STEP;
+        let part = &mut bytes[..(end - from) as usize];
+        file.read_exact_at(part, from)?;
+        if let Some(last) = part.iter().rposition(|byte| *byte != 0) {
+            return Ok(from + last as u64 + 1);
+        }
+        end = from;
+    }
+    Ok(0)
+}
