@@ -1,0 +1,164 @@
+//! Levels, syncs, and waiting for the disk.
+
+use crate::ground::{kind, live, on_both, on_both_with, put, put_range};
+use std::time::Duration;
+use streamlog::{AppendOptions, Durability, EntryId, ErrorKind, NewEntries, Store, StreamOptions};
+
+#[test]
+fn under_manual_only_a_sync_makes_durable() {
+    on_both(|store| {
+        let stream = store.stream("s").unwrap();
+        assert_eq!(stream.durable_id().unwrap(), EntryId::MIN);
+        put_range(&stream, 1, 10);
+        assert_eq!(stream.durable_id().unwrap(), EntryId::MIN);
+        assert!(store.health().unsynced_bytes > 0);
+        assert_eq!(stream.sync().unwrap(), EntryId::new(10, 0));
+        assert_eq!(stream.durable_id().unwrap(), EntryId::new(10, 0));
+        assert_eq!(store.health().unsynced_bytes, 0);
+        put_range(&stream, 11, 12);
+        assert_eq!(stream.durable_id().unwrap(), EntryId::new(10, 0));
+        store.sync().unwrap();
+        assert_eq!(stream.durable_id().unwrap(), EntryId::new(12, 0));
+    });
+}
+
+#[test]
+fn a_durable_append_makes_all_before_it_durable_too() {
+    on_both(|store| {
+        let stream = store.stream("s").unwrap();
+        put_range(&stream, 1, 10);
+        let options = AppendOptions::new().durable().id(EntryId::new(11, 0));
+        stream.append_with([("a", "b")], options).unwrap();
+        assert_eq!(stream.durable_id().unwrap(), EntryId::new(11, 0));
+    });
+}
+
+#[test]
+fn waiting_for_an_entry_syncs_it() {
+    on_both(|store| {
+        let stream = store.stream("s").unwrap();
+        put_range(&stream, 1, 10);
+        stream.wait_durable(EntryId::new(4, 0)).unwrap();
+        assert!(stream.durable_id().unwrap() >= EntryId::new(4, 0));
+        // An ID that nothing has yet: what there is becomes durable.
+        stream.wait_durable(EntryId::MAX).unwrap();
+        assert_eq!(stream.durable_id().unwrap(), EntryId::new(10, 0));
+    });
+}
+
+#[test]
+fn a_wait_with_a_time_limit_ends_with_it() {
+    let never = Durability::Interval {
+        every: Duration::from_secs(3600),
+        max_unsynced_bytes: 1 << 30,
+    };
+    on_both_with(&Store::options().durability(never), |store| {
+        let stream = store.stream("s").unwrap();
+        put_range(&stream, 1, 3);
+        stream.sync().unwrap();
+        let short = Duration::from_millis(1);
+        stream
+            .wait_durable_timeout(EntryId::new(3, 0), short)
+            .unwrap();
+        let long = Duration::from_secs(3600);
+        put(&stream, "4-0");
+        // The background thread is asked for a sync and does not wait for its interval.
+        stream
+            .wait_durable_timeout(EntryId::new(4, 0), long)
+            .unwrap();
+        assert_eq!(stream.durable_id().unwrap(), EntryId::new(4, 0));
+    });
+}
+
+#[test]
+fn under_manual_a_wait_with_no_time_times_out() {
+    on_both(|store| {
+        let stream = store.stream("s").unwrap();
+        put(&stream, "1-0");
+        let result = stream.wait_durable_timeout(EntryId::new(1, 0), Duration::ZERO);
+        assert_eq!(kind(result), ErrorKind::TimedOut);
+        stream.sync().unwrap();
+        let result = stream.wait_durable_timeout(EntryId::new(1, 0), Duration::ZERO);
+        assert!(result.is_ok());
+    });
+}
+
+#[test]
+fn under_always_what_returned_is_durable() {
+    on_both_with(&Store::options().durability(Durability::Always), |store| {
+        let stream = store.stream("s").unwrap();
+        for n in 1..=5 {
+            put(&stream, &format!("{n}-0"));
+            assert_eq!(stream.durable_id().unwrap(), EntryId::new(n, 0));
+        }
+        let mut batch = NewEntries::new();
+        for n in 6..=9 {
+            batch.push_with(EntryId::new(n, 0), [("a", "b")]).unwrap();
+        }
+        stream.append_batch(&batch).unwrap();
+        assert_eq!(stream.durable_id().unwrap(), EntryId::new(9, 0));
+        assert_eq!(live(&stream).len(), 9);
+        assert_eq!(store.health().unsynced_bytes, 0);
+    });
+}
+
+#[test]
+fn an_interval_syncs_by_itself() {
+    let often = Durability::Interval {
+        every: Duration::from_millis(1),
+        max_unsynced_bytes: 1 << 20,
+    };
+    on_both_with(&Store::options().durability(often), |store| {
+        let stream = store.stream("s").unwrap();
+        put_range(&stream, 1, 10);
+        while stream.durable_id().unwrap() < EntryId::new(10, 0) {
+            std::thread::yield_now();
+        }
+    });
+}
+
+#[test]
+fn a_full_interval_makes_appends_wait_for_the_disk() {
+    let slow = Durability::Interval {
+        every: Duration::from_secs(3600),
+        max_unsynced_bytes: 4096,
+    };
+    on_both_with(&Store::options().durability(slow), |store| {
+        let stream = store.stream("s").unwrap();
+        for n in 1..=200u64 {
+            stream.append([("v", "x".repeat(100))]).unwrap();
+            let unsynced = store.health().unsynced_bytes;
+            assert!(unsynced <= 4096 + 256, "{unsynced} after {n}");
+        }
+        assert_eq!(live(&stream).len(), 200);
+    });
+}
+
+#[test]
+fn a_stream_may_have_a_level_of_its_own() {
+    on_both(|store| {
+        let options = StreamOptions::new().durability(Durability::Always);
+        let strict = store.stream_with("strict", options).unwrap();
+        let lax = store.stream("lax").unwrap();
+        put(&lax, "1-0");
+        put(&strict, "1-0");
+        assert_eq!(strict.durable_id().unwrap(), EntryId::new(1, 0));
+        assert_eq!(lax.durable_id().unwrap(), EntryId::MIN);
+    });
+}
+
+#[test]
+fn a_closed_store_refuses_and_says_so() {
+    on_both(|store| {
+        let stream = store.stream("s").unwrap();
+        put(&stream, "1-0");
+        assert!(!store.health().closed);
+        store.clone().close().unwrap();
+        assert!(store.health().closed);
+        assert_eq!(kind(stream.append([("a", "b")])), ErrorKind::Closed);
+        assert_eq!(kind(stream.sync()), ErrorKind::Closed);
+        assert_eq!(kind(stream.len()), ErrorKind::Closed);
+        assert_eq!(kind(store.stream("t")), ErrorKind::Closed);
+        assert_eq!(kind(store.sync()), ErrorKind::Closed);
+    });
+}
