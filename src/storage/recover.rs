@@ -145,6 +145,28 @@ impl Candidate {
     }
 }
 
+/// The chain that ends in the highest number, and the segments that are not part of it; both oldest
+/// first.
+fn follow_back(candidates: Vec<Candidate>) -> (Vec<Candidate>, Vec<Candidate>) {
+    let (mut chain, mut beside): (Vec<Candidate>, Vec<Candidate>) = Default::default();
+    for candidate in candidates.into_iter().rev() {
+        let fits = chain.last().is_none_or(|next| {
+            next.begin.previous.is_some_and(|(number, end)| {
+                let position = candidate.begin.position.checked_add(end);
+                number == candidate.number && position == Some(next.begin.position)
+            })
+        });
+        if fits {
+            chain.push(candidate);
+        } else {
+            beside.push(candidate);
+        }
+    }
+    chain.reverse();
+    beside.reverse();
+    (chain, beside)
+}
+
 struct Recovery<'a> {
     home: &'a Home,
     known: &'a Known,
@@ -170,7 +192,7 @@ pub(crate) fn recover(home: &Home, known: &Known) -> Result<Recovered> {
         empty: Vec::new(),
     };
     let candidates = recovery.read_all()?;
-    let mut chain = recovery.pick_chain(candidates)?;
+    let mut chain = recovery.pick_chain(candidates);
     let durable = chain.iter().map(Candidate::durable).max().unwrap_or(0);
     recovery.find_end(&mut chain, durable)?;
     let first = chain
@@ -297,32 +319,26 @@ impl Recovery<'_> {
         Ok(())
     }
 
-    /// The segments that follow from the highest number backwards, oldest first.
-    fn pick_chain(&mut self, candidates: Vec<Candidate>) -> Result<Vec<Candidate>> {
-        let mut chain: Vec<Candidate> = Vec::new();
-        let mut want: Option<u64> = None;
-        for candidate in candidates.into_iter().rev() {
-            let next = chain.last();
-            let fits = match (want, next) {
-                (None, None) => true,
-                (Some(number), Some(next)) => {
-                    candidate.number == number
-                        && next.begin.previous.is_some_and(|(_, end)| {
-                            candidate.begin.position.checked_add(end) == Some(next.begin.position)
-                        })
-                }
-                _ => false,
-            };
-            if fits {
-                want = candidate.begin.previous.map(|(number, _)| number);
-                chain.push(candidate);
-            } else {
-                self.report.set_aside.push(candidate.path);
+    /// The segments that follow from the highest number backwards, oldest first. A chain that lost
+    /// its beginning before that was durable (two rolls without a sync between them, and the first
+    /// of the new segments is torn) ends the log no less than a torn frame does: it is set aside,
+    /// and the next highest number is tried.
+    fn pick_chain(&mut self, mut candidates: Vec<Candidate>) -> Vec<Candidate> {
+        loop {
+            let (chain, beside) = follow_back(candidates);
+            let hangs = chain.first().is_some_and(|oldest| {
+                let durable = chain.iter().map(Candidate::durable).max().unwrap_or(0);
+                oldest.begin.previous.is_some() && durable < oldest.begin.position
+            });
+            let aside = if hangs { &chain } else { &beside };
+            let aside: Vec<_> = aside.iter().map(|segment| segment.path.clone()).collect();
+            self.report.set_aside.extend(aside);
+            if !hangs {
+                self.report.set_aside.sort();
+                return chain;
             }
+            candidates = beside;
         }
-        chain.reverse();
-        self.report.set_aside.sort();
-        Ok(chain)
     }
 
     /// Finds where the log ends: in front of the first bad frame at or above the durable position,
