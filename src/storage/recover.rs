@@ -458,7 +458,10 @@ impl Recovery<'_> {
             Content::Scanned(scan) => !scan.holes.is_empty(),
             Content::Sealed(_) => false,
         };
-        let agrees = next.is_none_or(|next| next == candidate.last_id_and_chain());
+        // The last ID that a Begin names may be higher than that of the frames: deliveries and
+        // deletions of entries that a crash took back count, too.
+        let (last_id, chain) = candidate.last_id_and_chain();
+        let agrees = next.is_none_or(|(above, chained)| chained == chain && above >= last_id);
         if !agrees && !holes && !self.known.skip_damage {
             let what = "the segment does not end as the one behind it says";
             return Err(Error::corrupt(what).at(&candidate.path).offset(end));

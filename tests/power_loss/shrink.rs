@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 pub fn shrink<S: Subject>(plan: &Plan, found: Found, limit: Duration) -> (Vec<usize>, Found) {
     let end = Instant::now() + limit;
     let budget = Budget {
-        captures: 60,
-        images: 12,
+        captures: 80,
+        images: 24,
     };
     let mut kept: Vec<usize> = (0..plan.ops.len()).collect();
     let mut found = found;
