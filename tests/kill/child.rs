@@ -2,7 +2,7 @@
 
 use crate::plan::{
     BALLAST, BALLAST_CONSUMERS, BALLAST_GROUP, GROUPS, Random, STREAMS, ballast_consumer,
-    check_entry, fields, level, stream_options, token,
+    busy_journal, check_entry, fields, level, stream_options, token,
 };
 use crate::report::{Done, Line, Op};
 use std::collections::VecDeque;
@@ -401,6 +401,9 @@ impl Work<'_> {
                 }
                 Ok(Done::default())
             });
+            if !busy_journal(self.orders.store) {
+                std::thread::sleep(Duration::from_millis(20));
+            }
         }
     }
 }

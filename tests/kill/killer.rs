@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The variables by which a child knows that it is one.
 pub(crate) const DIR: &str = "STREAMLOG_KILL_CHILD_DIR";
@@ -23,6 +23,9 @@ pub(crate) const LIFE: &str = "STREAMLOG_KILL_CHILD_LIFE";
 
 /// How long a child may say nothing before it counts as hanging.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a child lives at most, unless a checkpoint is waited for.
+const LONGEST: Duration = Duration::from_millis(80);
 
 /// When to kill.
 #[derive(Clone, Debug)]
@@ -40,7 +43,7 @@ pub(crate) enum Aim {
 }
 
 impl Aim {
-    pub(crate) fn choose(random: &mut Random) -> Aim {
+    pub(crate) fn choose(busy_journal: bool, random: &mut Random) -> Aim {
         const CALLS: [&str; 10] = [
             "append",
             "batch",
@@ -53,15 +56,17 @@ impl Aim {
             "autoclaim",
             "sync",
         ];
-        match random.below(10) {
+        if busy_journal && random.one_in(4) {
+            return Aim::Checkpoint;
+        }
+        match random.below(9) {
             0..=2 => Aim::Time(Duration::from_micros(random.below(50_000))),
             3 => Aim::After(random.below(2000) as usize),
             4..=7 => {
                 let call = CALLS[random.below(CALLS.len() as u64) as usize];
                 Aim::Call(call, random.below(12) as usize)
             }
-            8 => Aim::Opening,
-            _ => Aim::Checkpoint,
+            _ => Aim::Opening,
         }
     }
 }
@@ -76,6 +81,8 @@ pub(crate) struct Tally {
     aimed: u64,
     hit: u64,
     calls: u64,
+    /// How long the children lived, from their start to their burial.
+    lived: Duration,
     checkpoints: u64,
     hit_by_kind: BTreeMap<&'static str, u64>,
     /// Entries that lived when the stores were left.
@@ -87,14 +94,16 @@ impl fmt::Display for Tally {
         write!(
             f,
             "{} kills, {} inside a call ({} of {} aimed at one call hit it), {} calls reported, {} \
-             checkpoints besides those of opening, {} entries left; calls open at a kill:",
+             checkpoints besides those of opening, {} entries left; children lived {:.1} s; calls \
+             open at a kill:",
             self.kills,
             self.inside,
             self.hit,
             self.aimed,
             self.calls,
             self.checkpoints,
-            self.entries
+            self.entries,
+            self.lived.as_secs_f64()
         )?;
         for (kind, times) in &self.hit_by_kind {
             write!(f, " {kind} {times}")?;
@@ -195,6 +204,7 @@ pub(crate) fn kill_one(
     random: &mut Random,
     tally: &mut Tally,
 ) -> Outcome<Vec<Line>> {
+    let began = Instant::now();
     let turn = highest_turn(orders.dir);
     let mut running = start(orders);
     let (tell, told) = mpsc::channel();
@@ -206,15 +216,14 @@ pub(crate) fn kill_one(
     while !ended {
         let mut now = None;
         ended = running.read(&mut text, |line| {
-            if now.is_none() {
-                now = aimer.look(line, lines.len());
-            }
+            now = aimer.look(line, lines.len()).or(now.take());
             lines.push(line.clone());
             now.is_some()
         })?;
         match now {
             Some(When::Now) => running.kill(),
-            Some(later) => tell.send(later).map_err(|e| e.to_string())?,
+            // The timer is gone if it has done its work.
+            Some(later) => tell.send(later).unwrap_or_default(),
             None => {}
         }
     }
@@ -230,6 +239,7 @@ pub(crate) fn kill_one(
         return Err(format!("the child ended by itself: {status}"));
     }
     tally.kills += 1;
+    tally.lived += began.elapsed();
     tally.calls += calls.iter().filter(|call| !call.is_open()).count() as u64;
     tally.inside += u64::from(calls.iter().any(|call| call.is_open()));
     if let Some(aimed) = aimer.fired_at {
@@ -323,6 +333,8 @@ impl Aimer {
                 self.left = self.left.saturating_sub(1);
                 (self.left == 0).then_some(When::Now)
             }
+            // A rare call on a slow disk is not waited for longer than this.
+            (Aim::Call(..) | Aim::After(_), Line::Ready) => return Some(When::Later(LONGEST)),
             _ => None,
         };
         if matches!(self.aim, Aim::After(_)) {

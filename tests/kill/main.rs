@@ -73,8 +73,16 @@ fn main() -> ExitCode {
     ExitCode::from(u8::from(failed > 0))
 }
 
-fn temporary() -> tempfile::TempDir {
-    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
+/// A directory, in memory if that is wanted and there is such a place: what a killed process leaves
+/// lies in the kernel, whatever is below it, and a store whose journal is kept busy on purpose would
+/// spend its time in waiting for a disk.
+fn temporary(in_memory: bool) -> tempfile::TempDir {
+    let memory = Path::new("/dev/shm");
+    let dir = match in_memory && memory.is_dir() {
+        true => memory,
+        false => Path::new(env!("CARGO_TARGET_TMPDIR")),
+    };
+    tempfile::tempdir_in(dir).unwrap()
 }
 
 fn kills() -> Result<(), String> {
@@ -86,7 +94,7 @@ fn kills() -> Result<(), String> {
     let mut life = 0;
     let mut store = 0;
     while tally.kills < wanted {
-        let place = temporary();
+        let place = temporary(plan::busy_journal(store));
         let dir = place.path().join("store");
         let mut known = Known::default();
         for _ in 0..LIVES {
@@ -147,7 +155,8 @@ fn one_round(
         store,
         life,
     };
-    let mut lines = kill_one(&orders(*life), &Aim::choose(random), random, tally)?;
+    let aim = Aim::choose(plan::busy_journal(store), random);
+    let mut lines = kill_one(&orders(*life), &aim, random, tally)?;
     *life += 1;
     while random.one_in(4) {
         // Killed while it opens, it has done nothing that is reported.
@@ -173,7 +182,7 @@ fn one_round(
 /// Many processes open one store at the same time: one has it, and once that one is dead the next
 /// one gets it.
 fn race_to_open() -> Result<(), String> {
-    let place = temporary();
+    let place = temporary(false);
     let dir = place.path().join("store");
     drop(Store::open(&dir).map_err(|error| error.to_string())?);
     let orders = Orders {
@@ -225,7 +234,7 @@ fn some_ids(store: &Store, pending: bool) -> Vec<EntryId> {
 
 /// A witness that never complains proves nothing: each of these lies must be found.
 fn forgeries() -> Result<(), String> {
-    let place = temporary();
+    let place = temporary(false);
     let dir: PathBuf = place.path().join("store");
     let mut random = Random::new(&[7]);
     let orders = Orders {

@@ -114,6 +114,11 @@ pub(crate) fn stream_options(store: u64) -> StreamOptions {
         .block_entries([100, 7, 1][store as usize % 3])
 }
 
+/// Whether the ballast is kept in motion all the time, so that checkpoints fall due.
+pub(crate) fn busy_journal(store: u64) -> bool {
+    store % 2 == 1
+}
+
 /// The name of a consumer of the ballast: long, so that few calls make many bytes.
 pub(crate) fn ballast_consumer(life: u64, call: u64, n: u64) -> String {
     format!("{life}-{call}-{n}-{:-<230}", "")

@@ -18,8 +18,12 @@ struct Check<'a> {
     calls: &'a [&'a Call],
     seen: &'a StreamSeen,
     certain: BTreeMap<EntryId, Entry>,
-    /// Every ID that an entry ever had, as far as one can know.
-    ids: BTreeSet<EntryId>,
+    /// Every ID that an entry ever had, as far as one can know, ascending.
+    ids: Vec<EntryId>,
+    /// What deletions name.
+    deleted: BTreeSet<EntryId>,
+    /// No trim can have removed this ID or a higher one.
+    trimmed: EntryId,
 }
 
 pub(super) fn check(before: &StreamSeen, calls: &[&Call], seen: &StreamSeen) -> Outcome<()> {
@@ -33,11 +37,12 @@ pub(super) fn check(before: &StreamSeen, calls: &[&Call], seen: &StreamSeen) -> 
         calls,
         seen,
         certain,
-        ids: BTreeSet::new(),
+        ids: Vec::new(),
+        deleted: BTreeSet::new(),
+        trimmed: EntryId::MIN,
     };
     check.collect_appends()?;
-    check.ids.extend(check.certain.keys());
-    check.ids.extend(seen.entries.keys());
+    check.collect_removals();
     check.present()?;
     check.unreported_appends()?;
     check.removed()?;
@@ -77,6 +82,42 @@ impl Check<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Takes in what deletions and trims may have removed.
+    fn collect_removals(&mut self) {
+        let ids: BTreeSet<EntryId> = self
+            .certain
+            .keys()
+            .chain(self.seen.entries.keys())
+            .copied()
+            .collect();
+        self.ids = ids.into_iter().collect();
+        for call in self.calls {
+            if let Op::Delete { ids, .. } = &call.op {
+                self.deleted.extend(ids);
+            }
+            self.trimmed = self.trimmed.max(self.trims_below(&call.op));
+        }
+    }
+
+    /// A call removes at most what is below this ID: of a length, that many newer entries stay.
+    fn trims_below(&self, op: &Op) -> EntryId {
+        match op {
+            Op::TrimMin { min, .. } => *min,
+            Op::TrimLen { keep: len, .. }
+            | Op::Append {
+                max_len: Some(len), ..
+            } => {
+                let kept = usize::try_from(*len).unwrap_or(usize::MAX);
+                let first = self.ids.len().checked_sub(kept);
+                // With nothing kept, everything may go.
+                first.map_or(EntryId::MIN, |n| {
+                    self.ids.get(n).copied().unwrap_or(EntryId::MAX)
+                })
+            }
+            _ => EntryId::MIN,
+        }
     }
 
     /// What is there is what was appended under that ID, or what may have been.
@@ -142,24 +183,7 @@ impl Check<'_> {
     }
 
     fn may_be_gone(&self, id: EntryId) -> bool {
-        self.calls.iter().any(|call| match &call.op {
-            Op::Delete { ids, .. } => ids.contains(&id),
-            _ => self.may_trim(call, id),
-        })
-    }
-
-    fn may_trim(&self, call: &Call, id: EntryId) -> bool {
-        match &call.op {
-            Op::TrimMin { min, .. } => id < *min,
-            Op::TrimLen { keep: len, .. }
-            | Op::Append {
-                max_len: Some(len), ..
-            } => {
-                let above = (std::ops::Bound::Excluded(id), std::ops::Bound::Unbounded);
-                self.ids.range(above).count() as u64 >= *len
-            }
-            _ => false,
-        }
+        id < self.trimmed || self.deleted.contains(&id)
     }
 
     /// What a reported call removed is not there.
@@ -213,10 +237,11 @@ impl Check<'_> {
                 continue;
             };
             let others = |id: &EntryId| {
-                self.calls.iter().any(|other| match &other.op {
-                    Op::Delete { ids, .. } => !std::ptr::eq(*other, *call) && ids.contains(id),
-                    _ => self.may_trim(other, *id),
-                })
+                let deletes = |other: &&&Call| match &other.op {
+                    Op::Delete { ids, .. } => !std::ptr::eq(**other, *call) && ids.contains(id),
+                    _ => false,
+                };
+                *id < self.trimmed || self.calls.iter().any(|other| deletes(&other))
             };
             let there = ids.iter().any(|id| self.seen.entries.contains_key(id));
             let gone = ids.iter().any(|id| {
