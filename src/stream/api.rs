@@ -637,6 +637,8 @@ fn set_id_events(
         counters.max_deleted = id;
     }
     let mut events = vec![Event::Counters(counters)];
-    state.groups.set_log(last, added, &mut events);
+    // Counters of groups come down with a number that is given; one may be above it by itself.
+    let most_read = entries_added.unwrap_or(u64::MAX);
+    state.groups.set_log(last, most_read, &mut events);
     Ok(events)
 }
