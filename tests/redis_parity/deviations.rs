@@ -22,6 +22,7 @@ pub(crate) const LAG_NOT_NEGATIVE: &str = "lag-not-negative";
 pub(crate) const DELIVERIES_SATURATE: &str = "deliveries-saturate";
 pub(crate) const EMPTY_INTERVAL: &str = "empty-interval";
 pub(crate) const XSETID_MAX_DELETED: &str = "xsetid-max-deleted";
+pub(crate) const XSETID_LOWERED: &str = "xsetid-lowered";
 pub(crate) const XSETID_ENTRIES_READ: &str = "xsetid-entries-read";
 pub(crate) const EMPTIED_NODE: &str = "emptied-node";
 /// The player packs every copy, so there is no condition.
@@ -134,9 +135,13 @@ pub(crate) fn empty_interval(op: &Op) -> Option<Op> {
     }
 }
 
-/// XSETID below the current max-deleted-entry-id: refused by the reference only.
-pub(crate) fn xsetid_is_refused(last: EntryId, counts: &Counts) -> bool {
-    last < counts.max_deleted
+/// XSETID that is refused where 7.0.15 accepts it, and why: below the current
+/// max-deleted-entry-id by the reference, below the current last ID by us alone.
+pub(crate) fn xsetid_is_refused(last: EntryId, counts: &Counts) -> Option<&'static str> {
+    if last < counts.max_deleted {
+        return Some(XSETID_MAX_DELETED);
+    }
+    (last < counts.last_id).then_some(XSETID_LOWERED)
 }
 
 /// XSETID that lowers entries-added takes entries-read of the groups with it.

@@ -15,8 +15,8 @@ use streamlog::{EntryId, NewId};
 const STATE_EVERY: usize = 50;
 /// How many operations before the difference are shown.
 const SHOWN: usize = 20;
-/// How long shrinking may take.
-const SHRINK_FOR: Duration = Duration::from_secs(30);
+/// How long shrinking may take, in seconds; `STREAMLOG_PARITY_SHRINK` allows more.
+const SHRINK_FOR: u64 = 30;
 
 /// The first operation whose replies differ.
 pub(crate) struct Difference {
@@ -181,7 +181,8 @@ pub(crate) fn play_and_shrink(
     hush(true);
     let mut small = script[..=first.at].to_vec();
     let mut last = None;
-    let until = Instant::now() + SHRINK_FOR;
+    let seconds = crate::number("STREAMLOG_PARITY_SHRINK", SHRINK_FOR);
+    let until = Instant::now() + Duration::from_secs(seconds);
     let mut part = small.len();
     while part > 0 && Instant::now() < until {
         let mut start = 0;

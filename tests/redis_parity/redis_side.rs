@@ -244,11 +244,9 @@ impl RedisSide {
     }
 
     fn set_id(&mut self, op: &Op, key: Name, last: EntryId, added: Option<u64>) -> Reply {
-        if self
-            .counts(key)
-            .is_some_and(|counts| dev::xsetid_is_refused(last, &counts))
-        {
-            self.met(dev::XSETID_MAX_DELETED);
+        let counts = self.counts(key);
+        if let Some(deviation) = counts.and_then(|counts| dev::xsetid_is_refused(last, &counts)) {
+            self.met(deviation);
             return Reply::Err(Class::SetIdTooSmall);
         }
         let reply = self.plain(op);

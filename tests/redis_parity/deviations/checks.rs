@@ -6,7 +6,7 @@ use crate::resp::{Client, Value};
 type Check = fn(&mut Redis);
 
 /// Each deviation with the check that 7.0.15 passes and the reference would not.
-pub(crate) const LIST: [(&str, Check); 13] = [
+pub(crate) const LIST: [(&str, Check); 14] = [
     (FULL_MILLISECOND, full_millisecond),
     (ENTRIES_READ_CAPPED, entries_read_is_not_capped),
     (CONSUMERS_APPEAR, consumers_appear_with_data_only),
@@ -16,6 +16,7 @@ pub(crate) const LIST: [(&str, Check); 13] = [
     (DELIVERIES_SATURATE, deliveries_wrap),
     (EMPTY_INTERVAL, an_impossible_bound_is_an_error),
     (XSETID_MAX_DELETED, xsetid_goes_below_a_deleted_id),
+    (XSETID_LOWERED, xsetid_goes_back),
     (XSETID_ENTRIES_READ, xsetid_leaves_the_groups),
     (EMPTIED_NODE, an_emptied_node_stays),
     (COPY_PACKS, a_copy_keeps_the_nodes),
@@ -162,6 +163,13 @@ fn xsetid_goes_below_a_deleted_id(redis: &mut Redis) {
     redis.fill(&["1-0", "2-0"]);
     redis.expect("XDEL k 2-0", "1");
     redis.expect("XSETID k 1-0", "OK");
+}
+
+fn xsetid_goes_back(redis: &mut Redis) {
+    redis.fill(&["1-0", "2-0"]);
+    redis.expect("XTRIM k MAXLEN 0", "2");
+    redis.expect("XSETID k 1-0", "OK");
+    redis.expect("XADD k 2-0 f v", "2-0");
 }
 
 fn xsetid_leaves_the_groups(redis: &mut Redis) {
