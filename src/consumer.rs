@@ -17,6 +17,10 @@ use std::ops::{Deref, RangeBounds};
 use std::sync::Arc;
 use std::time::Duration;
 
+mod claim;
+pub use claim::{AutoClaim, AutoClaimIds};
+mod delivery;
+pub use delivery::Delivery;
 mod read;
 pub use read::Deliveries;
 
@@ -339,109 +343,6 @@ impl Group {
     }
 }
 
-/// Entries that were delivered to a consumer and that it owes an answer for. Dropping it
-/// acknowledges nothing.
-#[derive(Clone)]
-#[must_use = "entries stay pending until they are acknowledged"]
-pub struct Delivery {
-    batch: Batch,
-    group: Group,
-    missing: Vec<EntryId>,
-}
-
-impl std::fmt::Debug for Delivery {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Delivery")
-            .field("entries", &self.batch)
-            .field("missing", &self.missing)
-            .finish()
-    }
-}
-
-impl Delivery {
-    fn new(group: &Group, span: Span, places: Vec<Place>, missing: Vec<EntryId>) -> Delivery {
-        Delivery {
-            batch: Batch::new(span, places),
-            group: group.clone(),
-            missing,
-        }
-    }
-
-    /// Pending IDs whose entries are gone (deleted or trimmed); only a history has any. They are
-    /// acknowledged like others.
-    #[must_use]
-    pub fn missing(&self) -> &[EntryId] {
-        &self.missing
-    }
-
-    /// Acknowledges one entry. `false` if it was not pending any more.
-    ///
-    /// # Errors
-    /// As [`Group::ack`].
-    pub fn ack(&self, id: EntryId) -> Result<bool> {
-        Ok(self.group.ack([id])? > 0)
-    }
-
-    /// Acknowledges all of them, missing ones included, and returns how many were pending.
-    ///
-    /// # Errors
-    /// As [`Group::ack`].
-    pub fn ack_all(self) -> Result<u64> {
-        if self.batch.is_empty() && self.missing.is_empty() {
-            return Ok(0);
-        }
-        self.group
-            .ack(self.batch.ids().chain(self.missing.iter().copied()))
-    }
-
-    /// Copies of the entries, which pin nothing. They stay pending.
-    #[must_use]
-    pub fn into_entries(self) -> Vec<Entry> {
-        self.batch.into_entries()
-    }
-}
-
-impl Deref for Delivery {
-    type Target = Batch;
-
-    fn deref(&self) -> &Batch {
-        &self.batch
-    }
-}
-
-impl<'a> IntoIterator for &'a Delivery {
-    type Item = crate::EntryRef<'a>;
-    type IntoIter = crate::read::BatchIter<'a>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.batch.iter()
-    }
-}
-
-/// What [`Consumer::auto_claim`] found.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct AutoClaim {
-    /// From where to go on; `None` at the end of the pending list.
-    pub next: Option<EntryId>,
-    /// What was claimed.
-    pub delivery: Delivery,
-    /// Pending IDs whose entries are gone; they are not pending any more.
-    pub deleted: Vec<EntryId>,
-}
-
-/// What [`Consumer::auto_claim_ids`] found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct AutoClaimIds {
-    /// From where to go on; `None` at the end of the pending list.
-    pub next: Option<EntryId>,
-    /// What was claimed.
-    pub ids: Vec<EntryId>,
-    /// Pending IDs whose entries are gone; they are not pending any more.
-    pub deleted: Vec<EntryId>,
-}
-
 impl Consumer {
     /// The consumer's name.
     #[must_use]
@@ -455,151 +356,9 @@ impl Consumer {
         &self.group
     }
 
-    /// Takes over entries that are pending for others, or for itself, since at least `min_idle`
-    /// (XCLAIM). IDs whose entries are gone stop being pending; other IDs that are not pending are
-    /// passed over.
-    ///
-    /// # Errors
-    /// `NoGroup`, `Poisoned`, `StorageFull`, `NoStream`, `Closed`, `Corrupt`.
-    #[doc(alias = "XCLAIM")]
-    pub fn claim(
-        &self,
-        ids: impl IntoIterator<Item = EntryId>,
-        min_idle: Duration,
-    ) -> Result<Delivery> {
-        self.claim_with(ids, ClaimOptions::new(min_idle))
-    }
-
-    /// The same with all options of XCLAIM.
-    ///
-    /// # Errors
-    /// As [`Consumer::claim`].
-    #[doc(alias = "XCLAIM")]
-    pub fn claim_with(
-        &self,
-        ids: impl IntoIterator<Item = EntryId>,
-        options: ClaimOptions,
-    ) -> Result<Delivery> {
-        let ids: Vec<EntryId> = ids.into_iter().collect();
-        let (span, places) = self.claim_any(&ids, &options, false)?;
-        Ok(Delivery::new(&self.group, span, places, Vec::new()))
-    }
-
-    /// Claims and returns IDs only (JUSTID), which leaves the delivery counts as they are.
-    ///
-    /// # Errors
-    /// As [`Consumer::claim`].
-    #[doc(alias = "XCLAIM")]
-    #[doc(alias = "JUSTID")]
-    pub fn claim_ids(
-        &self,
-        ids: impl IntoIterator<Item = EntryId>,
-        options: ClaimOptions,
-    ) -> Result<Vec<EntryId>> {
-        let ids: Vec<EntryId> = ids.into_iter().collect();
-        let (_, places) = self.claim_any(&ids, &options, true)?;
-        Ok(places.into_iter().map(|place| place.id).collect())
-    }
-
-    fn claim_any(
-        &self,
-        ids: &[EntryId],
-        options: &ClaimOptions,
-        just_ids: bool,
-    ) -> Result<(Span, Vec<Place>)> {
-        let now = self.group.shared().disk.now_ms();
-        let grows = options.force || self.is_new()?;
-        let (found, _) = self.group.change(grows, |locked, group| {
-            let facts = locked.facts()?;
-            let span = locked.span.clone();
-            let mut exists = |id| Ok(span.find(id)?.is_some());
-            let state = group.of(locked)?;
-            let outcome =
-                state.claim(&self.name, ids, options, just_ids, now, &facts, &mut exists)?;
-            let places = places_of(&span, &outcome.claimed)?;
-            Ok(((span, places), outcome.events))
-        })?;
-        Ok(found)
-    }
-
-    /// Takes over what has been pending for at least `min_idle`, from an ID on, at most `count`
-    /// entries (XAUTOCLAIM). Go on from `next`.
-    ///
-    /// # Errors
-    /// As [`Consumer::claim`]; `InvalidArgument` for a count of 0 or above 2^59.
-    #[doc(alias = "XAUTOCLAIM")]
-    pub fn auto_claim(&self, from: EntryId, min_idle: Duration, count: usize) -> Result<AutoClaim> {
-        let (span, places, deleted, next) = self.auto_claim_any(from, min_idle, count, false)?;
-        let delivery = Delivery::new(&self.group, span, places, Vec::new());
-        Ok(AutoClaim {
-            next,
-            delivery,
-            deleted,
-        })
-    }
-
-    /// The same with IDs only (JUSTID), which leaves the delivery counts as they are.
-    ///
-    /// # Errors
-    /// As [`Consumer::auto_claim`].
-    #[doc(alias = "XAUTOCLAIM")]
-    #[doc(alias = "JUSTID")]
-    pub fn auto_claim_ids(
-        &self,
-        from: EntryId,
-        min_idle: Duration,
-        count: usize,
-    ) -> Result<AutoClaimIds> {
-        let (_, places, deleted, next) = self.auto_claim_any(from, min_idle, count, true)?;
-        let ids = places.into_iter().map(|place| place.id).collect();
-        Ok(AutoClaimIds { next, ids, deleted })
-    }
-
-    #[allow(clippy::type_complexity)]
-    fn auto_claim_any(
-        &self,
-        from: EntryId,
-        min_idle: Duration,
-        count: usize,
-        just_ids: bool,
-    ) -> Result<(Span, Vec<Place>, Vec<EntryId>, Option<EntryId>)> {
-        let now = self.group.shared().disk.now_ms();
-        let grows = self.is_new()?;
-        let count = count as u64;
-        let (found, _) = self.group.change(grows, |locked, group| {
-            let span = locked.span.clone();
-            let mut exists = |id| Ok(span.find(id)?.is_some());
-            let state = group.of(locked)?;
-            let outcome = state.auto_claim(
-                &self.name,
-                min_idle,
-                from,
-                count,
-                just_ids,
-                now,
-                &mut exists,
-            )?;
-            let places = places_of(&span, &outcome.claimed)?;
-            Ok((
-                (span, places, outcome.deleted, outcome.next),
-                outcome.events,
-            ))
-        })?;
-        Ok(found)
-    }
-
     /// Whether a call will bring the consumer into being.
     fn is_new(&self) -> Result<bool> {
         self.group
             .look(|group| group.find_consumer(&self.name).is_none())
     }
-}
-
-/// Where entries lie that were found alive a moment ago, in the order of the IDs.
-fn places_of(span: &Span, ids: &[EntryId]) -> Result<Vec<Place>> {
-    let mut places = Vec::with_capacity(ids.len());
-    for id in ids {
-        places.extend(span.find(*id)?);
-    }
-    Ok(places)
 }

@@ -33,8 +33,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 mod load;
+mod next;
 pub use load::JournalRecovery;
 pub(crate) use load::{Loaded, load};
+use next::{NextFile, allocate_all, map, open_files};
 
 /// The size of a journal file in a new store, in bytes.
 const FIRST_SIZE: u64 = 256 << 10;
@@ -106,30 +108,6 @@ impl std::fmt::Debug for Journal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Journal({})", self.place.dir.display())
     }
-}
-
-/// Opens the three files, making those that are missing, all at least of the first size.
-fn open_files(place: &Place) -> Result<[Arc<dyn DiskFile>; 3]> {
-    let open = |slot| -> Result<Arc<dyn DiskFile>> {
-        let path = place.path(slot);
-        let file = match place.disk.open(&path, OpenMode::Write) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                place.disk.open(&path, OpenMode::CreateNew)
-            }
-            other => other,
-        };
-        file.map_err(|e| Error::io("open", &path, e))
-    };
-    Ok([open(0)?, open(1)?, open(2)?])
-}
-
-fn allocate_all(place: &Place, files: &[Arc<dyn DiskFile>; 3], size: u64) -> Result<()> {
-    for (slot, file) in files.iter().enumerate() {
-        let path = place.path(slot);
-        file.allocate(size)
-            .map_err(|e| full(Error::io("allocate", &path, e), size))?;
-    }
-    Ok(())
 }
 
 /// The state of the store as events: what a checkpoint is made of.
@@ -485,145 +463,4 @@ impl Inner {
             trim_to: None,
         }
     }
-}
-
-fn map(
-    place: &Place,
-    files: &[Arc<dyn DiskFile>; 3],
-    slot: usize,
-    size: u64,
-) -> Result<RegionWriter> {
-    let path = place.path(slot);
-    let taken = || Error::corrupt("the journal file has a writer already").at(&path);
-    let file = files.get(slot).ok_or_else(taken)?;
-    let region = file
-        .map(size, true)
-        .map_err(|e| Error::io("map", &path, e))?;
-    Arc::new(region).writer().ok_or_else(taken)
-}
-
-/// The file that a checkpoint is written to.
-struct NextFile {
-    path: PathBuf,
-    file: Arc<dyn DiskFile>,
-    region: RegionWriter,
-    seed: u32,
-    end: u64,
-    size: u64,
-    scratch: Vec<u8>,
-}
-
-impl NextFile {
-    /// Zeroes the file, so that nothing of its last turn lies behind what is written now.
-    fn begin(
-        place: &Place,
-        files: &[Arc<dyn DiskFile>; 3],
-        slot: usize,
-        turn: u64,
-        size: u64,
-    ) -> Result<NextFile> {
-        let path = place.path(slot);
-        let region = map(place, files, slot, size)?;
-        let file = files
-            .get(slot)
-            .cloned()
-            .ok_or_else(|| Error::new(ErrorKind::Closed))?;
-        zero(&*file, &path, size)?;
-        let header = FileHeader {
-            kind: FileKind::Journal,
-            uuid: place.uuid,
-            stream: 0,
-            number: turn,
-            generation: 0,
-            salt: place.disk.random(),
-            created_ms: place.disk.now_ms(),
-        };
-        let mut next = NextFile {
-            path,
-            file,
-            region,
-            seed: header.seed(),
-            end: FILE_HEADER as u64,
-            size,
-            scratch: Vec::new(),
-        };
-        next.store(0, &header.encode())?;
-        Ok(next)
-    }
-
-    fn store(&mut self, at: u64, bytes: &[u8]) -> Result<()> {
-        self.region
-            .write(at, bytes)
-            .map_err(|e| Error::io("write", &self.path, e).offset(at))
-    }
-
-    fn frame(&mut self, kind: Kind, body: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
-        let mut out = std::mem::take(&mut self.scratch);
-        let frame = FrameBuilder::begin(&mut out, kind, 0, None);
-        body(&mut out);
-        frame.end(&mut out, self.seed, self.end);
-        if self.end + out.len() as u64 > self.size {
-            return Err(Error::new(ErrorKind::StorageFull {
-                needed: self.size * 2,
-            }));
-        }
-        let stored = self.store(self.end, &out);
-        self.end += out.len() as u64;
-        self.scratch = out;
-        stored
-    }
-
-    /// Writes a stream's events in frames of a bounded size. Returns how many.
-    fn sections(&mut self, stream: u64, covers: u64, events: Vec<Event>) -> Result<u64> {
-        let mut count = 0;
-        let mut section = Section {
-            stream,
-            covers,
-            events: Vec::new(),
-        };
-        let mut bytes = 0;
-        let mut scratch = Vec::new();
-        for event in events {
-            scratch.clear();
-            event.encode(&mut scratch);
-            if bytes + scratch.len() > SECTION_BYTES && !section.events.is_empty() {
-                self.frame(Kind::Section, |out| section.write(out))?;
-                section.events.clear();
-                bytes = 0;
-                count += 1;
-            }
-            bytes += scratch.len();
-            section.events.push(event);
-        }
-        self.frame(Kind::Section, |out| section.write(out))?;
-        Ok(count + 1)
-    }
-
-    fn sync(&self) -> Result<()> {
-        self.file
-            .sync()
-            .map_err(|e| Error::io("sync", &self.path, e))
-    }
-}
-
-fn zero(file: &dyn DiskFile, path: &Path, size: u64) -> Result<()> {
-    let zeros = vec![0u8; 64 << 10];
-    let mut buf = vec![0u8; 64 << 10];
-    let mut at = 0;
-    while at < size {
-        let step = usize::try_from(size - at).map_or(zeros.len(), |left| left.min(zeros.len()));
-        let (Some(zeros), Some(buf)) = (zeros.get(..step), buf.get_mut(..step)) else {
-            break;
-        };
-        file.read_at(buf, at)
-            .map_err(|e| Error::io("read", path, e).offset(at))?;
-        // Fresh space is zero already and need not be written.
-        if buf != zeros {
-            file.write_at(zeros, at)
-                .map_err(|e| Error::io("write", path, e).offset(at))?;
-        }
-        at += step as u64;
-    }
-    // The old end mark must be gone before anything new can be taken for what it ends.
-    file.sync().map_err(|e| Error::io("sync", path, e))
 }

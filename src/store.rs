@@ -25,6 +25,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 mod manage;
+mod open;
+mod table;
+use open::{check_dir, holder, make_dir, store_uuid};
 
 /// The settings of a store.
 #[derive(Clone, Debug, Default)]
@@ -238,17 +241,6 @@ impl Source for Shared {
         covers: &mut dyn FnMut() -> u64,
     ) -> Result<Option<(u64, Vec<Event>)>> {
         StreamSource { names: &self.names }.dump(stream, covers)
-    }
-}
-
-fn holder() -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host = host.trim();
-    let pid = std::process::id();
-    if host.is_empty() {
-        format!("process {pid}")
-    } else {
-        format!("process {pid} on {host}")
     }
 }
 
@@ -509,103 +501,3 @@ impl Shared {
 
 /// From this many dirty files on, one sync of the whole file system is cheaper.
 const MANY_FILES: usize = 64;
-
-fn make_dir(disk: &dyn Disk, dir: &Path) -> Result<()> {
-    match disk.create_dir(dir) {
-        Ok(()) => {
-            // The name must last before anything in it is believed to.
-            let parent = dir.parent().filter(|p| !p.as_os_str().is_empty());
-            let parent = parent.unwrap_or(Path::new("."));
-            disk.sync_dir(parent)
-                .map_err(|e| Error::io("sync directory", parent, e))
-        }
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        Err(e) => {
-            let error = Error::io("create directory", dir, e);
-            Err(match error.kind() {
-                ErrorKind::Io { .. } => error.with_kind(ErrorKind::Open),
-                _ => error,
-            })
-        }
-    }
-}
-
-/// Refuses a directory that holds something and no store. Returns the names that are not ours.
-fn check_dir(disk: &dyn Disk, dir: &Path) -> Result<Vec<PathBuf>> {
-    let names = disk.read_dir(dir).map_err(|e| {
-        let error = Error::io("read directory", dir, e);
-        match error.kind() {
-            ErrorKind::Io { .. } => error.with_kind(ErrorKind::Open),
-            _ => error,
-        }
-    })?;
-    let ours = [name::STORE, name::LOCK, name::STATE, name::STREAMS];
-    let is_ours =
-        |text: &str| ours.contains(&text) || text.strip_suffix(name::TMP) == Some(name::STORE);
-    let mut strays = Vec::new();
-    let mut found = false;
-    for (file, _) in names {
-        let text = file.to_str().unwrap_or_default();
-        found |= is_ours(text);
-        if !is_ours(text) {
-            strays.push(dir.join(&file));
-        }
-    }
-    if !found && !strays.is_empty() {
-        return Err(Error::new(ErrorKind::NotALog).at(dir));
-    }
-    strays.sort();
-    Ok(strays)
-}
-
-/// Reads the STORE file, or writes it in a new store.
-fn store_uuid(disk: &dyn Disk, dir: &Path) -> Result<[u8; 16]> {
-    let path = dir.join(name::STORE);
-    match disk.open(&path, OpenMode::Read) {
-        Ok(file) => {
-            let len = file.len().map_err(|e| Error::io("stat", &path, e))?;
-            let mut bytes = vec![0; STORE_FILE.min(usize::try_from(len).unwrap_or(STORE_FILE))];
-            file.read_at(&mut bytes, 0)
-                .map_err(|e| Error::io("read", &path, e))?;
-            StoreHeader::decode(&bytes)
-                .map(|header| header.uuid)
-                .map_err(|e| e.at(&path))
-        }
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => new_store(disk, dir, &path),
-        Err(e) => Err(Error::io("open", &path, e)),
-    }
-}
-
-fn new_store(disk: &dyn Disk, dir: &Path, path: &Path) -> Result<[u8; 16]> {
-    // A journal without a STORE file is not a new store but one that lost it.
-    if disk
-        .read_dir(&dir.join(name::STREAMS))
-        .is_ok_and(|names| !names.is_empty())
-    {
-        return Err(Error::corrupt("the STORE file is missing").at(path));
-    }
-    let mut uuid = [0; 16];
-    for half in uuid.chunks_mut(8) {
-        half.copy_from_slice(&disk.random().to_le_bytes());
-    }
-    let header = StoreHeader {
-        uuid,
-        created_ms: disk.now_ms(),
-    };
-    let tmp = dir.join(format!("{}{}", name::STORE, name::TMP));
-    let io = |op| move |e| Error::io(op, path, e);
-    let file = match disk.open(&tmp, OpenMode::CreateNew) {
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
-            disk.remove_file(&tmp).map_err(io("remove"))?;
-            disk.open(&tmp, OpenMode::CreateNew)
-        }
-        other => other,
-    }
-    .map_err(io("create"))?;
-    file.allocate(STORE_FILE as u64).map_err(io("allocate"))?;
-    file.write_at(&header.encode(), 0).map_err(io("write"))?;
-    file.sync().map_err(io("sync"))?;
-    disk.rename(&tmp, path).map_err(io("rename"))?;
-    disk.sync_dir(dir).map_err(io("sync directory"))?;
-    Ok(uuid)
-}

@@ -33,6 +33,7 @@ use std::time::Duration;
 
 mod api;
 mod copy;
+mod durable;
 mod recovery;
 pub use api::{Stream, StreamInfo};
 

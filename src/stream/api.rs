@@ -9,7 +9,7 @@ use crate::read::Budget;
 #[derive(Clone)]
 pub struct Stream {
     handle: Arc<Handle>,
-    inner: Arc<StreamInner>,
+    pub(super) inner: Arc<StreamInner>,
 }
 
 impl std::fmt::Debug for Stream {
@@ -59,7 +59,7 @@ impl Stream {
         &self.handle.shared
     }
 
-    fn log(&self) -> Result<&Log> {
+    pub(super) fn log(&self) -> Result<&Log> {
         self.inner.check(self.shared())?;
         self.inner.log(self.shared())
     }
@@ -462,183 +462,4 @@ impl Stream {
                 .sum(),
         })
     }
-
-    /// Sets the last ID, and the counters that are given (XSETID).
-    ///
-    /// # Errors
-    /// `SetIdTooSmall`; lowering the last ID below what the stream has on disk is refused so too.
-    #[doc(alias = "XSETID")]
-    pub fn set_id(
-        &self,
-        last: EntryId,
-        entries_added: Option<u64>,
-        max_deleted: Option<EntryId>,
-    ) -> Result<()> {
-        let shared = self.shared();
-        let log = self.log()?;
-        let mut appender = log.writer()?;
-        let mut again = false;
-        loop {
-            let mut state = self.inner.state.lock();
-            let events =
-                set_id_events(&mut state, log, &appender, last, entries_added, max_deleted)?;
-            match shared
-                .journal
-                .append(&[(self.inner.number, &events)], false)
-            {
-                Ok(position) => {
-                    events.iter().for_each(|event| state.apply(event));
-                    drop(state);
-                    appender.set_last_id(last);
-                    drop(appender);
-                    shared.kick.dirty();
-                    return self.inner.settle(shared, position);
-                }
-                Err(Refused::Error(error)) => return Err(error),
-                Err(Refused::Full) => {
-                    drop(state);
-                    drop(appender);
-                    shared.journal.make_room(shared, again)?;
-                    again = true;
-                    appender = log.writer()?;
-                }
-            }
-        }
-    }
-
-    /// Changes how later appends are laid out: block and segment sizes, and the largest entry. What
-    /// is on disk stays as it is; the durability in the options is not looked at.
-    ///
-    /// # Errors
-    /// `InvalidConfig`, `StorageFull`, `Poisoned`, `NoStream`, `Closed`.
-    pub fn set_options(&self, options: &StreamOptions) -> Result<()> {
-        options.check()?;
-        let shared = self.shared();
-        let stored = StoredOptions::from(options);
-        let (_, position) = self.inner.change(shared, true, |_| {
-            Ok(((), vec![Event::OptionsSet { options: stored }]))
-        })?;
-        self.log()?.writer()?.set_options(stored);
-        self.inner.settle(shared, position)
-    }
-
-    /// Makes everything durable that was appended, and what its groups did, before the call.
-    /// Returns the last ID that is on disk for sure.
-    ///
-    /// # Errors
-    /// `Poisoned` if a sync failed, now or earlier; `NoStream`, `Closed`.
-    pub fn sync(&self) -> Result<EntryId> {
-        let log = self.log()?;
-        let shared = self.shared();
-        let last = log.writer()?.last_id();
-        let journaled = shared.journal.written();
-        self.inner.sync_written(shared)?;
-        shared.sync_journal(journaled)?;
-        Ok(last)
-    }
-
-    /// The highest ID of which it is known that it and all before it are on disk.
-    ///
-    /// # Errors
-    /// `NoStream`, `Closed`.
-    pub fn durable_id(&self) -> Result<EntryId> {
-        let log = self.log()?;
-        let durable = log.commit.durable();
-        let span = Span {
-            published: durable,
-            first: EntryId::MIN,
-            ..log.written_span()
-        };
-        let mut backward = crate::storage::cursor::Backward::seek(&span, EntryId::MAX);
-        let found = backward.next(&span)?.map_or(EntryId::MIN, |place| place.id);
-        let all = durable >= log.written();
-        Ok(if all {
-            found.max(log.tail().last_id)
-        } else {
-            found
-        })
-    }
-
-    /// Waits until the entry with this ID, and all before it, are on disk. Does the sync itself if
-    /// nobody else does.
-    ///
-    /// # Errors
-    /// `Poisoned`, `NoStream`, `Closed`.
-    pub fn wait_durable(&self, id: EntryId) -> Result<()> {
-        let log = self.log()?;
-        let upto = self.position_of(log, id)?;
-        self.inner.sync_to(self.shared(), log, upto)?;
-        self.shared().sync_journal(self.inner.created_at())
-    }
-
-    /// The same, but not longer than `longest`, and without a sync of its own under
-    /// [`Durability::Interval`].
-    ///
-    /// # Errors
-    /// `TimedOut`; as [`Stream::wait_durable`].
-    pub fn wait_durable_timeout(&self, id: EntryId, longest: Duration) -> Result<()> {
-        let log = self.log()?;
-        let upto = self.position_of(log, id)?;
-        self.shared().check_process()?;
-        let ask = || self.shared().kick.sync_now();
-        log.commit
-            .wait_timeout(upto, Deadline::after(longest), || log.written(), ask)
-    }
-
-    /// A position that covers the entry; the end if that is cheaper to tell.
-    fn position_of(&self, log: &Log, id: EntryId) -> Result<u64> {
-        let span = log.written_span();
-        let all = Span {
-            first: EntryId::MIN,
-            ..span
-        };
-        Ok(all.end_of(id).unwrap_or_else(|| log.written()))
-    }
-}
-
-/// Redis's conditions for XSETID, and the events that it takes.
-fn set_id_events(
-    state: &mut StreamState,
-    log: &Log,
-    appender: &Appender<'_>,
-    last: EntryId,
-    entries_added: Option<u64>,
-    max_deleted: Option<EntryId>,
-) -> Result<Vec<Event>> {
-    let refuse = |reason| Err(Error::new(ErrorKind::SetIdTooSmall { reason }));
-    let tail = appender.tail();
-    if max_deleted.is_some_and(|id| last < id) {
-        return refuse("it is smaller than the given max-deleted ID");
-    }
-    if last < state.counters.max_deleted {
-        return refuse("it is smaller than the current max-deleted ID");
-    }
-    let length = state.live.as_ref().map_or(0, |live| live.len(tail));
-    if length > 0 {
-        if entries_added.is_some_and(|added| added < length) {
-            return refuse("entries-added would be smaller than the length");
-        }
-        let span = log.written_span();
-        let mut backward = crate::storage::cursor::Backward::seek(&span, EntryId::MAX);
-        if backward.next(&span)?.is_some_and(|top| last < top.id) {
-            return refuse("it is smaller than the top entry");
-        }
-    }
-    if last < tail.last_id {
-        return refuse("the stream has had higher IDs, and their frames are still on disk");
-    }
-    let added = entries_added.unwrap_or(state.entries_added(tail));
-    let mut counters = Counters {
-        floor: last,
-        added_offset: added.wrapping_sub(tail.ordinal),
-        ..state.counters
-    };
-    if let Some(id) = max_deleted.filter(|id| *id != EntryId::MIN) {
-        counters.max_deleted = id;
-    }
-    let mut events = vec![Event::Counters(counters)];
-    // Counters of groups come down with a number that is given; one may be above it by itself.
-    let most_read = entries_added.unwrap_or(u64::MAX);
-    state.groups.set_log(last, most_read, &mut events);
-    Ok(events)
 }

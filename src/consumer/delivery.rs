@@ -1,0 +1,87 @@
+//! What a consumer holds in hand.
+
+use super::*;
+
+/// Entries that were delivered to a consumer and that it owes an answer for. Dropping it
+/// acknowledges nothing.
+#[derive(Clone)]
+#[must_use = "entries stay pending until they are acknowledged"]
+pub struct Delivery {
+    batch: Batch,
+    group: Group,
+    missing: Vec<EntryId>,
+}
+
+impl std::fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Delivery")
+            .field("entries", &self.batch)
+            .field("missing", &self.missing)
+            .finish()
+    }
+}
+
+impl Delivery {
+    pub(super) fn new(
+        group: &Group,
+        span: Span,
+        places: Vec<Place>,
+        missing: Vec<EntryId>,
+    ) -> Delivery {
+        Delivery {
+            batch: Batch::new(span, places),
+            group: group.clone(),
+            missing,
+        }
+    }
+
+    /// Pending IDs whose entries are gone (deleted or trimmed); only a history has any. They are
+    /// acknowledged like others.
+    #[must_use]
+    pub fn missing(&self) -> &[EntryId] {
+        &self.missing
+    }
+
+    /// Acknowledges one entry. `false` if it was not pending any more.
+    ///
+    /// # Errors
+    /// As [`Group::ack`].
+    pub fn ack(&self, id: EntryId) -> Result<bool> {
+        Ok(self.group.ack([id])? > 0)
+    }
+
+    /// Acknowledges all of them, missing ones included, and returns how many were pending.
+    ///
+    /// # Errors
+    /// As [`Group::ack`].
+    pub fn ack_all(self) -> Result<u64> {
+        if self.batch.is_empty() && self.missing.is_empty() {
+            return Ok(0);
+        }
+        self.group
+            .ack(self.batch.ids().chain(self.missing.iter().copied()))
+    }
+
+    /// Copies of the entries, which pin nothing. They stay pending.
+    #[must_use]
+    pub fn into_entries(self) -> Vec<Entry> {
+        self.batch.into_entries()
+    }
+}
+
+impl Deref for Delivery {
+    type Target = Batch;
+
+    fn deref(&self) -> &Batch {
+        &self.batch
+    }
+}
+
+impl<'a> IntoIterator for &'a Delivery {
+    type Item = crate::EntryRef<'a>;
+    type IntoIter = crate::read::BatchIter<'a>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.batch.iter()
+    }
+}

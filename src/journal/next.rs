@@ -1,0 +1,168 @@
+//! The journal files themselves: opened, allocated, mapped, and the next one written.
+
+use super::*;
+
+/// Opens the three files, making those that are missing, all at least of the first size.
+pub(super) fn open_files(place: &Place) -> Result<[Arc<dyn DiskFile>; 3]> {
+    let open = |slot| -> Result<Arc<dyn DiskFile>> {
+        let path = place.path(slot);
+        let file = match place.disk.open(&path, OpenMode::Write) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                place.disk.open(&path, OpenMode::CreateNew)
+            }
+            other => other,
+        };
+        file.map_err(|e| Error::io("open", &path, e))
+    };
+    Ok([open(0)?, open(1)?, open(2)?])
+}
+
+pub(super) fn allocate_all(place: &Place, files: &[Arc<dyn DiskFile>; 3], size: u64) -> Result<()> {
+    for (slot, file) in files.iter().enumerate() {
+        let path = place.path(slot);
+        file.allocate(size)
+            .map_err(|e| full(Error::io("allocate", &path, e), size))?;
+    }
+    Ok(())
+}
+
+pub(super) fn map(
+    place: &Place,
+    files: &[Arc<dyn DiskFile>; 3],
+    slot: usize,
+    size: u64,
+) -> Result<RegionWriter> {
+    let path = place.path(slot);
+    let taken = || Error::corrupt("the journal file has a writer already").at(&path);
+    let file = files.get(slot).ok_or_else(taken)?;
+    let region = file
+        .map(size, true)
+        .map_err(|e| Error::io("map", &path, e))?;
+    Arc::new(region).writer().ok_or_else(taken)
+}
+
+/// The file that a checkpoint is written to.
+pub(super) struct NextFile {
+    pub(super) path: PathBuf,
+    pub(super) file: Arc<dyn DiskFile>,
+    pub(super) region: RegionWriter,
+    pub(super) seed: u32,
+    pub(super) end: u64,
+    pub(super) size: u64,
+    pub(super) scratch: Vec<u8>,
+}
+
+impl NextFile {
+    /// Zeroes the file, so that nothing of its last turn lies behind what is written now.
+    pub(super) fn begin(
+        place: &Place,
+        files: &[Arc<dyn DiskFile>; 3],
+        slot: usize,
+        turn: u64,
+        size: u64,
+    ) -> Result<NextFile> {
+        let path = place.path(slot);
+        let region = map(place, files, slot, size)?;
+        let file = files
+            .get(slot)
+            .cloned()
+            .ok_or_else(|| Error::new(ErrorKind::Closed))?;
+        zero(&*file, &path, size)?;
+        let header = FileHeader {
+            kind: FileKind::Journal,
+            uuid: place.uuid,
+            stream: 0,
+            number: turn,
+            generation: 0,
+            salt: place.disk.random(),
+            created_ms: place.disk.now_ms(),
+        };
+        let mut next = NextFile {
+            path,
+            file,
+            region,
+            seed: header.seed(),
+            end: FILE_HEADER as u64,
+            size,
+            scratch: Vec::new(),
+        };
+        next.store(0, &header.encode())?;
+        Ok(next)
+    }
+
+    pub(super) fn store(&mut self, at: u64, bytes: &[u8]) -> Result<()> {
+        self.region
+            .write(at, bytes)
+            .map_err(|e| Error::io("write", &self.path, e).offset(at))
+    }
+
+    pub(super) fn frame(&mut self, kind: Kind, body: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
+        let mut out = std::mem::take(&mut self.scratch);
+        let frame = FrameBuilder::begin(&mut out, kind, 0, None);
+        body(&mut out);
+        frame.end(&mut out, self.seed, self.end);
+        if self.end + out.len() as u64 > self.size {
+            return Err(Error::new(ErrorKind::StorageFull {
+                needed: self.size * 2,
+            }));
+        }
+        let stored = self.store(self.end, &out);
+        self.end += out.len() as u64;
+        self.scratch = out;
+        stored
+    }
+
+    /// Writes a stream's events in frames of a bounded size. Returns how many.
+    pub(super) fn sections(&mut self, stream: u64, covers: u64, events: Vec<Event>) -> Result<u64> {
+        let mut count = 0;
+        let mut section = Section {
+            stream,
+            covers,
+            events: Vec::new(),
+        };
+        let mut bytes = 0;
+        let mut scratch = Vec::new();
+        for event in events {
+            scratch.clear();
+            event.encode(&mut scratch);
+            if bytes + scratch.len() > SECTION_BYTES && !section.events.is_empty() {
+                self.frame(Kind::Section, |out| section.write(out))?;
+                section.events.clear();
+                bytes = 0;
+                count += 1;
+            }
+            bytes += scratch.len();
+            section.events.push(event);
+        }
+        self.frame(Kind::Section, |out| section.write(out))?;
+        Ok(count + 1)
+    }
+
+    pub(super) fn sync(&self) -> Result<()> {
+        self.file
+            .sync()
+            .map_err(|e| Error::io("sync", &self.path, e))
+    }
+}
+
+pub(super) fn zero(file: &dyn DiskFile, path: &Path, size: u64) -> Result<()> {
+    let zeros = vec![0u8; 64 << 10];
+    let mut buf = vec![0u8; 64 << 10];
+    let mut at = 0;
+    while at < size {
+        let step = usize::try_from(size - at).map_or(zeros.len(), |left| left.min(zeros.len()));
+        let (Some(zeros), Some(buf)) = (zeros.get(..step), buf.get_mut(..step)) else {
+            break;
+        };
+        file.read_at(buf, at)
+            .map_err(|e| Error::io("read", path, e).offset(at))?;
+        // Fresh space is zero already and need not be written.
+        if buf != zeros {
+            file.write_at(zeros, at)
+                .map_err(|e| Error::io("write", path, e).offset(at))?;
+        }
+        at += step as u64;
+    }
+    // The old end mark must be gone before anything new can be taken for what it ends.
+    file.sync().map_err(|e| Error::io("sync", path, e))
+}

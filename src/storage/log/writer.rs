@@ -1,0 +1,525 @@
+//! The writing end of a log: what only the appending thread touches, under the writer lock.
+
+use super::*;
+
+/// A segment that waits for its turn: complete, named, durable and empty.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) header: FileHeader,
+    pub(super) file: Arc<dyn DiskFile>,
+    pub(super) region: Arc<Region>,
+    pub(super) size: u64,
+}
+
+impl Prepared {
+    pub(super) fn new(home: &Home, number: u64, size: u64) -> Result<Prepared> {
+        let (header, file) = segment::create(home, number, size)?;
+        let path = home
+            .dir
+            .join(name::segment(header.number, header.generation));
+        let region = file
+            .map(size, true)
+            .map_err(|e| Error::io("map", &path, e))?;
+        Ok(Prepared {
+            header,
+            file,
+            region: Arc::new(region),
+            size,
+        })
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Active {
+    pub(super) segment: Arc<Segment>,
+    pub(super) file: Arc<dyn DiskFile>,
+    pub(super) region: RegionWriter,
+    pub(super) end: u64,
+    pub(super) size: u64,
+    pub(super) entries: u64,
+    pub(super) trim_to: EntryId,
+}
+
+/// The block that is being filled.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Block {
+    pub(crate) base: EntryId,
+    pub(crate) entries: u32,
+    pub(crate) bytes: u64,
+    pub(crate) open: bool,
+}
+
+/// What only the appending thread touches.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    pub(super) active: Option<Active>,
+    pub(super) next: Option<Prepared>,
+    pub(super) next_number: u64,
+    pub(crate) name: Vec<u8>,
+    pub(crate) options: StoredOptions,
+    pub(super) last_id: EntryId,
+    pub(super) ordinal: u64,
+    pub(super) chain: u64,
+    /// The end of the log, as number of the last segment and offset in it.
+    pub(super) previous: Option<(u64, u64)>,
+    pub(super) position: u64,
+    pub(super) block: Block,
+    /// The durable position that the frames already tell.
+    pub(super) durable_told: u64,
+    pub(super) scratch: Vec<u8>,
+    /// Under `Always`: the tails that become visible once durable, by position.
+    pub(super) hidden: VecDeque<(u64, Tail)>,
+    pub(super) last_size: u64,
+    pub(super) closed: bool,
+}
+
+/// The writer, locked.
+pub(crate) struct Appender<'a> {
+    pub(super) log: &'a Log,
+    pub(super) writer: MutexGuard<'a, Writer>,
+}
+
+impl Appender<'_> {
+    pub(crate) fn last_id(&self) -> EntryId {
+        self.writer.last_id
+    }
+
+    pub(crate) fn tail(&self) -> Tail {
+        Tail {
+            last_id: self.writer.last_id,
+            ordinal: self.writer.ordinal,
+        }
+    }
+
+    pub(crate) fn options(&self) -> StoredOptions {
+        self.writer.options
+    }
+
+    pub(crate) fn set_options(&mut self, options: StoredOptions) {
+        self.writer.options = options;
+    }
+
+    pub(crate) fn set_name(&mut self, name: &[u8]) {
+        self.writer.name = name.to_vec();
+    }
+
+    /// Whether an entry of this size would go into the block that is being filled.
+    pub(crate) fn joins_block(&self, len: usize) -> bool {
+        let need = (HEADER + BLOCK_HEADER + 64 + len) as u64;
+        let fits = self
+            .writer
+            .active
+            .as_ref()
+            .is_some_and(|a| a.size - a.end >= need);
+        fits && self.writer.block_has_room(self.log, len)
+    }
+
+    /// Raises the last ID without an entry (XSETID). Readers see it at once.
+    pub(crate) fn set_last_id(&mut self, id: EntryId) {
+        self.writer.last_id = id;
+        let tail = self.tail();
+        if self.log.always && !self.writer.hidden.is_empty() {
+            let position = self.writer.position;
+            self.writer.hidden.push_back((position, tail));
+        } else {
+            self.log.view.lock().tail = tail;
+        }
+    }
+
+    /// Appends one entry whose ID is greater than the last one. Returns the position behind it.
+    ///
+    /// # Errors
+    /// `StorageFull` and its kin when a new segment is needed; then nothing was appended.
+    pub(crate) fn append(
+        &mut self,
+        id: EntryId,
+        list: &[u8],
+        trim_to: Option<EntryId>,
+    ) -> Result<u64> {
+        let need = (HEADER + BLOCK_HEADER + 64 + list.len()) as u64;
+        let (log, writer) = (self.log, &mut *self.writer);
+        writer.make_room(log, need)?;
+        let extras = writer.extras(log, trim_to);
+        let block = writer.next_block(log, id, list.len());
+        let mut out = std::mem::take(&mut writer.scratch);
+        let frame = FrameBuilder::begin(&mut out, Kind::Entry, extras.flags(), block);
+        extras.write(&mut out);
+        if block.is_none() {
+            write_id(&mut out, writer.block.base, id);
+        }
+        out.extend_from_slice(list);
+        let stored = writer.store(log, frame, &mut out, 1);
+        writer.scratch = out;
+        stored?;
+        writer.took(id, list.len());
+        if let (Some(trim), Some(active)) = (trim_to, &mut writer.active) {
+            active.trim_to = active.trim_to.max(trim);
+        }
+        Ok(writer.finish(log))
+    }
+
+    /// Appends entries with strictly increasing IDs, all published at once. `trim_to` goes with the
+    /// last of them.
+    ///
+    /// # Errors
+    /// `BatchTooLarge` if they do not fit into one segment; `StorageFull` and its kin. Then nothing
+    /// was appended.
+    pub(crate) fn append_batch(&mut self, entries: &[(EntryId, &[u8])]) -> Result<u64> {
+        let (log, writer) = (self.log, &mut *self.writer);
+        // Every entry in a frame of its own, block start and all, is the most that it can take.
+        let need: u64 = entries
+            .iter()
+            .map(|(_, list)| padded(list.len() + 96))
+            .sum();
+        let max = writer
+            .options
+            .segment_bytes
+            .saturating_sub(FILE_HEADER as u64 + BEGIN_ROOM);
+        if need > max {
+            return Err(Error::new(ErrorKind::BatchTooLarge { size: need, max }));
+        }
+        writer.make_room(log, need)?;
+        let before = writer.batch_point();
+        let mut rest = entries;
+        while !rest.is_empty() {
+            match writer.store_batch_frame(log, rest) {
+                Ok(taken) => rest = rest.get(taken..).unwrap_or_default(),
+                Err(error) => {
+                    writer.undo(before);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(writer.finish(log))
+    }
+}
+
+/// What a failed batch goes back to.
+#[derive(Clone, Copy)]
+pub(super) struct BatchPoint {
+    pub(super) last_id: EntryId,
+    pub(super) ordinal: u64,
+    pub(super) chain: u64,
+}
+
+impl Writer {
+    pub(super) fn batch_point(&self) -> BatchPoint {
+        BatchPoint {
+            last_id: self.last_id,
+            ordinal: self.ordinal,
+            chain: self.chain,
+        }
+    }
+
+    /// Takes back frames that were written and not published. Their bytes stay, so the segment ends
+    /// before them.
+    pub(super) fn undo(&mut self, to: BatchPoint) {
+        self.last_id = to.last_id;
+        self.ordinal = to.ordinal;
+        self.end_segment();
+        self.chain = to.chain;
+    }
+
+    pub(super) fn end_segment(&mut self) {
+        if let Some(active) = self.active.take() {
+            self.last_size = active.size;
+            self.previous = Some((active.segment.number(), active.segment.end()));
+            self.position = active.segment.end_position();
+        }
+        self.block.open = false;
+    }
+
+    pub(super) fn next_size(&self, need: u64) -> u64 {
+        let largest = self.options.segment_bytes;
+        let usual = (self.last_size * 2).clamp(FIRST_SEGMENT.min(largest), largest);
+        let least = need + FILE_HEADER as u64 + BEGIN_ROOM;
+        usual.max(least.next_multiple_of(4096))
+    }
+
+    /// Makes sure that `need` more bytes fit into the segment that is being written.
+    pub(super) fn make_room(&mut self, log: &Log, need: u64) -> Result<()> {
+        match &self.active {
+            Some(active) if active.size - active.end >= need => Ok(()),
+            _ => self.roll(log, need),
+        }
+    }
+
+    /// Goes on in a new segment, prepared or made here. Waits for no sync of the old one.
+    pub(super) fn roll(&mut self, log: &Log, need: u64) -> Result<()> {
+        let least = need + FILE_HEADER as u64 + BEGIN_ROOM;
+        let prepared = match self.next.take() {
+            Some(prepared) if prepared.size >= least => prepared,
+            other => {
+                if let Some(prepared) = other {
+                    log.discard(&prepared.header);
+                }
+                let size = self.next_size(need);
+                let made = Prepared::new(&log.home, self.next_number, size);
+                let prepared = log.poison_if_sync(made)?;
+                self.next_number += 1;
+                prepared
+            }
+        };
+        self.end_segment();
+        self.begin_segment(log, prepared)
+    }
+
+    pub(super) fn begin_segment(&mut self, log: &Log, prepared: Prepared) -> Result<()> {
+        let Prepared {
+            header,
+            file,
+            region,
+            size,
+        } = prepared;
+        let begin = Begin {
+            previous: self.previous,
+            position: self.position,
+            last_id: self.last_id,
+            ordinal: self.ordinal,
+            chain: self.chain,
+            name: self.name.clone(),
+        };
+        let at = FILE_HEADER as u64;
+        let path = log
+            .home
+            .dir
+            .join(name::segment(header.number, header.generation));
+        let Some(mut writer) = region.writer() else {
+            return Err(Error::corrupt("the segment has a writer already").at(&path));
+        };
+        let durable = log.commit.durable();
+        let extras = Extras {
+            durable_distance: Some((begin.position + at).saturating_sub(durable)),
+            trim_to: None,
+        };
+        let mut out = std::mem::take(&mut self.scratch);
+        let frame = FrameBuilder::begin(&mut out, Kind::Begin, extras.flags(), None);
+        extras.write(&mut out);
+        begin.write(&mut out);
+        let crc = frame.end(&mut out, header.seed(), at);
+        let end = at + out.len() as u64;
+        let stored = put(&mut writer, &*file, log.always, at, &out);
+        self.scratch = out;
+        stored.map_err(|e| Error::io("write", &path, e))?;
+        writer.freeze(end);
+        log.home.disk.step("begin written");
+        let parts = SegmentParts {
+            header,
+            begin,
+            first_offset: end,
+            end,
+            entries: 0,
+            index: Vec::new(),
+            sealed: false,
+        };
+        let segment = Arc::new(Segment::new(&log.home, parts));
+        segment.set_region(region);
+        self.chain = chain(self.chain, crc);
+        self.durable_told = durable;
+        self.block.open = false;
+        self.last_size = size;
+        log.unsynced
+            .lock()
+            .push((Arc::clone(&segment), Arc::clone(&file)));
+        {
+            let mut segments = log.segments.write();
+            let mut list = Vec::clone(&segments);
+            list.push(Arc::clone(&segment));
+            *segments = Arc::new(list);
+        }
+        self.position = segment.end_position();
+        let trim_to = EntryId::MIN;
+        self.active = Some(Active {
+            segment,
+            file,
+            region: writer,
+            end,
+            size,
+            entries: 0,
+            trim_to,
+        });
+        Ok(())
+    }
+
+    pub(super) fn extras(&mut self, log: &Log, trim_to: Option<EntryId>) -> Extras {
+        let durable = log.commit.durable();
+        let told = self.durable_told;
+        self.durable_told = durable;
+        let distance = (durable != told).then(|| self.position.saturating_sub(durable));
+        Extras {
+            durable_distance: distance,
+            trim_to,
+        }
+    }
+
+    /// Opens a block for the entry if the last one is full; its header goes into the frame.
+    pub(super) fn next_block(
+        &mut self,
+        log: &Log,
+        id: EntryId,
+        len: usize,
+    ) -> Option<(EntryId, u64)> {
+        if self.block_has_room(log, len) {
+            return None;
+        }
+        log.restart_block.store(false, Ordering::Release);
+        self.block = Block {
+            base: id,
+            entries: 0,
+            bytes: 0,
+            open: true,
+        };
+        Some((id, self.ordinal))
+    }
+
+    /// Whether the block that is being filled takes one more entry.
+    pub(super) fn block_has_room(&self, log: &Log, len: usize) -> bool {
+        let (most, bytes) = (
+            self.options.block_entries,
+            u64::from(self.options.block_bytes),
+        );
+        let block = &self.block;
+        block.open
+            && !log.restart_block.load(Ordering::Acquire)
+            && (most == 0 || block.entries < most)
+            && (bytes == 0 || block.bytes + (len as u64) < bytes)
+    }
+
+    /// Puts a frame at the end of the segment, complete but not published.
+    pub(super) fn store(
+        &mut self,
+        log: &Log,
+        frame: FrameBuilder,
+        out: &mut Vec<u8>,
+        entries: u64,
+    ) -> Result<()> {
+        let Some(active) = &mut self.active else {
+            return Err(Error::new(ErrorKind::Closed));
+        };
+        let at = active.end;
+        let crc = frame.end(out, active.segment.seed, at);
+        if let Err(e) = put(&mut active.region, &*active.file, log.always, at, out) {
+            let error = Error::io("write", &active.segment.path, e).offset(at);
+            self.end_segment();
+            return Err(error);
+        }
+        if out.get(12).is_some_and(|flags| flags & BLOCK != 0) {
+            active.segment.push_block(BlockStart {
+                id: self.block.base,
+                offset: at as u32,
+                ordinal: active.entries as u32,
+            });
+        }
+        let half = active.size / 2;
+        if at < half && at + out.len() as u64 >= half {
+            log.care.store(true, Ordering::Relaxed);
+        }
+        active.end = at + out.len() as u64;
+        active.entries += entries;
+        self.position = active.segment.position() + active.end;
+        self.chain = chain(self.chain, crc);
+        Ok(())
+    }
+
+    pub(super) fn took(&mut self, id: EntryId, len: usize) {
+        self.last_id = id;
+        self.ordinal += 1;
+        self.block.entries += 1;
+        self.block.bytes += len as u64;
+    }
+
+    /// Makes what was stored readable (or, under `Always`, ready to be once it is durable).
+    /// Returns the position behind it.
+    pub(super) fn finish(&mut self, log: &Log) -> u64 {
+        let Some(active) = &mut self.active else {
+            return self.position;
+        };
+        log.home.disk.step("stored");
+        active.region.freeze(active.end);
+        active.segment.grew(active.end, active.entries);
+        let tail = Tail {
+            last_id: self.last_id,
+            ordinal: self.ordinal,
+        };
+        log.written.advance_to(self.position);
+        if log.always {
+            self.hidden.push_back((self.position, tail));
+        } else {
+            log.view.lock().tail = tail;
+            log.published.advance_to(self.position);
+        }
+        log.home.disk.step("written");
+        self.position
+    }
+
+    /// Stores the next frame of a batch: as many entries as its block takes. Returns how many.
+    pub(super) fn store_batch_frame(
+        &mut self,
+        log: &Log,
+        entries: &[(EntryId, &[u8])],
+    ) -> Result<usize> {
+        let Some((first, list)) = entries.first() else {
+            return Ok(0);
+        };
+        let extras = self.extras(log, None);
+        let block = self.next_block(log, *first, list.len());
+        let room = self.room_in_block(entries);
+        let flags = extras.flags() | if room == entries.len() { COMMIT } else { 0 };
+        let mut out = std::mem::take(&mut self.scratch);
+        let frame = FrameBuilder::begin(&mut out, Kind::Batch, flags, block);
+        extras.write(&mut out);
+        crate::entry::write_varint(&mut out, room as u64);
+        let mut previous = self.block.base;
+        for (n, (id, list)) in entries.iter().take(room).enumerate() {
+            if n > 0 || block.is_none() {
+                write_id(&mut out, previous, *id);
+            }
+            previous = *id;
+            crate::entry::write_bytes(&mut out, list);
+        }
+        let stored = self.store(log, frame, &mut out, room as u64);
+        self.scratch = out;
+        stored?;
+        for (id, list) in entries.iter().take(room) {
+            self.took(*id, list.len());
+        }
+        Ok(room)
+    }
+
+    /// How many of the entries go into the open block; at least one.
+    pub(super) fn room_in_block(&self, entries: &[(EntryId, &[u8])]) -> usize {
+        let (most, bytes) = (
+            self.options.block_entries,
+            u64::from(self.options.block_bytes),
+        );
+        let (mut count, mut size) = (self.block.entries, self.block.bytes);
+        let mut taken = 0;
+        for (_, list) in entries {
+            let full =
+                (most != 0 && count >= most) || (bytes != 0 && size + list.len() as u64 >= bytes);
+            if full && taken > 0 {
+                break;
+            }
+            taken += 1;
+            count += 1;
+            size += list.len() as u64;
+        }
+        taken
+    }
+}
+
+/// Stores bytes into a segment: through the map, or by a write call where each append is synced
+/// anyway and a map would write back whole folios.
+pub(super) fn put(
+    region: &mut RegionWriter,
+    file: &dyn DiskFile,
+    by_call: bool,
+    at: u64,
+    bytes: &[u8],
+) -> std::io::Result<()> {
+    if by_call {
+        file.write_at(bytes, at)
+    } else {
+        region.write(at, bytes)
+    }
+}

@@ -1,0 +1,186 @@
+//! The table of streams: changed under its lock, by records of the journal.
+
+use super::manage::remove_dir;
+use super::*;
+use crate::format::event::StoredOptions;
+use crate::journal::Refused;
+
+impl Shared {
+    pub(super) fn poison_cause(&self) -> Option<String> {
+        let journal = self.journal.commit.poisoned();
+        let cause = self.check_writable().err().or(journal)?;
+        Some(cause.to_string())
+    }
+
+    pub(super) fn health(&self) -> Health {
+        let mut health = Health {
+            poisoned: self.poison_cause(),
+            background: self.background.lock().clone(),
+            closed: self.check_open().is_err(),
+            ..Health::default()
+        };
+        for stream in self.all_streams() {
+            let Some(log) = stream.open_log() else {
+                continue;
+            };
+            health.open_streams += 1;
+            health.unsynced_bytes += log.written().saturating_sub(log.commit.durable());
+            if let Some(cause) = log.commit.poisoned() {
+                health
+                    .poisoned_streams
+                    .push((stream.state.lock().name.clone(), cause.to_string()));
+            }
+        }
+        health
+    }
+
+    /// Makes a stream: its directory, its first segment, then the record of its creation.
+    pub(super) fn create(&self, name: &[u8], options: &StreamOptions) -> Result<Arc<StreamInner>> {
+        self.check_process()?;
+        let number = self.journal.take_stream_number();
+        let stored = StoredOptions::from(options);
+        let event = Event::StreamCreated {
+            name: name.into(),
+            options: stored,
+        };
+        let mut state = StreamState::default();
+        state.apply(&event);
+        let inner = Arc::new(StreamInner::new(number, state, false));
+        inner.set_level(options.durability.unwrap_or(self.options.durability));
+        inner.log(self)?;
+        let position = self.change_names(|names| {
+            (!names.by_name.contains_key(name)).then(|| {
+                names.streams.insert(number, Arc::clone(&inner));
+                vec![(number, vec![event.clone()])]
+            })
+        });
+        match position {
+            Ok(Some(position)) => {
+                inner.set_created_at(position);
+                Ok(inner)
+            }
+            other => {
+                // Somebody was faster, or there is no room for the record.
+                let mut names = self.names.write();
+                if names.by_name.get(name) != Some(&number) {
+                    names.streams.remove(&number);
+                }
+                let theirs = names
+                    .by_name
+                    .get(name)
+                    .and_then(|n| names.streams.get(n))
+                    .cloned();
+                drop(names);
+                self.discard(&inner);
+                other?;
+                theirs.ok_or_else(|| {
+                    Error::new(ErrorKind::NoStream {
+                        name: name.to_vec(),
+                    })
+                })
+            }
+        }
+    }
+
+    /// Changes which streams there are: decides under the names' lock, writes one record, applies
+    /// it. `None` if the decision was to do nothing.
+    pub(super) fn change_names(
+        &self,
+        mut decide: impl FnMut(&mut Names) -> Option<Vec<(u64, Vec<Event>)>>,
+    ) -> Result<Option<u64>> {
+        let mut again = false;
+        loop {
+            let mut names = self.names.write();
+            let Some(parts) = decide(&mut names) else {
+                return Ok(None);
+            };
+            let borrowed: Vec<_> = parts
+                .iter()
+                .map(|(n, events)| (*n, events.as_slice()))
+                .collect();
+            let grows = parts
+                .iter()
+                .any(|(_, e)| !matches!(e.as_slice(), [Event::StreamRemoved]));
+            match self.journal.append(&borrowed, grows) {
+                Ok(position) => {
+                    for (number, events) in &parts {
+                        names.apply(*number, events);
+                    }
+                    return Ok(Some(position));
+                }
+                Err(Refused::Error(error)) => return Err(error),
+                Err(Refused::Full) => {
+                    drop(names);
+                    self.journal.make_room(self, again)?;
+                    again = true;
+                }
+            }
+        }
+    }
+
+    /// Waits, where the store's level asks for it, until a change of names is durable.
+    pub(super) fn finish_names(&self, position: u64) -> Result<()> {
+        if self.options.durability == Durability::Always {
+            self.sync_journal(position)?;
+        }
+        Ok(())
+    }
+
+    /// A stream that was taken out of the table by its removal.
+    pub(super) fn take_gone(&self, number: u64) -> Option<Arc<StreamInner>> {
+        self.names.write().gone.remove(&number)
+    }
+
+    /// Ends a stream that has left the table: its handles, those who wait, its files once the
+    /// removal is durable.
+    pub(super) fn discard(&self, inner: &Arc<StreamInner>) {
+        inner.remove();
+        self.names.write().gone.remove(&inner.number);
+        // Names before contents: the directory goes only when the removal will last.
+        let durable = self.sync_journal(self.journal.written());
+        if durable.is_ok() {
+            let dir = self.streams_dir().join(name::stream_dir(inner.number));
+            remove_dir(&*self.disk, &dir);
+        }
+    }
+}
+
+impl Names {
+    /// Applies the events of one stream to the table and to the stream.
+    pub(super) fn apply(&mut self, number: u64, events: &[Event]) {
+        let Some(inner) = self
+            .streams
+            .get(&number)
+            .cloned()
+            .or_else(|| self.adopt_copy(number))
+        else {
+            return;
+        };
+        let mut state = inner.state.lock();
+        for event in events {
+            if matches!(event, Event::StreamRenamed { .. } | Event::StreamRemoved)
+                && self.by_name.get(&state.name) == Some(&number)
+            {
+                self.by_name.remove(&state.name);
+            }
+            state.apply(event);
+            match event {
+                Event::StreamRemoved => {
+                    self.streams.remove(&number);
+                    self.gone.insert(number, Arc::clone(&inner));
+                }
+                Event::StreamCreated { .. } | Event::StreamRenamed { .. } => {
+                    self.by_name.insert(state.name.clone(), number);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// A copy enters the table with its creation.
+    pub(super) fn adopt_copy(&mut self, number: u64) -> Option<Arc<StreamInner>> {
+        let inner = Arc::new(StreamInner::new(number, StreamState::default(), false));
+        self.streams.insert(number, Arc::clone(&inner));
+        Some(inner)
+    }
+}
