@@ -296,15 +296,31 @@ impl RedisSide {
         let Some(before) = self.counts(key) else {
             return;
         };
-        let live = if before.length == 0 {
-            EntryId::MAX
+        if before.length == 0 && before.last_id == EntryId::MAX && before.blocks > 0 {
+            // No threshold lies above the node: give it an entry again, and trim that.
+            let max = format!("{}-{}", u64::MAX, u64::MAX);
+            let (max, added) = (max.as_bytes(), before.added.to_string());
+            self.ask(&[b"XSETID", key, b"0-0"]);
+            self.ask(&[b"XADD", key, max, b"f", b"v"]);
+            self.ask(&[b"XTRIM", key, b"MAXLEN", b"0"]);
+            self.ask(&[b"XSETID", key, max, b"ENTRIESADDED", added.as_bytes()]);
         } else {
-            before.first_id
+            let live = if before.length == 0 {
+                EntryId::MAX
+            } else {
+                before.first_id
+            };
+            let live = format!("{}-{}", live.ms, live.seq);
+            let removed = self.ask(&[b"XTRIM", key, b"MINID", live.as_bytes()]);
+            assert_eq!(removed, Value::Int(0), "only an emptied node may go");
+        }
+        let after = self.counts(key).unwrap();
+        let expected = Counts {
+            blocks: after.blocks,
+            ..before
         };
-        let live = format!("{}-{}", live.ms, live.seq);
-        let removed = self.ask(&[b"XTRIM", key, b"MINID", live.as_bytes()]);
-        assert_eq!(removed, Value::Int(0), "only an emptied node may go");
-        if self.counts(key).unwrap().blocks < before.blocks {
+        assert_eq!(after, expected, "only the node may go");
+        if after.blocks < before.blocks {
             self.met(dev::EMPTIED_NODE);
         }
     }
