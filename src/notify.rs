@@ -9,7 +9,7 @@
 //! - Group readers: new entries go to one reader each, so a publish gives the head of the group's
 //!   queue the *turn* and wakes only that one. Who is done hands the turn on if something may be
 //!   left, so that readers are served in the order in which they blocked. A reader that had its
-//!   turn and found nothing goes to the tail.
+//!   turn and found nothing keeps its place: those behind it would find nothing either.
 //!
 //! A blocking read goes like this (with several streams, each step is done for all of them):
 //!
@@ -331,7 +331,7 @@ pub(crate) struct Registration {
     list: Arc<WaitList>,
     class: Class,
     ticket: u64,
-    /// Had nobody before it when it came, and has not blocked since.
+    /// Had nobody before it when it came.
     first: bool,
     /// Has the turn, and had it already when the present look began.
     looking: bool,
@@ -361,27 +361,21 @@ impl Registration {
         }
     }
 
-    /// The look found nothing: gives the turn up and goes to the tail of the queue, unless it was
-    /// the look of an arrival, which keeps its place.
+    /// The look found nothing: gives the turn up and keeps its place. What one reader of a group
+    /// cannot have, those behind cannot have either, so Redis asks all of them and they line up
+    /// again in the same order; here only the head is asked.
     pub(crate) fn block(&mut self) {
         let Class::Group(group) = self.class else {
             return;
         };
-        let keeps_place = std::mem::take(&mut self.first);
         if !std::mem::take(&mut self.looking) {
             // There was no turn, or it was given after the look began: then a wake-up is pending
             // and the turn is for the next look.
             return;
         }
         let mut queues = self.list.queues.lock();
-        let tail = queues.take_ticket();
-        let next = queues.groups.get_mut(&group).and_then(|queue| {
-            if !keeps_place && let Some(signal) = queue.waiting.remove(&self.ticket) {
-                queue.waiting.insert(tail, signal);
-                self.ticket = tail;
-            }
-            queue.hand_on(false)
-        });
+        let queue = queues.groups.get_mut(&group);
+        let next = queue.and_then(|queue| queue.hand_on(false));
         drop(queues);
         wake_each(next.into_iter().collect());
     }

@@ -59,6 +59,17 @@ impl Consumer {
         }
     }
 
+    /// Notes that the consumer was here: it exists from its first call on, also if that queues up.
+    fn attend(&self) -> Result<()> {
+        let now = self.group.shared().disk.now_ms();
+        let grows = self.is_new()?;
+        let (done, _) = self.group.change(grows, |locked, group| {
+            let (_, attended) = group.of(locked)?.attend(&self.name, now)?;
+            Ok(((), vec![attended]))
+        })?;
+        Ok(done)
+    }
+
     fn look(&self, budget: &mut Budget, no_ack: bool) -> Result<Looked> {
         let now = self.group.shared().disk.now_ms();
         let before = *budget;
@@ -192,6 +203,11 @@ fn read_group(from: &[(&Consumer, ReadFrom)], options: GroupReadOptions) -> Resu
         .collect();
     // Where others came before, this reader waits for its turn; elsewhere it looks at once.
     let firsts: Vec<bool> = places.iter().map(Registration::is_first).collect();
+    for ((consumer, _), first) in from.iter().zip(&firsts) {
+        if !first {
+            consumer.attend()?;
+        }
+    }
     let mut choose_all = false;
     loop {
         let chosen = |n: usize| choose_all || firsts.get(n).copied().unwrap_or(true);

@@ -91,7 +91,7 @@ fn a_reader_without_the_turn_hands_nothing_on() {
 }
 
 #[test]
-fn who_finds_nothing_goes_to_the_tail() {
+fn who_finds_nothing_keeps_the_place() {
     let list = list();
     let (mut a, b) = (blocked(&list, GROUP), blocked(&list, GROUP));
     list.notify();
@@ -99,7 +99,7 @@ fn who_finds_nothing_goes_to_the_tail() {
     a.1.block();
     assert_eq!(woken([&a, &b]), [true, false]);
     list.notify();
-    assert_eq!(woken([&a, &b]), [false, true]);
+    assert_eq!(woken([&a, &b]), [true, false]);
 }
 
 #[test]
