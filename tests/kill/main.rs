@@ -19,7 +19,7 @@ use plan::Random;
 use report::{Done, Line, Op};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use streamlog::{EntryId, ErrorKind, Store};
 use witness::{Known, calls};
 
@@ -244,10 +244,18 @@ fn forgeries() -> Result<(), String> {
         life: 2,
     };
     let mut tally = Tally::default();
-    let lines = kill_one(&orders, &Aim::After(400), &mut random, &mut tally)?;
+    let lines = kill_one(
+        &orders,
+        &Aim::Time(Duration::from_millis(150)),
+        &mut random,
+        &mut tally,
+    )?;
     let store = Store::open(&dir).map_err(|error| error.to_string())?;
     let (told, ready) = calls(&lines)?;
-    Known::default().check(&store, &told, ready)?;
+    let known = Known::default().check(&store, &told, ready)?;
+    if some_ids(&store, true).is_empty() || some_ids(&store, false).is_empty() {
+        return Err("the child left nothing to tell lies about".into());
+    }
     let (stream, group) = (0, 0);
     let lies: [(&str, Op, Vec<EntryId>); 5] = [
         (
@@ -297,16 +305,18 @@ fn forgeries() -> Result<(), String> {
         ),
     ];
     for (complaint, op, ids) in lies {
-        let mut lines = lines.clone();
-        let thread = 999;
-        lines.push(Line::Intent { thread, op });
+        let thread = 0;
         let done = Done {
             ids,
             ..Done::default()
         };
-        lines.push(Line::Done { thread, done });
-        let (calls, ready) = calls(&lines)?;
-        match Known::default().check(&store, &calls, ready) {
+        let life = [
+            Line::Ready,
+            Line::Intent { thread, op },
+            Line::Done { thread, done },
+        ];
+        let (calls, ready) = calls(&life)?;
+        match known.check(&store, &calls, ready) {
             Err(what) if what.contains(complaint) => {}
             other => {
                 let other = other.map(|_| "nothing");
