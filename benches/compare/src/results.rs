@@ -67,6 +67,13 @@ impl Results {
         Ok(results)
     }
 
+    /// Whether the run was a quick one, with smaller stores.
+    pub fn is_quick(&self) -> bool {
+        self.about
+            .iter()
+            .any(|(name, value)| name == "run" && value == "quick")
+    }
+
     /// A figure by repetition.
     pub fn by_repetition(&self, workload: &str, row: &str, metric: &str) -> BTreeMap<u32, f64> {
         let wanted = |s: &&Sample| s.workload == workload && s.row == row && s.metric == metric;

@@ -301,7 +301,8 @@ pub const WORKLOADS: &[Workload] = &[
         LARGE,
         true,
     )
-    .killed(),
+    .killed()
+    .default_run(),
     reopen(
         "W8m",
         "reopen 1 M entries of 100 B: memory",
