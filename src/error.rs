@@ -323,54 +323,6 @@ impl fmt::Display for ErrorKind {
                 "damaged: the state journal has a gap for this stream; to go on with the state before \
                  it open the store with OnDamage::Skip",
             ),
-            ErrorKind::InvalidConfig { field, value, allowed } => {
-                write!(f, "{field} = {value} is not allowed; it must be {allowed}")
-            }
-            ErrorKind::InvalidName { what, len } => {
-                write!(f, "the {what} name has {len} bytes; at most 255 are allowed")
-            }
-            ErrorKind::InvalidId { text, reason } => {
-                write!(f, "\"{}\" is not an entry ID: {reason}", text.escape_debug())
-            }
-            ErrorKind::IdZero => f.write_str("the ID of an entry must be greater than 0-0"),
-            ErrorKind::IdNotGreater { index: None, given, last } => {
-                write!(f, "the ID {given} is not greater than the stream's last ID {last}")
-            }
-            ErrorKind::IdNotGreater { index: Some(index), given, last } => write!(
-                f,
-                "entry {index} of the batch: the ID {given} is not greater than the last ID {last}"
-            ),
-            ErrorKind::IdExhausted => {
-                f.write_str("the stream has given out the last possible ID and takes no more entries")
-            }
-            ErrorKind::NoFields => f.write_str("an entry needs at least one field"),
-            ErrorKind::EntryTooLarge { size, max } => {
-                write!(f, "the entry has {size} bytes or more; at most {max} are allowed")
-            }
-            ErrorKind::BatchTooLarge { size, max } => {
-                write!(f, "the batch needs {size} bytes; one segment takes {max}")
-            }
-            ErrorKind::NoStream { name: n } => {
-                f.write_str("there is no ")?;
-                name(f, "stream", n)
-            }
-            ErrorKind::NoGroup { name: n } => {
-                f.write_str("there is no ")?;
-                name(f, "group", n)
-            }
-            ErrorKind::NoConsumer { name: n } => {
-                f.write_str("there is no ")?;
-                name(f, "consumer", n)
-            }
-            ErrorKind::GroupExists { name: n } => {
-                f.write_str("there is already a ")?;
-                name(f, "group", n)
-            }
-            ErrorKind::InvalidArgument { argument, reason } => {
-                write!(f, "invalid {argument}: {reason}")
-            }
-            ErrorKind::InvalidTrim { reason } => write!(f, "invalid trim: {reason}"),
-            ErrorKind::SetIdTooSmall { reason } => write!(f, "cannot set the last ID: {reason}"),
             ErrorKind::Closed => f.write_str("the store is closed"),
             ErrorKind::Poisoned { cause } => write!(
                 f,
@@ -396,6 +348,97 @@ impl fmt::Display for ErrorKind {
             }
             ErrorKind::TimedOut => f.write_str("the time given for the wait is over"),
             ErrorKind::Io { op } => write!(f, "cannot {op}"),
+            input => input.of_input(f),
+        }
+    }
+}
+
+impl ErrorKind {
+    /// The texts of what a caller asked for and cannot have.
+    fn of_input(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ErrorKind::InvalidConfig {
+                field,
+                value,
+                allowed,
+            } => {
+                write!(f, "{field} = {value} is not allowed; it must be {allowed}")
+            }
+            ErrorKind::InvalidName { what, len } => {
+                write!(
+                    f,
+                    "the {what} name has {len} bytes; at most 255 are allowed"
+                )
+            }
+            ErrorKind::InvalidId { text, reason } => {
+                write!(
+                    f,
+                    "\"{}\" is not an entry ID: {reason}",
+                    text.escape_debug()
+                )
+            }
+            ErrorKind::IdZero => f.write_str("the ID of an entry must be greater than 0-0"),
+            ErrorKind::IdNotGreater {
+                index: None,
+                given,
+                last,
+            } => {
+                write!(
+                    f,
+                    "the ID {given} is not greater than the stream's last ID {last}"
+                )
+            }
+            ErrorKind::IdNotGreater {
+                index: Some(index),
+                given,
+                last,
+            } => write!(
+                f,
+                "entry {index} of the batch: the ID {given} is not greater than the last ID {last}"
+            ),
+            ErrorKind::IdExhausted => f.write_str(
+                "the stream has given out the last possible ID and takes no more entries",
+            ),
+            ErrorKind::NoFields => f.write_str("an entry needs at least one field"),
+            ErrorKind::EntryTooLarge { size, max } => {
+                write!(
+                    f,
+                    "the entry has {size} bytes or more; at most {max} are allowed"
+                )
+            }
+            ErrorKind::BatchTooLarge { size, max } => {
+                write!(f, "the batch needs {size} bytes; one segment takes {max}")
+            }
+            other => other.of_things(f),
+        }
+    }
+
+    /// The texts of things that are not there, or there already, and of arguments.
+    fn of_things(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ErrorKind::NoStream { name: n } => {
+                f.write_str("there is no ")?;
+                name(f, "stream", n)
+            }
+            ErrorKind::NoGroup { name: n } => {
+                f.write_str("there is no ")?;
+                name(f, "group", n)
+            }
+            ErrorKind::NoConsumer { name: n } => {
+                f.write_str("there is no ")?;
+                name(f, "consumer", n)
+            }
+            ErrorKind::GroupExists { name: n } => {
+                f.write_str("there is already a ")?;
+                name(f, "group", n)
+            }
+            ErrorKind::InvalidArgument { argument, reason } => {
+                write!(f, "invalid {argument}: {reason}")
+            }
+            ErrorKind::InvalidTrim { reason } => write!(f, "invalid trim: {reason}"),
+            ErrorKind::SetIdTooSmall { reason } => write!(f, "cannot set the last ID: {reason}"),
+            // The others have their texts above.
+            other => write!(f, "{other:?}"),
         }
     }
 }

@@ -26,55 +26,8 @@ use crate::id::EntryId;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// What recovery did to one stream. Nothing is changed on disk without a line in it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct StreamRecovery {
-    /// The stream's name.
-    pub name: Vec<u8>,
-    /// Where a torn tail was cut, if there was one.
-    pub cut: Option<CutTail>,
-    /// Segments that lie beside the stream and are ignored.
-    pub set_aside: Vec<PathBuf>,
-    /// Damaged stretches that were skipped.
-    pub gaps: Vec<Gap>,
-    /// Names in the stream's directory that are not the store's.
-    pub strays: Vec<PathBuf>,
-    /// How many bytes above the durable position were kept and made durable.
-    pub rescued_bytes: u64,
-    /// How many segments were scanned because they had no footer.
-    pub scanned_segments: usize,
-}
-
-/// A torn tail: bytes behind the last good frame that were never known to be durable.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct CutTail {
-    /// The segment's file; the bytes stay in it.
-    pub path: PathBuf,
-    /// Where the log ends now.
-    pub offset: u64,
-    /// How many bytes behind the cut are not zero, up to the last one that is not.
-    pub bytes: u64,
-    /// Whether frames that pass their checks lie behind the cut.
-    pub frames_behind: bool,
-}
-
-/// A damaged stretch with the entries on both sides of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Gap {
-    /// The file.
-    pub path: PathBuf,
-    /// The first byte of the stretch.
-    pub from: u64,
-    /// The first byte behind it.
-    pub to: u64,
-    /// The last ID before it.
-    pub after: EntryId,
-    /// The first ID behind it.
-    pub before: EntryId,
-}
+mod report;
+pub use report::{CutTail, Gap, StreamRecovery};
 
 /// What the state journal and the options say about the stream that is recovered.
 #[derive(Clone, Debug)]
@@ -555,7 +508,7 @@ impl Recovery<'_> {
                             .len()
                             .map_err(|e| Error::io("stat", path, e))?;
                         active = Some((Arc::clone(&candidate.file), len));
-                        block = scan.last_block;
+                        block = scan.last_block.map(continued);
                     }
                     (scan.entries, scan.index, false, scan.holes)
                 }
@@ -574,22 +527,11 @@ impl Recovery<'_> {
                 sealed,
             };
             let segment = Segment::new(self.home, parts);
-            for hole in holes {
-                // What a hole swallowed counts as deleted, so that lengths come out right.
-                for ordinal in hole.ordinals.0..hole.ordinals.1 {
-                    segment.delete(u32::try_from(ordinal).unwrap_or(u32::MAX));
-                }
-            }
+            hide_holes(&segment, &holes);
             segments.push(Arc::new(segment));
         }
         let log_last_id = tail.last_id;
         tail.last_id = tail.last_id.max(self.known.floor);
-        let block = block.map(|(base, entries, bytes)| Block {
-            base,
-            entries: u32::try_from(entries).unwrap_or(u32::MAX),
-            bytes,
-            open: true,
-        });
         self.report.set_aside.sort();
         let parts = LogParts {
             segments,
@@ -610,5 +552,25 @@ impl Recovery<'_> {
             report: self.report,
             log_last_id,
         })
+    }
+}
+
+/// What a hole swallowed counts as deleted, so that lengths come out right.
+fn hide_holes(segment: &Segment, holes: &[Hole]) {
+    for hole in holes {
+        for ordinal in hole.ordinals.0..hole.ordinals.1 {
+            segment.delete(u32::try_from(ordinal).unwrap_or(u32::MAX));
+        }
+    }
+}
+
+/// The last block of a segment that is written on.
+fn continued((base, entries, bytes): (EntryId, u64, u64)) -> Block {
+    let entries = u32::try_from(entries).unwrap_or(u32::MAX);
+    Block {
+        base,
+        entries,
+        bytes,
+        open: true,
     }
 }
