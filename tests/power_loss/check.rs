@@ -19,28 +19,48 @@ pub struct Facts {
 }
 
 pub fn check(view: &View, before: &Model, after: &Model) -> Result<Facts, Violation> {
-    let names: BTreeSet<&Name> = view.streams.keys().collect();
     let allowed = &after.names.states[before.names.durable..];
-    let mut tried: Vec<&BTreeMap<Name, usize>> = Vec::new();
+    let mut tried: Vec<BTreeMap<Name, usize>> = Vec::new();
     let mut first = None;
-    for state in allowed.iter().rev() {
-        if tried.contains(&state) || !state.keys().eq(names.iter().copied()) {
+    let exact = allowed.iter().rev().cloned();
+    for state in exact.chain(piecemeal(view, allowed)) {
+        if tried.contains(&state) || !state.keys().eq(view.streams.keys()) {
             continue;
         }
-        tried.push(state);
-        match check_streams(view, state, before, after) {
+        match check_streams(view, &state, before, after) {
             Ok(facts) => return Ok(facts),
             Err(violation) => first = first.or(Some(violation)),
         }
+        tried.push(state);
     }
     match first {
         Some(violation) => Err(violation),
         None => {
             let allowed: Vec<_> = allowed.iter().map(|state| names_of(state.keys())).collect();
-            let text = format!("the streams are {}, allowed {allowed:?}", names_of(names));
-            broken("names", text)
+            let names = names_of(view.streams.keys());
+            broken(
+                "names",
+                format!("the streams are {names}, allowed {allowed:?}"),
+            )
         }
     }
+}
+
+/// A stream whose creation is not on disk may be found by its files, without those made before it;
+/// but no stream is there twice, and all that were there all the time are.
+fn piecemeal(view: &View, allowed: &[BTreeMap<Name, usize>]) -> Option<BTreeMap<Name, usize>> {
+    let mut state = BTreeMap::new();
+    for name in view.streams.keys() {
+        let life = allowed.iter().rev().find_map(|state| state.get(name))?;
+        state.insert(name.clone(), *life);
+    }
+    let lives: BTreeSet<usize> = state.values().copied().collect();
+    let always = allowed.first()?.iter().filter(|(name, life)| {
+        let still = |state: &BTreeMap<Name, usize>| state.get(*name) == Some(life);
+        allowed.iter().all(still)
+    });
+    let complete = always.into_iter().all(|(_, life)| lives.contains(life));
+    (complete && lives.len() == state.len()).then_some(state)
 }
 
 fn names_of<'a>(names: impl IntoIterator<Item = &'a Name>) -> String {
@@ -309,21 +329,20 @@ fn check_group(
     Ok(())
 }
 
-/// Whether the group is as it once was, but for what refers to entries that are lost.
+/// Whether the group is as it once was, but for what refers to entries that are not there: pending
+/// records of lost entries are dropped, and a cursor beyond the end of a log that lost its tail is
+/// taken back. Neither must be durable: whatever is appended later lies above.
 fn is_like(group: &GroupView, was: &GroupView, live: &BTreeSet<EntryId>) -> bool {
-    // A cursor beyond the end of a log that lost its tail is taken back, over no entry.
-    let taken_back = || live.range((Bound::Excluded(group.cursor), Bound::Included(was.cursor)));
-    let cursor =
-        group.cursor == was.cursor || group.cursor < was.cursor && taken_back().next().is_none();
+    let (low, high) = (group.cursor.min(was.cursor), group.cursor.max(was.cursor));
+    let mut between = live.range((Bound::Excluded(low), Bound::Included(high)));
     let owners = |group: &GroupView| -> BTreeMap<EntryId, Name> {
         let pending = group.pending.iter();
-        pending.map(|(id, owner, _)| (*id, owner.clone())).collect()
+        pending
+            .filter(|(id, ..)| live.contains(id))
+            .map(|(id, owner, _)| (*id, owner.clone()))
+            .collect()
     };
-    let (now, then) = (owners(group), owners(was));
-    let kept = now.iter().all(|(id, owner)| then.get(id) == Some(owner));
-    let dropped = then.keys().filter(|id| !now.contains_key(*id));
-    cursor
-        && kept
-        && dropped.clone().all(|id| !live.contains(id))
+    (low == high || between.next().is_none())
+        && owners(group) == owners(was)
         && group.consumers == was.consumers
 }
