@@ -334,6 +334,7 @@ impl Stream {
     /// `NoStream`, `Closed`.
     #[doc(alias = "XREAD")]
     pub fn tail(&self, from: Start) -> Result<crate::wait::Tail> {
+        self.log()?;
         let after = self.resolve(from)?;
         Ok(crate::wait::Tail::new(self.clone(), after))
     }
