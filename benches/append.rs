@@ -3,10 +3,7 @@
 //! Under `always` each call waits for the disk; under `interval` the cap on bytes that are not yet
 //! on disk makes a run as fast as the disk takes them; `manual` shows the log itself.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a benchmark that cannot go on should stop"
-)]
+#![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on should stop")]
 
 mod scratch;
 

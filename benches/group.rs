@@ -4,10 +4,7 @@
 //! The level is that of the stream: under `always` an acknowledgement waits for the disk, under
 //! `manual` nothing does.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a benchmark that cannot go on should stop"
-)]
+#![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on should stop")]
 
 mod scratch;
 
@@ -46,10 +43,7 @@ fn read_and_ack(consumer: &Consumer, calls: u64, batch: u64) -> Duration {
 
 fn group(c: &mut Criterion) {
     let mut bench = c.benchmark_group("group read and ack");
-    for (name, level) in [
-        ("manual", Durability::Manual),
-        ("always", Durability::Always),
-    ] {
+    for (name, level) in [("manual", Durability::Manual), ("always", Durability::Always)] {
         let made = LazyCell::new(|| filled(level));
         for batch in [1, 100] {
             bench.throughput(Throughput::Elements(batch));

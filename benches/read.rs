@@ -2,10 +2,7 @@
 //!
 //! The stores were filled at `manual`, closed and opened again, and lie in memory.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a benchmark that cannot go on should stop"
-)]
+#![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on should stop")]
 
 mod scratch;
 

@@ -3,10 +3,7 @@
 //! Opening must not grow with the store, so two sizes are measured. A killed store is a copy of
 //! the files of a store that is open and was synced; it is recovered once and thrown away.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a benchmark that cannot go on should stop"
-)]
+#![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on should stop")]
 
 mod scratch;
 

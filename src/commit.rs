@@ -236,10 +236,7 @@ impl Commit {
         sync: impl FnOnce(u64) -> Result<()>,
         done: impl FnOnce(u64),
     ) -> Result<()> {
-        let mut lead = Lead {
-            commit: self,
-            outcome: Outcome::Abandoned,
-        };
+        let mut lead = Lead { commit: self, outcome: Outcome::Abandoned };
         // Poisoned from outside meanwhile: the success of this sync may be a false one.
         let outcome = sync(target).and_then(|()| match self.poisoned() {
             Some(cause) => Err(cause),
@@ -247,11 +244,7 @@ impl Commit {
         });
         match outcome {
             Ok(()) => {
-                let target = if planted::LATE_TARGET {
-                    written()
-                } else {
-                    target
-                };
+                let target = if planted::LATE_TARGET { written() } else { target };
                 done(target);
                 lead.outcome = Outcome::Synced(target);
                 Ok(())
@@ -306,9 +299,7 @@ impl Drop for Lead<'_> {
             }
             Outcome::Abandoned => {
                 state.poison.get_or_insert_with(|| {
-                    Error::new(ErrorKind::Io {
-                        op: "finish a sync: its thread panicked",
-                    })
+                    Error::new(ErrorKind::Io { op: "finish a sync: its thread panicked" })
                 });
             }
         }
@@ -329,9 +320,7 @@ fn as_poisoned(first: &Error) -> Error {
     match first.kind() {
         // The store's poison handed down to a stream names the cause already.
         ErrorKind::Poisoned { .. } => first.clone(),
-        _ => Error::new(ErrorKind::Poisoned {
-            cause: first.to_string(),
-        }),
+        _ => Error::new(ErrorKind::Poisoned { cause: first.to_string() }),
     }
 }
 

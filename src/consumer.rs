@@ -41,11 +41,7 @@ pub struct Consumer {
 
 impl Stream {
     fn group_of(&self, number: GroupNumber, name: &[u8]) -> Group {
-        Group {
-            stream: self.clone(),
-            number,
-            name: name.into(),
-        }
+        Group { stream: self.clone(), number, name: name.into() }
     }
 
     /// The group of this name; made at `start` if there is none.
@@ -91,10 +87,7 @@ impl Stream {
         let (number, position) = self.inner().change(shared, true, |locked| {
             let facts = locked.facts()?;
             let last_id = resolve(start, locked);
-            let event = locked
-                .state
-                .groups
-                .create_group(name, last_id, entries_read, &facts)?;
+            let event = locked.state.groups.create_group(name, last_id, entries_read, &facts)?;
             let number = match &event {
                 Event::GroupCreated { group, .. } => *group,
                 _ => 0,
@@ -178,11 +171,7 @@ impl Group {
 
     fn of<'a>(&self, locked: &'a Locked<'_>) -> Result<&'a GroupState> {
         let found = locked.state.groups.get(self.number);
-        found.ok_or_else(|| {
-            Error::new(ErrorKind::NoGroup {
-                name: self.name.to_vec(),
-            })
-        })
+        found.ok_or_else(|| Error::new(ErrorKind::NoGroup { name: self.name.to_vec() }))
     }
 
     /// Looks at the group without changing it.
@@ -197,9 +186,7 @@ impl Group {
         grows: bool,
         mut decide: impl FnMut(&mut Locked<'_>, &Group) -> Result<(T, Vec<Event>)>,
     ) -> Result<(T, u64)> {
-        self.stream
-            .inner()
-            .change(self.shared(), grows, |locked| decide(locked, self))
+        self.stream.inner().change(self.shared(), grows, |locked| decide(locked, self))
     }
 
     /// A change that is durable on return under `Always`.
@@ -219,10 +206,7 @@ impl Group {
     /// `InvalidName`.
     pub fn consumer(&self, name: impl AsRef<[u8]>) -> Result<Consumer> {
         check_name("consumer", name.as_ref())?;
-        Ok(Consumer {
-            group: self.clone(),
-            name: name.as_ref().into(),
-        })
+        Ok(Consumer { group: self.clone(), name: name.as_ref().into() })
     }
 
     /// Makes a consumer before its first read (XGROUP CREATECONSUMER). `false` if there is one.
@@ -324,10 +308,7 @@ impl Group {
         self.change_durably(false, |locked, group| {
             let facts = locked.facts()?;
             let last_id = resolve(to, locked);
-            Ok((
-                (),
-                vec![group.of(locked)?.set(last_id, entries_read, &facts)],
-            ))
+            Ok(((), vec![group.of(locked)?.set(last_id, entries_read, &facts)]))
         })
     }
 
@@ -358,7 +339,6 @@ impl Consumer {
 
     /// Whether a call will bring the consumer into being.
     fn is_new(&self) -> Result<bool> {
-        self.group
-            .look(|group| group.find_consumer(&self.name).is_none())
+        self.group.look(|group| group.find_consumer(&self.name).is_none())
     }
 }

@@ -111,10 +111,7 @@ where
     if out.len() - start > max {
         let size = (out.len() - start) as u64;
         out.truncate(start);
-        return Err(Error::new(ErrorKind::EntryTooLarge {
-            size,
-            max: max as u64,
-        }));
+        return Err(Error::new(ErrorKind::EntryTooLarge { size, max: max as u64 }));
     }
     Ok(())
 }
@@ -162,29 +159,20 @@ impl<'a> EntryRef<'a> {
     pub fn fields(&self) -> Fields<'a> {
         let mut at = 0;
         let left = read_varint(self.list, &mut at).unwrap_or(0);
-        Fields {
-            list: self.list,
-            at,
-            left,
-        }
+        Fields { list: self.list, at, left }
     }
 
     /// The value of the first field with this name.
     #[must_use]
     pub fn get(&self, name: impl AsRef<[u8]>) -> Option<&'a [u8]> {
         let name = name.as_ref();
-        self.fields()
-            .find(|(field, _)| *field == name)
-            .map(|(_, value)| value)
+        self.fields().find(|(field, _)| *field == name).map(|(_, value)| value)
     }
 
     /// Copies the entry, so that it outlives what it borrows from. One allocation.
     #[must_use]
     pub fn to_entry(&self) -> Entry {
-        Entry {
-            id: self.id,
-            list: self.list.into(),
-        }
+        Entry { id: self.id, list: self.list.into() }
     }
 
     pub(crate) fn list(&self) -> &'a [u8] {
@@ -272,10 +260,7 @@ impl Entry {
     /// The same entry, borrowed.
     #[must_use]
     pub fn as_ref(&self) -> EntryRef<'_> {
-        EntryRef {
-            id: self.id,
-            list: &self.list,
-        }
+        EntryRef { id: self.id, list: &self.list }
     }
 }
 
@@ -411,10 +396,7 @@ mod tests {
             ErrorKind::NoFields
         ));
         let error = encode_fields(&mut out, [("name", "0123456789")], 12).unwrap_err();
-        assert!(matches!(
-            error.kind(),
-            ErrorKind::EntryTooLarge { max: 12, .. }
-        ));
+        assert!(matches!(error.kind(), ErrorKind::EntryTooLarge { max: 12, .. }));
         assert_eq!(out, [7]);
         for bad in [
             &b""[..],
@@ -431,17 +413,7 @@ mod tests {
 
     #[test]
     fn varints_go_there_and_back() {
-        for value in [
-            0,
-            1,
-            127,
-            128,
-            16_383,
-            16_384,
-            u64::from(u32::MAX),
-            u64::MAX - 1,
-            u64::MAX,
-        ] {
+        for value in [0, 1, 127, 128, 16_383, 16_384, u64::from(u32::MAX), u64::MAX - 1, u64::MAX] {
             let mut out = Vec::new();
             write_varint(&mut out, value);
             assert_eq!(out.len(), varint_len(value));

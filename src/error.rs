@@ -175,12 +175,7 @@ pub enum ErrorKind {
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind) -> Error {
-        Error(Box::new(Inner {
-            kind,
-            path: None,
-            offset: None,
-            source: None,
-        }))
+        Error(Box::new(Inner { kind, path: None, offset: None, source: None }))
     }
 
     /// An error of the operating system, sorted by what the caller can do about it.
@@ -265,10 +260,7 @@ impl Error {
     /// Whether bytes on disk are damaged.
     #[must_use]
     pub fn is_corruption(&self) -> bool {
-        matches!(
-            self.kind(),
-            ErrorKind::Corrupt { .. } | ErrorKind::GroupStateLost
-        )
+        matches!(self.kind(), ErrorKind::Corrupt { .. } | ErrorKind::GroupStateLost)
     }
 }
 
@@ -308,26 +300,26 @@ impl fmt::Display for ErrorKind {
             }
             ErrorKind::UnsupportedVersion { found, supported } => write!(
                 f,
-                "format version {found} is newer than the supported {supported}; use a newer streamlog"
+                "format version {found} is newer than the supported {supported}; use a newer \
+                 streamlog"
             ),
-            ErrorKind::Corrupt { what, ids: None } => write!(
-                f,
-                "damaged: {what}; to go on without it open the store with OnDamage::Skip"
-            ),
+            ErrorKind::Corrupt { what, ids: None } => {
+                write!(f, "damaged: {what}; to go on without it open the store with OnDamage::Skip")
+            }
             ErrorKind::Corrupt { what, ids: Some((from, to)) } => write!(
                 f,
-                "damaged: {what}, entries from {from} to {to}; to go on without them open the store \
-                 with OnDamage::Skip"
+                "damaged: {what}, entries from {from} to {to}; to go on without them open the \
+                 store with OnDamage::Skip"
             ),
             ErrorKind::GroupStateLost => f.write_str(
-                "damaged: the state journal has a gap for this stream; to go on with the state before \
-                 it open the store with OnDamage::Skip",
+                "damaged: the state journal has a gap for this stream; to go on with the state \
+                 before it open the store with OnDamage::Skip",
             ),
             ErrorKind::Closed => f.write_str("the store is closed"),
             ErrorKind::Poisoned { cause } => write!(
                 f,
-                "an earlier sync failed ({cause}), so nothing more is written; close the store, mend \
-                 the disk and open it again"
+                "an earlier sync failed ({cause}), so nothing more is written; close the store, \
+                 mend the disk and open it again"
             ),
             ErrorKind::ForkedProcess => {
                 f.write_str("this handle belongs to the parent process; open the store after fork")
@@ -357,42 +349,20 @@ impl ErrorKind {
     /// The texts of what a caller asked for and cannot have.
     fn of_input(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ErrorKind::InvalidConfig {
-                field,
-                value,
-                allowed,
-            } => {
+            ErrorKind::InvalidConfig { field, value, allowed } => {
                 write!(f, "{field} = {value} is not allowed; it must be {allowed}")
             }
             ErrorKind::InvalidName { what, len } => {
-                write!(
-                    f,
-                    "the {what} name has {len} bytes; at most 255 are allowed"
-                )
+                write!(f, "the {what} name has {len} bytes; at most 255 are allowed")
             }
             ErrorKind::InvalidId { text, reason } => {
-                write!(
-                    f,
-                    "\"{}\" is not an entry ID: {reason}",
-                    text.escape_debug()
-                )
+                write!(f, "\"{}\" is not an entry ID: {reason}", text.escape_debug())
             }
             ErrorKind::IdZero => f.write_str("the ID of an entry must be greater than 0-0"),
-            ErrorKind::IdNotGreater {
-                index: None,
-                given,
-                last,
-            } => {
-                write!(
-                    f,
-                    "the ID {given} is not greater than the stream's last ID {last}"
-                )
+            ErrorKind::IdNotGreater { index: None, given, last } => {
+                write!(f, "the ID {given} is not greater than the stream's last ID {last}")
             }
-            ErrorKind::IdNotGreater {
-                index: Some(index),
-                given,
-                last,
-            } => write!(
+            ErrorKind::IdNotGreater { index: Some(index), given, last } => write!(
                 f,
                 "entry {index} of the batch: the ID {given} is not greater than the last ID {last}"
             ),
@@ -401,10 +371,7 @@ impl ErrorKind {
             ),
             ErrorKind::NoFields => f.write_str("an entry needs at least one field"),
             ErrorKind::EntryTooLarge { size, max } => {
-                write!(
-                    f,
-                    "the entry has {size} bytes or more; at most {max} are allowed"
-                )
+                write!(f, "the entry has {size} bytes or more; at most {max} are allowed")
             }
             ErrorKind::BatchTooLarge { size, max } => {
                 write!(f, "the batch needs {size} bytes; one segment takes {max}")
@@ -463,10 +430,7 @@ impl std::error::Error for Error {
 /// Refuses a name of more than 255 bytes.
 pub(crate) fn check_name(what: &'static str, name: &[u8]) -> Result<()> {
     if name.len() > 255 {
-        return Err(Error::new(ErrorKind::InvalidName {
-            what,
-            len: name.len(),
-        }));
+        return Err(Error::new(ErrorKind::InvalidName { what, len: name.len() }));
     }
     Ok(())
 }

@@ -24,10 +24,7 @@ impl EntryId {
     /// `0-0`: below every entry.
     pub const MIN: EntryId = EntryId { ms: 0, seq: 0 };
     /// The largest ID there is; a stream that reached it takes no more entries.
-    pub const MAX: EntryId = EntryId {
-        ms: u64::MAX,
-        seq: u64::MAX,
-    };
+    pub const MAX: EntryId = EntryId { ms: u64::MAX, seq: u64::MAX };
     /// The longest text that is looked at when an ID is parsed, in bytes.
     const MAX_TEXT: usize = 127;
 
@@ -41,15 +38,9 @@ impl EntryId {
     #[must_use]
     pub const fn next(self) -> Option<EntryId> {
         if self.seq < u64::MAX {
-            Some(EntryId {
-                ms: self.ms,
-                seq: self.seq + 1,
-            })
+            Some(EntryId { ms: self.ms, seq: self.seq + 1 })
         } else if self.ms < u64::MAX {
-            Some(EntryId {
-                ms: self.ms + 1,
-                seq: 0,
-            })
+            Some(EntryId { ms: self.ms + 1, seq: 0 })
         } else {
             None
         }
@@ -59,15 +50,9 @@ impl EntryId {
     #[must_use]
     pub const fn prev(self) -> Option<EntryId> {
         if self.seq > 0 {
-            Some(EntryId {
-                ms: self.ms,
-                seq: self.seq - 1,
-            })
+            Some(EntryId { ms: self.ms, seq: self.seq - 1 })
         } else if self.ms > 0 {
-            Some(EntryId {
-                ms: self.ms - 1,
-                seq: u64::MAX,
-            })
+            Some(EntryId { ms: self.ms - 1, seq: u64::MAX })
         } else {
             None
         }
@@ -113,23 +98,16 @@ impl From<(u64, u64)> for EntryId {
 fn parse(text: &str, missing_seq: u64) -> Result<EntryId, Error> {
     let bad = |reason: &'static str| {
         let shown: String = text.chars().take(EntryId::MAX_TEXT + 1).collect();
-        Error::new(ErrorKind::InvalidId {
-            text: shown,
-            reason,
-        })
+        Error::new(ErrorKind::InvalidId { text: shown, reason })
     };
     if text.len() > EntryId::MAX_TEXT {
         return Err(bad("longer than 127 bytes"));
     }
     match text.split_once('-') {
-        None => Ok(EntryId {
-            ms: decimal(text).map_err(bad)?,
-            seq: missing_seq,
-        }),
-        Some((ms, seq)) => Ok(EntryId {
-            ms: decimal(ms).map_err(bad)?,
-            seq: decimal(seq).map_err(bad)?,
-        }),
+        None => Ok(EntryId { ms: decimal(text).map_err(bad)?, seq: missing_seq }),
+        Some((ms, seq)) => {
+            Ok(EntryId { ms: decimal(ms).map_err(bad)?, seq: decimal(seq).map_err(bad)? })
+        }
     }
 }
 
@@ -195,16 +173,8 @@ pub(crate) fn next_id(want: NewId, last: EntryId, now_ms: u64) -> Result<EntryId
     if want == NewId::Exact(EntryId::MIN) {
         return Err(Error::new(ErrorKind::IdZero));
     }
-    let after_last = last
-        .next()
-        .ok_or_else(|| Error::new(ErrorKind::IdExhausted))?;
-    let not_greater = |given| {
-        Error::new(ErrorKind::IdNotGreater {
-            index: None,
-            given,
-            last,
-        })
-    };
+    let after_last = last.next().ok_or_else(|| Error::new(ErrorKind::IdExhausted))?;
+    let not_greater = |given| Error::new(ErrorKind::IdNotGreater { index: None, given, last });
     match want {
         NewId::Auto if now_ms > last.ms => Ok(EntryId::new(now_ms, 0)),
         NewId::Auto => Ok(after_last),
@@ -273,10 +243,7 @@ mod tests {
             &long,
         ] {
             let error = text.parse::<EntryId>().unwrap_err();
-            assert!(
-                matches!(error.kind(), ErrorKind::InvalidId { .. }),
-                "{text}: {error}"
-            );
+            assert!(matches!(error.kind(), ErrorKind::InvalidId { .. }), "{text}: {error}");
         }
     }
 
@@ -286,11 +253,7 @@ mod tests {
         let last = EntryId::new(123, 456);
         assert_eq!(next(NewId::Auto, last, 124).unwrap(), id("124-0"));
         assert_eq!(next(NewId::Auto, last, 123).unwrap(), id("123-457"));
-        assert_eq!(
-            next(NewId::Auto, last, 0).unwrap(),
-            id("123-457"),
-            "the clock went back"
-        );
+        assert_eq!(next(NewId::Auto, last, 0).unwrap(), id("123-457"), "the clock went back");
         assert_eq!(next(NewId::AutoSeq(123), last, 0).unwrap(), id("123-457"));
         assert_eq!(next(NewId::AutoSeq(789), last, 0).unwrap(), id("789-0"));
         assert!(next(NewId::AutoSeq(42), last, 0).is_err());
@@ -299,22 +262,13 @@ mod tests {
         let future = EntryId::new(2_577_343_934_890, u64::MAX);
         assert_eq!(next(NewId::Auto, future, 7).unwrap(), id("2577343934891-0"));
         let kind = |want, last| next_id(want, last, 0).unwrap_err();
-        assert!(matches!(
-            kind(NewId::Auto, EntryId::MAX).kind(),
-            ErrorKind::IdExhausted
-        ));
+        assert!(matches!(kind(NewId::Auto, EntryId::MAX).kind(), ErrorKind::IdExhausted));
         assert!(matches!(
             kind(EntryId::new(1, 1).into(), EntryId::MAX).kind(),
             ErrorKind::IdExhausted
         ));
-        assert!(matches!(
-            kind(EntryId::MIN.into(), last).kind(),
-            ErrorKind::IdZero
-        ));
-        assert!(matches!(
-            kind(last.into(), last).kind(),
-            ErrorKind::IdNotGreater { .. }
-        ));
+        assert!(matches!(kind(EntryId::MIN.into(), last).kind(), ErrorKind::IdZero));
+        assert!(matches!(kind(last.into(), last).kind(), ErrorKind::IdNotGreater { .. }));
     }
 
     #[test]
@@ -329,10 +283,7 @@ mod tests {
     fn new_ids_are_parsed_as_xadd_does() {
         assert_eq!("*".parse::<NewId>().unwrap(), NewId::Auto);
         assert_eq!("5-*".parse::<NewId>().unwrap(), NewId::AutoSeq(5));
-        assert_eq!(
-            "5-7".parse::<NewId>().unwrap(),
-            NewId::Exact(EntryId::new(5, 7))
-        );
+        assert_eq!("5-7".parse::<NewId>().unwrap(), NewId::Exact(EntryId::new(5, 7)));
         assert!("-*".parse::<NewId>().is_err());
         assert!("5-6-*".parse::<NewId>().is_err());
     }

@@ -9,13 +9,13 @@
 //! * Records go to one file at a time, in the order of their numbers, under one lock, by copying
 //!   into a map. That lock is never held over a sync.
 //! * A checkpoint is written to the next file beside the running one and takes over only when all
-//!   but its last bytes are on disk; so the previous file, with every record up to the switch, stays
-//!   whole until the new one is durable, and one file more before it is used again.
+//!   but its last bytes are on disk; so the previous file, with every record up to the switch,
+//!   stays whole until the new one is durable, and one file more before it is used again.
 //! * A file that is taken into use again is zeroed first and gets a new salt; until its end mark is
 //!   written it is no checkpoint.
-//! * All three files have the same allocated size. Records that make the state grow are refused with
-//!   `StorageFull` when the next checkpoint would not leave half of a file for records; all other
-//!   records always find room, at the latest after a checkpoint.
+//! * All three files have the same allocated size. Records that make the state grow are refused
+//!   with `StorageFull` when the next checkpoint would not leave half of a file for records; all
+//!   other records always find room, at the latest after a checkpoint.
 
 use crate::commit::{Commit, Mark};
 use crate::error::{Error, ErrorKind, Result};
@@ -65,8 +65,7 @@ pub(crate) struct Place {
 
 impl Place {
     fn path(&self, slot: usize) -> PathBuf {
-        self.dir
-            .join(name::JOURNALS.get(slot % 3).copied().unwrap_or_default())
+        self.dir.join(name::JOURNALS.get(slot % 3).copied().unwrap_or_default())
     }
 }
 
@@ -134,10 +133,7 @@ impl Journal {
             size = size.max(file.len().map_err(|e| Error::io("stat", &path, e))?);
         }
         allocate_all(&place, &files, size)?;
-        place
-            .disk
-            .sync_dir(&place.dir)
-            .map_err(|e| Error::io("sync directory", &place.dir, e))?;
+        place.disk.sync_dir(&place.dir).map_err(|e| Error::io("sync directory", &place.dir, e))?;
         let inner = Inner {
             slot: loaded.slot,
             turn: loaded.turn,
@@ -220,11 +216,7 @@ impl Journal {
         let stored = inner.region.write(inner.end, &out);
         inner.scratch = out;
         if let Err(e) = stored {
-            return Err(Refused::Error(Error::io(
-                "write",
-                &self.place.path(inner.slot),
-                e,
-            )));
+            return Err(Refused::Error(Error::io("write", &self.place.path(inner.slot), e)));
         }
         self.place.disk.step("record stored");
         inner.end += len;
@@ -383,11 +375,7 @@ impl Journal {
             let mut bytes = vec![0; crate::format::frame::HEADER];
             let io = |e| Error::io("read", &path, e);
             inner.region.read(at, &mut bytes).map_err(io)?;
-            let broken = || {
-                Error::corrupt("a record changed under way")
-                    .at(&path)
-                    .offset(at)
-            };
+            let broken = || Error::corrupt("a record changed under way").at(&path).offset(at);
             let header =
                 crate::format::frame::Header::decode(&bytes, inner.seed, at).ok_or_else(broken)?;
             bytes.resize(usize::try_from(header.frame_len()).unwrap_or(0), 0);
@@ -428,8 +416,7 @@ impl Journal {
         let Some(file) = self.files.get(slot) else {
             return Ok(());
         };
-        file.sync()
-            .map_err(|e| Error::io("sync", &self.place.path(slot), e))
+        file.sync().map_err(|e| Error::io("sync", &self.place.path(slot), e))
     }
 
     /// Takes no record any more.
@@ -458,9 +445,6 @@ impl Inner {
         if tell {
             self.durable_told = durable;
         }
-        Extras {
-            durable_distance: tell.then(|| written.saturating_sub(durable)),
-            trim_to: None,
-        }
+        Extras { durable_distance: tell.then(|| written.saturating_sub(durable)), trim_to: None }
     }
 }

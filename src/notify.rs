@@ -103,11 +103,7 @@ impl Waiter {
     }
 
     fn with(call: Option<Box<dyn Fn() + Send + Sync>>) -> Waiter {
-        Waiter(Arc::new(Signal {
-            woken: Mutex::new(false),
-            parked: Condvar::new(),
-            call,
-        }))
+        Waiter(Arc::new(Signal { woken: Mutex::new(false), parked: Condvar::new(), call }))
     }
 
     /// Parks the thread. A wake that came earlier, or at the last moment, counts.
@@ -236,14 +232,7 @@ impl WaitList {
         self.registered.fetch_add(1, Ordering::Relaxed);
         drop(queues);
         store_before_load();
-        Registration {
-            list: Arc::clone(self),
-            class,
-            ticket,
-            first,
-            looking: first,
-            left: true,
-        }
+        Registration { list: Arc::clone(self), class, ticket, first, looking: first, left: true }
     }
 
     /// Entries were published: wakes all plain readers and the head of every group. To be called

@@ -26,23 +26,13 @@ pub enum Durability {
 
 impl Durability {
     /// A sync every second, at most 8 MiB not yet on disk.
-    pub const EVERY_SECOND: Durability = Durability::Interval {
-        every: Duration::from_secs(1),
-        max_unsynced_bytes: 8 << 20,
-    };
+    pub const EVERY_SECOND: Durability =
+        Durability::Interval { every: Duration::from_secs(1), max_unsynced_bytes: 8 << 20 };
 
     pub(crate) fn check(self) -> Result<()> {
-        if let Durability::Interval {
-            every,
-            max_unsynced_bytes,
-        } = self
-        {
+        if let Durability::Interval { every, max_unsynced_bytes } = self {
             if every.is_zero() {
-                return Err(invalid(
-                    "interval",
-                    format!("{every:?}"),
-                    "longer than zero",
-                ));
+                return Err(invalid("interval", format!("{every:?}"), "longer than zero"));
             }
             if max_unsynced_bytes == 0 {
                 return Err(invalid("max_unsynced_bytes", "0".into(), "at least 1"));
@@ -70,11 +60,7 @@ pub enum OnDamage {
 }
 
 pub(crate) fn invalid(field: &'static str, value: String, allowed: &'static str) -> Error {
-    Error::new(ErrorKind::InvalidConfig {
-        field,
-        value,
-        allowed,
-    })
+    Error::new(ErrorKind::InvalidConfig { field, value, allowed })
 }
 
 /// The settings of one stream. They are stored with the stream when it is created.
@@ -116,7 +102,7 @@ impl StreamOptions {
     }
 
     /// The size that segments grow to, in bytes: a multiple of 4,096, at least 4,096 and at most
-    /// 4 GiB − 4,096.
+    /// 4 GiB - 4,096.
     #[must_use]
     pub fn segment_bytes(mut self, bytes: u64) -> StreamOptions {
         self.segment_bytes = bytes;
@@ -203,21 +189,13 @@ impl Trim {
     /// `MAXLEN n`: keep the newest `n` entries.
     #[must_use]
     pub fn max_len(entries: u64) -> Trim {
-        Trim {
-            to: TrimTo::MaxLen(entries),
-            approximate: false,
-            limit: None,
-        }
+        Trim { to: TrimTo::MaxLen(entries), approximate: false, limit: None }
     }
 
     /// `MINID id`: remove the entries below this ID.
     #[must_use]
     pub fn min_id(id: EntryId) -> Trim {
-        Trim {
-            to: TrimTo::MinId(id),
-            approximate: false,
-            limit: None,
-        }
+        Trim { to: TrimTo::MinId(id), approximate: false, limit: None }
     }
 
     /// `~`: remove whole blocks only, and never an entry that an exact trim would keep.
@@ -351,11 +329,7 @@ impl ReadOptions {
     /// Waits up to this long for an entry. Zero does not wait.
     #[must_use]
     pub fn block(mut self, longest: Duration) -> ReadOptions {
-        self.block = if longest.is_zero() {
-            Block::No
-        } else {
-            Block::For(longest)
-        };
+        self.block = if longest.is_zero() { Block::No } else { Block::For(longest) };
         self
     }
 
@@ -446,10 +420,7 @@ impl ClaimOptions {
     /// Claims whatever was delivered at least `min_idle` ago.
     #[must_use]
     pub fn new(min_idle: Duration) -> ClaimOptions {
-        ClaimOptions {
-            min_idle,
-            ..ClaimOptions::default()
-        }
+        ClaimOptions { min_idle, ..ClaimOptions::default() }
     }
 
     /// `IDLE`: the entries count as delivered this long ago. The later of this and

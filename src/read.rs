@@ -24,10 +24,7 @@ impl Snapshot {
     /// The entries with IDs in a range, in both directions (XRANGE, and XREVRANGE by `rev()`).
     #[must_use]
     pub fn range(&self, ids: impl RangeBounds<EntryId>) -> Range<'_> {
-        Range {
-            span: &self.span,
-            walk: Walk::new(&self.span, &ids),
-        }
+        Range { span: &self.span, walk: Walk::new(&self.span, &ids) }
     }
 
     /// The entry with this ID.
@@ -52,12 +49,7 @@ struct Walk {
 
 impl Walk {
     fn new(_span: &Span, ids: &impl RangeBounds<EntryId>) -> Walk {
-        Walk {
-            left: closed(ids),
-            forward: None,
-            backward: None,
-            failed: None,
-        }
+        Walk { left: closed(ids), forward: None, backward: None, failed: None }
     }
 
     fn next(&mut self, span: &Span) -> Option<Result<Place>> {
@@ -65,16 +57,10 @@ impl Walk {
             return Some(Err(error.clone()));
         }
         let (first, last) = self.left?;
-        let forward = self
-            .forward
-            .get_or_insert_with(|| Forward::seek(span, first));
+        let forward = self.forward.get_or_insert_with(|| Forward::seek(span, first));
         match forward.next(span) {
             Ok(Some(place)) if place.id <= last => {
-                self.left = place
-                    .id
-                    .next()
-                    .filter(|next| *next <= last)
-                    .map(|next| (next, last));
+                self.left = place.id.next().filter(|next| *next <= last).map(|next| (next, last));
                 Some(Ok(place))
             }
             Ok(_) => {
@@ -93,16 +79,10 @@ impl Walk {
             return Some(Err(error.clone()));
         }
         let (first, last) = self.left?;
-        let backward = self
-            .backward
-            .get_or_insert_with(|| Backward::seek(span, last));
+        let backward = self.backward.get_or_insert_with(|| Backward::seek(span, last));
         match backward.next(span) {
             Ok(Some(place)) if place.id >= first => {
-                self.left = place
-                    .id
-                    .prev()
-                    .filter(|prev| *prev >= first)
-                    .map(|prev| (first, prev));
+                self.left = place.id.prev().filter(|prev| *prev >= first).map(|prev| (first, prev));
                 Some(Ok(place))
             }
             Ok(_) => {
@@ -155,9 +135,7 @@ pub struct OwnedRange {
 
 impl OwnedRange {
     pub(crate) fn new(span: Result<Span>, ids: &impl RangeBounds<EntryId>) -> OwnedRange {
-        OwnedRange {
-            inner: span.map(|span| (span.clone(), Walk::new(&span, ids))),
-        }
+        OwnedRange { inner: span.map(|span| (span.clone(), Walk::new(&span, ids))) }
     }
 
     fn step(
@@ -222,10 +200,7 @@ impl Batch {
     /// The entries in order.
     #[must_use]
     pub fn iter(&self) -> BatchIter<'_> {
-        BatchIter {
-            span: &self.span,
-            places: self.places.iter(),
-        }
+        BatchIter { span: &self.span, places: self.places.iter() }
     }
 
     /// The IDs in order.
@@ -294,8 +269,7 @@ pub(crate) struct Budget {
 
 impl Budget {
     pub(crate) fn is_spent(&self) -> bool {
-        self.bytes
-            .is_some_and(|bytes| self.spent > 0 && self.spent >= bytes)
+        self.bytes.is_some_and(|bytes| self.spent > 0 && self.spent >= bytes)
     }
 
     /// Reads live entries above `after`, as many as the limits allow. `true` besides if there is

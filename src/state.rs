@@ -73,9 +73,7 @@ impl StreamState {
     }
 
     pub(crate) fn entries_added(&self, tail: Tail) -> u64 {
-        tail.ordinal
-            .wrapping_add(self.counters.added_offset)
-            .min(i64::MAX as u64)
+        tail.ordinal.wrapping_add(self.counters.added_offset).min(i64::MAX as u64)
     }
 
     /// The events that rebuild this state, but for deletions that are marked in the log and for the
@@ -83,10 +81,7 @@ impl StreamState {
     pub(crate) fn dump(&self) -> Vec<Event> {
         let mut events = Vec::new();
         if let Some(options) = self.options {
-            events.push(Event::StreamCreated {
-                name: self.name.clone().into(),
-                options,
-            });
+            events.push(Event::StreamCreated { name: self.name.clone().into(), options });
         }
         if self.first > EntryId::MIN {
             events.push(Event::Trimmed { first: self.first });
@@ -98,8 +93,7 @@ impl StreamState {
 
 /// Deletions as events. They do not touch the counters, which a checkpoint has already.
 pub(crate) fn deletions(ids: &[EntryId]) -> impl Iterator<Item = Event> + '_ {
-    ids.chunks(MAX_IDS)
-        .map(|ids| Event::Deleted { ids: ids.to_vec() })
+    ids.chunks(MAX_IDS).map(|ids| Event::Deleted { ids: ids.to_vec() })
 }
 
 impl From<&StreamOptions> for StoredOptions {

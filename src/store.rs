@@ -27,7 +27,7 @@ use std::sync::{Arc, OnceLock};
 mod manage;
 mod open;
 mod table;
-use open::{check_dir, holder, make_dir, store_uuid};
+use open::{check_dir, holder_in, make_dir, store_uuid};
 
 /// The settings of a store.
 #[derive(Clone, Debug, Default)]
@@ -80,17 +80,8 @@ impl StoreOptions {
         self.durability.check()?;
         self.stream.check()?;
         let shared = Arc::new(Shared::open(disk, dir, self)?);
-        let worker = if threads {
-            Some(Worker::start(&shared))
-        } else {
-            None
-        };
-        Ok(Store {
-            handle: Arc::new(Handle {
-                shared,
-                worker: Mutex::new(worker),
-            }),
-        })
+        let worker = if threads { Some(Worker::start(&shared)) } else { None };
+        Ok(Store { handle: Arc::new(Handle { shared, worker: Mutex::new(worker) }) })
     }
 }
 
@@ -250,35 +241,21 @@ impl Shared {
         make_dir(&*disk, dir)?;
         let strays = check_dir(&*disk, dir)?;
         let lock_path = dir.join(name::LOCK);
-        let lock = disk
-            .lock(&lock_path, &holder())
-            .map_err(|e| match e.kind() {
-                std::io::ErrorKind::WouldBlock => {
-                    let holder = std::fs::read_to_string(&lock_path).unwrap_or_default();
-                    Error::new(ErrorKind::Locked {
-                        holder: holder.trim().to_owned(),
-                    })
-                    .at(dir)
-                }
-                _ => Error::io("lock", &lock_path, e),
-            })?;
+        let lock = disk.lock(&lock_path, &disk.holder()).map_err(|e| match e.kind() {
+            std::io::ErrorKind::WouldBlock => {
+                Error::new(ErrorKind::Locked { holder: holder_in(&*disk, &lock_path) }).at(dir)
+            }
+            _ => Error::io("lock", &lock_path, e),
+        })?;
         let uuid = store_uuid(&*disk, dir)?;
         for sub in [name::STATE, name::STREAMS] {
             make_dir(&*disk, &dir.join(sub))?;
         }
-        disk.sync_dir(dir)
-            .map_err(|e| Error::io("sync directory", dir, e))?;
-        let place = journal::Place {
-            disk: Arc::clone(&disk),
-            dir: dir.join(name::STATE),
-            uuid,
-        };
+        disk.sync_dir(dir).map_err(|e| Error::io("sync directory", dir, e))?;
+        let place = journal::Place { disk: Arc::clone(&disk), dir: dir.join(name::STATE), uuid };
         let mut loaded = journal::load(&place)?;
-        let mut report = RecoveryReport {
-            journal: loaded.report.clone(),
-            strays,
-            ..RecoveryReport::default()
-        };
+        let mut report =
+            RecoveryReport { journal: loaded.report.clone(), strays, ..RecoveryReport::default() };
         let mut names = Names::default();
         for (number, events) in std::mem::take(&mut loaded.events) {
             let mut state = StreamState::default();
@@ -288,19 +265,9 @@ impl Shared {
             }
             let lost = loaded.broken.contains(&number) && options.on_damage == OnDamage::Refuse;
             names.by_name.insert(state.name.clone(), number);
-            names
-                .streams
-                .insert(number, Arc::new(StreamInner::new(number, state, lost)));
+            names.streams.insert(number, Arc::new(StreamInner::new(number, state, lost)));
         }
-        manage::adopt(
-            &disk,
-            dir,
-            uuid,
-            options,
-            &mut loaded,
-            &mut names,
-            &mut report,
-        )?;
+        manage::adopt(&disk, dir, uuid, options, &mut loaded, &mut names, &mut report)?;
         let names = RwLock::new(names);
         let journal = Journal::start(place, &loaded, &StreamSource { names: &names })?;
         report.took = disk.monotonic().saturating_sub(begun);
@@ -353,14 +320,9 @@ impl Shared {
     /// Some failures of one file say that the whole file system is gone.
     pub(crate) fn judge(&self, cause: &Error) {
         use std::error::Error as _;
-        let source = cause
-            .source()
-            .and_then(|source| source.downcast_ref::<std::io::Error>());
+        let source = cause.source().and_then(|source| source.downcast_ref::<std::io::Error>());
         // ESTALE, ENODEV, EBADF.
-        if matches!(
-            source.and_then(std::io::Error::raw_os_error),
-            Some(116 | 19 | 9)
-        ) {
+        if matches!(source.and_then(std::io::Error::raw_os_error), Some(116 | 19 | 9)) {
             self.poison(cause.clone());
         }
     }
@@ -405,19 +367,15 @@ impl Shared {
 
     /// `true` if none failed. The errors stay in the streams as their poison.
     fn flush_each(&self, dirty: &[Arc<StreamInner>]) -> bool {
-        let synced = dirty
-            .iter()
-            .filter(|stream| stream.sync_written(self).is_ok());
+        let synced = dirty.iter().filter(|stream| stream.sync_written(self).is_ok());
         synced.count() == dirty.len()
     }
 
     /// One call for the whole file system; `false` if that did not work and each file has to be
     /// asked for itself.
     fn flush_all_at_once(&self, dirty: &[Arc<StreamInner>]) -> bool {
-        let targets: Vec<u64> = dirty
-            .iter()
-            .map(|s| s.open_log().map_or(0, |log| log.written()))
-            .collect();
+        let targets: Vec<u64> =
+            dirty.iter().map(|s| s.open_log().map_or(0, |log| log.written())).collect();
         match self.disk.sync_all(&self.dir) {
             Ok(()) => {}
             Err(e) if e.kind() == std::io::ErrorKind::Unsupported => return false,

@@ -125,12 +125,8 @@ impl StreamInner {
 
     pub(crate) fn set_level(&self, level: Durability) {
         let level = *self.level.lock().get_or_insert(level);
-        if let Durability::Interval {
-            max_unsynced_bytes, ..
-        } = level
-        {
-            self.max_unsynced
-                .store(max_unsynced_bytes, Ordering::Relaxed);
+        if let Durability::Interval { max_unsynced_bytes, .. } = level {
+            self.max_unsynced.store(max_unsynced_bytes, Ordering::Relaxed);
         }
     }
 
@@ -181,9 +177,7 @@ impl StreamInner {
             shared.check_writable()?;
             self.check_writable()?;
             let (result, events) = decide(&mut locked)?;
-            let only_seen = events
-                .iter()
-                .all(|event| matches!(event, Event::Seen { .. }));
+            let only_seen = events.iter().all(|event| matches!(event, Event::Seen { .. }));
             let appended = if only_seen {
                 Ok(0)
             } else {
@@ -209,12 +203,7 @@ impl StreamInner {
 
     /// A stream whose sync failed takes no changes of its groups either.
     fn check_writable(&self) -> Result<()> {
-        match self
-            .log
-            .get()
-            .filter(|log| log.is_poisoned())
-            .and_then(|log| log.commit.poisoned())
-        {
+        match self.log.get().filter(|log| log.is_poisoned()).and_then(|log| log.commit.poisoned()) {
             Some(cause) => Err(crate::storage::log::poisoned(&cause)),
             None => Ok(()),
         }
@@ -250,9 +239,7 @@ impl StreamInner {
                 self.waiters.notify();
             }
         };
-        let result = log
-            .commit
-            .wait(upto, || log.written(), |t| log.sync_files(t), done);
+        let result = log.commit.wait(upto, || log.written(), |t| log.sync_files(t), done);
         if result.is_err() {
             if let Some(cause) = log.commit.poisoned() {
                 shared.judge(&cause);
@@ -301,10 +288,7 @@ impl StreamInner {
             drop(shared.disk.remove_file(&segment.path));
         }
         let dir = &log.home.dir;
-        shared
-            .disk
-            .sync_dir(dir)
-            .map_err(|e| Error::io("sync directory", dir, e))
+        shared.disk.sync_dir(dir).map_err(|e| Error::io("sync directory", dir, e))
     }
 
     pub(crate) fn close(&self) -> Result<()> {

@@ -24,18 +24,12 @@ use std::sync::atomic::fence;
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// How a position becomes visible to other threads: after everything that it covers.
-pub(crate) const PUBLISH: Ordering = if cfg!(planted = "weak_publish") {
-    Ordering::Relaxed
-} else {
-    Ordering::Release
-};
+pub(crate) const PUBLISH: Ordering =
+    if cfg!(planted = "weak_publish") { Ordering::Relaxed } else { Ordering::Release };
 
 /// How a position is read by a thread that will look at what it covers.
-pub(crate) const OBSERVE: Ordering = if cfg!(planted = "weak_observe") {
-    Ordering::Relaxed
-} else {
-    Ordering::Acquire
-};
+pub(crate) const OBSERVE: Ordering =
+    if cfg!(planted = "weak_observe") { Ordering::Relaxed } else { Ordering::Acquire };
 
 /// Faults that the models plant where no ordering and no wake-up is at stake. All of them are
 /// `false` in every other build, and the branches on them are not compiled in.
@@ -55,11 +49,7 @@ pub(crate) mod planted {
 /// Release and Acquire do not give that (the store may still sit in the core's buffer), and two
 /// threads that each store and then look for the other's store need it on both sides.
 pub(crate) fn store_before_load() {
-    fence(if cfg!(planted = "weak_fence") {
-        Ordering::AcqRel
-    } else {
-        Ordering::SeqCst
-    });
+    fence(if cfg!(planted = "weak_fence") { Ordering::AcqRel } else { Ordering::SeqCst });
 }
 
 /// The end of a wait, fixed when the wait begins, so that waking in vain does not prolong it.
@@ -116,10 +106,7 @@ mod under_loom {
 
         pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
             let guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            MutexGuard {
-                mutex: self,
-                guard: Some(guard),
-            }
+            MutexGuard { mutex: self, guard: Some(guard) }
         }
     }
 

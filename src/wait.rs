@@ -23,11 +23,7 @@ pub(crate) fn deadline(block: Block) -> Option<Deadline> {
 
 /// One look at every stream, in order.
 fn look(from: &[(&Stream, EntryId)], options: ReadOptions) -> Result<Vec<(Stream, Batch)>> {
-    let mut budget = Budget {
-        count: options.count,
-        bytes: options.bytes,
-        spent: 0,
-    };
+    let mut budget = Budget { count: options.count, bytes: options.bytes, spent: 0 };
     let mut found = Vec::new();
     for (stream, after) in from {
         if budget.is_spent() {
@@ -78,8 +74,8 @@ pub(crate) fn read(
 
 impl Store {
     /// Reads several streams, each from its position, and waits for any of them if the options say
-    /// so (XREAD STREAMS). Streams that have nothing are left out; the count is for each stream, the
-    /// bytes for all together.
+    /// so (XREAD STREAMS). Streams that have nothing are left out; the count is for each stream,
+    /// the bytes for all together.
     ///
     /// # Errors
     /// As [`Stream::read`].
@@ -110,12 +106,7 @@ pub struct Tail {
 
 impl Tail {
     pub(crate) fn new(stream: Stream, after: EntryId) -> Tail {
-        Tail {
-            stream,
-            after,
-            ready: VecDeque::new(),
-            ended: false,
-        }
+        Tail { stream, after, ready: VecDeque::new(), ended: false }
     }
 
     /// The next entry if there is one now.
@@ -136,9 +127,7 @@ impl Tail {
 
     fn take(&mut self, options: ReadOptions) -> Result<Option<Entry>> {
         if self.ready.is_empty() {
-            let batch = self
-                .stream
-                .read(Start::After(self.after), options.count(TAIL_BATCH))?;
+            let batch = self.stream.read(Start::After(self.after), options.count(TAIL_BATCH))?;
             self.after = batch.last_id().unwrap_or(self.after);
             self.ready.extend(batch.into_entries());
         }
@@ -177,16 +166,10 @@ impl Stream {
                 }
             }
         };
-        let started = std::thread::Builder::new()
-            .name("streamlog-tail".into())
-            .spawn(body);
+        let started = std::thread::Builder::new().name("streamlog-tail".into()).spawn(body);
         match started {
             Ok(_detached) => Ok(receiver),
-            Err(e) => Err(crate::Error::io(
-                "start a thread for",
-                &self.shared().dir,
-                e,
-            )),
+            Err(e) => Err(crate::Error::io("start a thread for", &self.shared().dir, e)),
         }
     }
 }

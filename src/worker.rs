@@ -89,17 +89,10 @@ impl Worker {
         let (care, care_jobs) = bounded(1);
         let (stop_sync, sync_stopped) = bounded(1);
         let (stop_care, care_stopped) = bounded(1);
-        let mut worker = Worker {
-            stop: vec![stop_sync, stop_care],
-            threads: Vec::new(),
-        };
+        let mut worker = Worker { stop: vec![stop_sync, stop_care], threads: Vec::new() };
         let (a, b) = (Arc::clone(shared), Arc::clone(shared));
-        worker.spawn("streamlog-sync", shared, move || {
-            sync_loop(&a, &sync_jobs, &sync_stopped)
-        });
-        worker.spawn("streamlog-care", shared, move || {
-            care_loop(&b, &care_jobs, &care_stopped)
-        });
+        worker.spawn("streamlog-sync", shared, move || sync_loop(&a, &sync_jobs, &sync_stopped));
+        worker.spawn("streamlog-care", shared, move || care_loop(&b, &care_jobs, &care_stopped));
         // Set last: without its threads a store works, and what they do is done by its callers.
         if worker.threads.len() == 2 {
             let _taken = shared.kick.sync.set(jobs);
@@ -109,10 +102,7 @@ impl Worker {
     }
 
     fn spawn(&mut self, name: &str, shared: &Shared, body: impl FnOnce() + Send + 'static) {
-        match std::thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(body)
-        {
+        match std::thread::Builder::new().name(name.to_owned()).spawn(body) {
             Ok(thread) => self.threads.push(thread),
             Err(error) => {
                 *shared.background.lock() = Some(format!("cannot start {name}: {error}"));
@@ -143,9 +133,7 @@ fn next<T>(
     let job = select.recv(jobs);
     select.recv(stop);
     let ready = match deadline {
-        Some(at) => select
-            .select_deadline(at)
-            .map_err(|_| RecvTimeoutError::Timeout)?,
+        Some(at) => select.select_deadline(at).map_err(|_| RecvTimeoutError::Timeout)?,
         None => select.select(),
     };
     if ready.index() == job {
@@ -186,11 +174,7 @@ fn sync_loop(shared: &Shared, jobs: &Receiver<Job>, stop: &Receiver<()>) {
 
 /// Keeps a store without intervals from waking its thread at every write.
 fn nap(jobs: &Receiver<Job>, stop: &Receiver<()>) -> Result<(), RecvTimeoutError> {
-    match next(
-        jobs,
-        stop,
-        Instant::now().checked_add(Duration::from_millis(200)),
-    ) {
+    match next(jobs, stop, Instant::now().checked_add(Duration::from_millis(200))) {
         Ok(_) | Err(RecvTimeoutError::Timeout) => Ok(()),
         Err(error) => Err(error),
     }
@@ -206,10 +190,7 @@ fn interval(shared: &Shared) -> Option<Duration> {
     };
     let streams = shared.all_streams();
     let levels = streams.iter().map(|stream| stream.level(shared));
-    levels
-        .chain([shared.options.durability])
-        .filter_map(of)
-        .min()
+    levels.chain([shared.options.durability]).filter_map(of).min()
 }
 
 fn care_loop(shared: &Shared, jobs: &Receiver<()>, stop: &Receiver<()>) {

@@ -70,10 +70,7 @@ fn verdict_of(flights: &Flights, lines: &[String]) -> Verdict {
 
 /// Where the first line stands that begins so.
 fn place(lines: &[String], begin: &str) -> usize {
-    lines
-        .iter()
-        .position(|line| line.starts_with(begin))
-        .unwrap()
+    lines.iter().position(|line| line.starts_with(begin)).unwrap()
 }
 
 /// The good run with `more` put in before the first line that begins so.
@@ -124,21 +121,12 @@ fn a_bad_file_is_refused_with_the_line_and_the_reason() {
     for (text, message) in [
         (String::new(), "bad: the file is empty"),
         (header.to_owned(), "bad: there are no flights in it"),
-        (
-            "year,month\n".to_owned(),
-            "bad: line 1: there is no column `day`",
-        ),
+        ("year,month\n".to_owned(), "bad: line 1: there is no column `day`"),
         (row("2013,2,8"), "bad: line 2: 3 values instead of 9"),
-        (
-            row("2013,2,8,,x,A,1,B,C"),
-            "bad: line 2: `sched_dep_time` is `x`, not a whole number",
-        ),
+        (row("2013,2,8,,x,A,1,B,C"), "bad: line 2: `sched_dep_time` is `x`, not a whole number"),
         (row("2013,2,29,,600,A,1,B,C"), no_date),
         (row("2013,2,8,,2400,A,1,B,C"), no_date),
-        (
-            row("2013,2,8,,600,\"A\",1,B,C"),
-            "bad: line 2: quoted values are not supported",
-        ),
+        (row("2013,2,8,,600,\"A\",1,B,C"), "bad: line 2: quoted values are not supported"),
     ] {
         let error = Flights::parse(text, "bad").err().unwrap();
         assert_eq!(error.to_string(), message);
@@ -161,13 +149,7 @@ fn reports_go_there_and_back() {
     for line in lines {
         assert_eq!(Report::parse(&line).unwrap().to_string(), line);
     }
-    for line in [
-        "",
-        "last",
-        "acked workers amelia",
-        "drained 1",
-        "begin amelia x",
-    ] {
+    for line in ["", "last", "acked workers amelia", "drained 1", "begin amelia x"] {
         assert!(Report::parse(line).is_err(), "{line}");
     }
 }
@@ -200,15 +182,8 @@ fn a_confirmed_append_that_is_gone_after_a_restart_is_lost_even_if_it_is_made_ag
     let flights = three();
     let more = ["kill".to_owned(), format!("last 0 {}", id(&flights, 0))];
     let verdict = with(&flights, "ask workers", &more);
-    assert!(
-        verdict.is_clean(),
-        "the log ends where it should: {verdict:?}"
-    );
-    let verdict = with(
-        &flights,
-        "ask workers",
-        &["kill".into(), "last none".into()],
-    );
+    assert!(verdict.is_clean(), "the log ends where it should: {verdict:?}");
+    let verdict = with(&flights, "ask workers", &["kill".into(), "last none".into()]);
     assert_eq!(verdict.lost, [0]);
     let again = format!("appended 0 {}", id(&flights, 0));
     assert_eq!(with(&flights, "ask workers", &[again]).lost, [0]);
@@ -284,10 +259,7 @@ fn an_acknowledgement_cut_off_by_a_kill_counts_unless_the_row_comes_back() {
     let acked = place(&lines, "acked workers amelia 0");
     lines.remove(acked);
     let pending = verdict_of(&flights, &lines);
-    assert_eq!(
-        pending.sums[0].pending, 1,
-        "nobody was killed, so it is pending"
-    );
+    assert_eq!(pending.sums[0].pending, 1, "nobody was killed, so it is pending");
     assert!(!pending.is_clean());
     lines.insert(acked, "kill".to_owned());
     lines.insert(acked + 1, format!("last 0 {}", id(&flights, 0)));
@@ -297,10 +269,7 @@ fn an_acknowledgement_cut_off_by_a_kill_counts_unless_the_row_comes_back() {
     let (id, sum) = (id(&flights, 0), flights.checksum(0));
     lines.insert(acked + 2, format!("got workers igor claim 0 {id} {sum}"));
     let back = verdict_of(&flights, &lines);
-    assert_eq!(
-        back.sums[0].pending, 1,
-        "it came back and nobody acknowledged it"
-    );
+    assert_eq!(back.sums[0].pending, 1, "it came back and nobody acknowledged it");
 }
 
 #[test]

@@ -133,14 +133,12 @@ impl Log {
 
     fn wait(&self, upto: u64) -> Result<()> {
         let written = || self.written.get();
-        self.commit
-            .wait(upto, written, |_| self.sync(), |target| self.done(target))
+        self.commit.wait(upto, written, |_| self.sync(), |target| self.done(target))
     }
 
     fn flush(&self) -> Result<()> {
         let written = || self.written.get();
-        self.commit
-            .sync_now(written, |_| self.sync(), |target| self.done(target))
+        self.commit.sync_now(written, |_| self.sync(), |target| self.done(target))
     }
 
     /// An append under `Always`, and what its `Ok` promises.
@@ -182,17 +180,10 @@ fn a_failed_sync_ends_every_wait() {
         let log = Log::new(true);
         let one = spawn(&log, Log::append_durably);
         let two = spawn(&log, Log::append_durably);
-        let results = [
-            log.append_durably(),
-            one.join().unwrap(),
-            two.join().unwrap(),
-        ];
+        let results = [log.append_durably(), one.join().unwrap(), two.join().unwrap()];
         for result in results {
             let error = result.unwrap_err();
-            assert!(
-                matches!(error.kind(), ErrorKind::Poisoned { .. }),
-                "{error}"
-            );
+            assert!(matches!(error.kind(), ErrorKind::Poisoned { .. }), "{error}");
         }
         assert_eq!((log.commit.durable(), log.published.get()), (0, 0));
     });
@@ -204,16 +195,11 @@ fn poison_from_outside_ends_every_wait() {
         let log = Log::new(false);
         let one = spawn(&log, Log::append_durably);
         let two = spawn(&log, Log::append_durably);
-        log.commit.poison(Error::new(ErrorKind::Io {
-            op: "sync the journal",
-        }));
+        log.commit.poison(Error::new(ErrorKind::Io { op: "sync the journal" }));
         let before = log.commit.durable();
         for result in [one.join().unwrap(), two.join().unwrap()] {
             if let Err(error) = result {
-                assert!(
-                    matches!(error.kind(), ErrorKind::Poisoned { .. }),
-                    "{error}"
-                );
+                assert!(matches!(error.kind(), ErrorKind::Poisoned { .. }), "{error}");
             }
         }
         log.append().unwrap();
@@ -270,9 +256,7 @@ fn a_wait_that_only_asks_is_served_by_the_worker() {
             };
             let end = log.append().unwrap();
             let written = || log.written.get();
-            let result = log
-                .commit
-                .wait_timeout(end, Deadline::NEVER, written, || tell(Some(1)));
+            let result = log.commit.wait_timeout(end, Deadline::NEVER, written, || tell(Some(1)));
             assert!(log.commit.durable() >= end && log.synced.load(Acquire) >= end);
             tell(None);
             result
@@ -301,9 +285,7 @@ fn a_wait_whose_time_is_over_leaves_the_others_alone() {
         let timed = spawn(&log, |log| {
             let end = log.append().unwrap();
             let deadline = Deadline::after(Duration::ZERO);
-            let result = log
-                .commit
-                .wait_timeout(end, deadline, || log.written.get(), || ());
+            let result = log.commit.wait_timeout(end, deadline, || log.written.get(), || ());
             match result {
                 Ok(()) => assert!(log.commit.durable() >= end),
                 Err(error) => assert_eq!(*error.kind(), ErrorKind::TimedOut),

@@ -66,10 +66,8 @@ use std::time::Instant;
 
 fn main() -> ExitCode {
     sim::explore::keep_panics();
-    let filters: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|arg| !arg.starts_with('-'))
-        .collect();
+    let filters: Vec<String> =
+        std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     let wanted = |name: &str| filters.is_empty() || filters.iter().any(|part| name.contains(part));
     let (mut passed, mut failed) = (0, 0);
     for (name, test) in sim::selftest::TESTS {
@@ -80,10 +78,7 @@ fn main() -> ExitCode {
         match catch_unwind(test) {
             Ok(()) => {
                 passed += 1;
-                println!(
-                    "test {name} ... ok ({:.1} s)",
-                    start.elapsed().as_secs_f64()
-                );
+                println!("test {name} ... ok ({:.1} s)", start.elapsed().as_secs_f64());
             }
             Err(_) => {
                 failed += 1;
@@ -92,9 +87,5 @@ fn main() -> ExitCode {
         }
     }
     println!("{passed} passed, {failed} failed");
-    if failed == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -44,9 +44,7 @@ const SEED: u64 = 20_260_801;
 const OPS: u64 = 10_000;
 
 fn number(name: &str, default: u64) -> u64 {
-    env::var(name).map_or(default, |text| {
-        text.parse().unwrap_or_else(|_| panic!("{name}={text}"))
-    })
+    env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
 }
 
 /// A server, or `None` where none is needed; says why.
@@ -71,9 +69,7 @@ fn version(server: &Server) -> String {
         panic!("no INFO");
     };
     let info = String::from_utf8(info).unwrap();
-    let line = info
-        .lines()
-        .find_map(|line| line.strip_prefix("redis_version:"));
+    let line = info.lines().find_map(|line| line.strip_prefix("redis_version:"));
     line.expect("a version").to_owned()
 }
 
@@ -193,10 +189,7 @@ fn the_text_of_an_id_is_read_as_redis_reads_it() {
 fn each_deviation_in_the_list_exists() {
     let Some(server) = server() else { return };
     let list = include_str!("redis_parity/DEVIATIONS.md");
-    let written: Vec<_> = list
-        .lines()
-        .filter_map(|line| line.strip_prefix("### "))
-        .collect();
+    let written: Vec<_> = list.lines().filter_map(|line| line.strip_prefix("### ")).collect();
     let checked = deviations::checks::LIST.map(|(name, _)| name);
     assert_eq!(written, checked, "DEVIATIONS.md and the checks");
     for (name, check) in deviations::checks::LIST {
@@ -240,8 +233,5 @@ fn a_planted_mistake_is_found_and_made_small() {
     };
     let report = failure.report(SEED);
     assert!(failure.small.len() <= 5, "{report}");
-    assert!(
-        failure.small.last().unwrap().to_string().contains("JUSTID"),
-        "{report}"
-    );
+    assert!(failure.small.last().unwrap().to_string().contains("JUSTID"), "{report}");
 }

@@ -205,12 +205,10 @@ fn value(option: &OsStr, value: Option<OsString>) -> Outcome<OsString> {
 
 fn number<T: FromStr>(option: &OsStr, given: Option<OsString>) -> Outcome<T> {
     let text = value(option, given)?;
-    text.to_str()
-        .and_then(|text| text.parse().ok())
-        .ok_or_else(|| {
-            let (option, text) = (option.display(), text.display());
-            format!("{option} needs a whole number, not {text}").into()
-        })
+    text.to_str().and_then(|text| text.parse().ok()).ok_or_else(|| {
+        let (option, text) = (option.display(), text.display());
+        format!("{option} needs a whole number, not {text}").into()
+    })
 }
 
 fn level(option: &OsStr, given: Option<OsString>) -> Outcome<Level> {

@@ -75,11 +75,7 @@ impl Flights {
         }
         // A stable sort: flights of the same minute keep the order of the file.
         rows.sort_by_key(|row| row.ms);
-        Ok(Flights {
-            text,
-            columns,
-            rows,
-        })
+        Ok(Flights { text, columns, rows })
     }
 
     /// How many flights there are; rows are numbered from 0.
@@ -124,10 +120,7 @@ impl Flights {
     }
 
     fn line(&self, row: usize) -> &str {
-        self.rows
-            .get(row)
-            .and_then(|row| self.text.get(row.line.clone()))
-            .unwrap_or_default()
+        self.rows.get(row).and_then(|row| self.text.get(row.line.clone())).unwrap_or_default()
     }
 
     fn cell(&self, row: usize, place: usize) -> &str {
@@ -143,19 +136,9 @@ impl Columns {
             found.ok_or_else(|| format!("there is no column `{wanted}`"))
         };
         Ok(Columns {
-            time: [
-                place("year")?,
-                place("month")?,
-                place("day")?,
-                place("sched_dep_time")?,
-            ],
+            time: [place("year")?, place("month")?, place("day")?, place("sched_dep_time")?],
             dep_time: place("dep_time")?,
-            called: [
-                place("carrier")?,
-                place("flight")?,
-                place("origin")?,
-                place("dest")?,
-            ],
+            called: [place("carrier")?, place("flight")?, place("origin")?, place("dest")?],
             names,
         })
     }
@@ -232,9 +215,7 @@ fn epoch_ms(year: u64, month: u64, day: u64, hhmm: u64) -> Option<u64> {
     if !(1970..=9999).contains(&year) || hour > 23 || minute > 59 {
         return None;
     }
-    let before = (1970..year)
-        .map(|year| if leap(year) { 366 } else { 365 })
-        .sum::<u64>();
+    let before = (1970..year).map(|year| if leap(year) { 366 } else { 365 }).sum::<u64>();
     let month_index = usize::try_from(month.checked_sub(1)?).ok()?;
     let lengths = month_lengths(year);
     if day == 0 || day > *lengths.get(month_index)? {

@@ -21,9 +21,8 @@ pub(crate) const STREAM: &str = "flights";
 /// How many workers are at work at the same time.
 const WORKERS: usize = 4;
 /// More names than places, so that the name of a dead worker may or may not come back.
-const NAMES: [&str; 8] = [
-    "amelia", "bessie", "charles", "igor", "louis", "orville", "raymonde", "wilbur",
-];
+const NAMES: [&str; 8] =
+    ["amelia", "bessie", "charles", "igor", "louis", "orville", "raymonde", "wilbur"];
 /// How long the work of one run should take if nobody died, over all workers and children.
 const WORK_PER_RUN: Duration = Duration::from_secs(5);
 /// How long the producer rests between two bursts.
@@ -166,9 +165,7 @@ fn produce(shared: &Shared, next: usize) -> Outcome<()> {
             EntryId::new(ms, u64::MAX)
         } else {
             let options = AppendOptions::new().id(NewId::AutoSeq(ms));
-            shared
-                .stream
-                .append_with(shared.flights.fields(row), options)?
+            shared.stream.append_with(shared.flights.fields(row), options)?
         };
         Report::Appended { row, id }.send()?;
         pace.spend(step);

@@ -45,10 +45,7 @@ impl Bar {
         if !self.terminal {
             if percent / 10 > self.tenth {
                 self.tenth = percent / 10;
-                writeln!(
-                    io::stderr(),
-                    "{percent:3} %  {done} of {total} acknowledged"
-                )?;
+                writeln!(io::stderr(), "{percent:3} %  {done} of {total} acknowledged")?;
             }
             return Ok(());
         }
@@ -59,10 +56,7 @@ impl Bar {
         let full = (done * Bar::WIDTH / total).min(Bar::WIDTH) as usize;
         let (full, empty) = ("#".repeat(full), ".".repeat(Bar::WIDTH as usize - full));
         let mut out = io::stderr().lock();
-        write!(
-            out,
-            "\r[{full}{empty}] {percent:3} %  {done} of {total} acknowledged"
-        )?;
+        write!(out, "\r[{full}{empty}] {percent:3} %  {done} of {total} acknowledged")?;
         out.flush()
     }
 
@@ -111,16 +105,9 @@ pub(crate) fn print(verdict: &Verdict, tally: &Tally<'_>, day: &str) -> Outcome<
     for (label, rows) in faults(verdict) {
         writeln!(out, "{label:24}{:>10}", rows.len())?;
     }
-    let deaths: u64 = tally
-        .consumers(Group::Workers)
-        .iter()
-        .map(|(_, state)| state.deaths)
-        .sum();
+    let deaths: u64 = tally.consumers(Group::Workers).iter().map(|(_, state)| state.deaths).sum();
     let (kills, acks) = (tally.kills(), workers.cut + analytics.cut);
-    writeln!(
-        out,
-        "\n{kills} kills of the process, {deaths} deaths of workers"
-    )?;
+    writeln!(out, "\n{kills} kills of the process, {deaths} deaths of workers")?;
     writeln!(
         out,
         "calls whose effect stayed and whose answer a kill swallowed: {} appends, {acks} \
@@ -129,10 +116,7 @@ pub(crate) fn print(verdict: &Verdict, tally: &Tally<'_>, day: &str) -> Outcome<
     )?;
     print_consumers(&mut out, tally)?;
     let (by_log, by_csv) = verdict.cancelled;
-    writeln!(
-        out,
-        "\nFlights cancelled on {day}: {by_log} by the log, {by_csv} by the CSV"
-    )?;
+    writeln!(out, "\nFlights cancelled on {day}: {by_log} by the log, {by_csv} by the CSV")?;
     Ok(out.flush()?)
 }
 
@@ -144,15 +128,8 @@ fn print_consumers(out: &mut impl Write, tally: &Tally<'_>) -> io::Result<()> {
     )?;
     for group in Group::ALL {
         for (name, consumer) in tally.consumers(group) {
-            let Consumer {
-                delivered,
-                redelivered,
-                claimed,
-                finished,
-                acked,
-                deaths,
-                ..
-            } = consumer;
+            let Consumer { delivered, redelivered, claimed, finished, acked, deaths, .. } =
+                consumer;
             let name = format!("{} / {name}", group.name());
             writeln!(
                 out,

@@ -114,13 +114,7 @@ pub(crate) struct Verdict {
 impl Verdict {
     /// Whether nothing at all is amiss.
     pub(crate) fn is_clean(&self) -> bool {
-        let faults = [
-            &self.lost,
-            &self.skipped,
-            &self.twice,
-            &self.undone,
-            &self.wrong,
-        ];
+        let faults = [&self.lost, &self.skipped, &self.twice, &self.undone, &self.wrong];
         faults.iter().all(|rows| rows.is_empty())
             && self.appended == self.rows
             && self.sums.iter().all(|sums| sums.pending == 0)
@@ -166,27 +160,14 @@ impl<'a> Tally<'a> {
                 state.working_on = Some((now, row));
                 self.steps += 1;
             }
-            Report::Finish {
-                group,
-                consumer,
-                row,
-            } => self.note_finish(group, consumer, row)?,
-            Report::Acked {
-                group,
-                consumer,
-                row,
-            } => self.note_acked(group, consumer, row)?,
+            Report::Finish { group, consumer, row } => self.note_finish(group, consumer, row)?,
+            Report::Acked { group, consumer, row } => self.note_acked(group, consumer, row)?,
             Report::Died { consumer } => {
                 let state = self.consumer(Group::Workers, consumer);
                 state.rest();
                 state.deaths += 1;
             }
-            Report::Seen {
-                row,
-                id,
-                sum,
-                cancelled,
-            } => {
+            Report::Seen { row, id, sum, cancelled } => {
                 self.check_entry(row, id, sum)?;
                 let before = std::mem::replace(&mut self.row(row)?.seen, true);
                 self.news += u64::from(!before);
@@ -226,15 +207,7 @@ impl<'a> Tally<'a> {
     }
 
     fn note_got(&mut self, report: &Report<'_>) -> Outcome<()> {
-        let &Report::Got {
-            group,
-            consumer,
-            how,
-            row,
-            id,
-            sum,
-        } = report
-        else {
+        let &Report::Got { group, consumer, how, row, id, sum } = report else {
             return Ok(());
         };
         self.check_entry(row, id, sum)?;
@@ -296,15 +269,8 @@ impl<'a> Tally<'a> {
             Some((_, row, worker)) if !at_append => (Some(row), Some(worker)),
             _ => (self.last_appended, None),
         };
-        let id = row
-            .and_then(|row| self.rows.get(row))
-            .and_then(|row| row.id);
-        Hit {
-            row,
-            id,
-            worker,
-            in_hand,
-        }
+        let id = row.and_then(|row| self.rows.get(row)).and_then(|row| row.id);
+        Hit { row, id, worker, in_hand }
     }
 
     /// How much the present child has told of.
@@ -319,10 +285,7 @@ impl<'a> Tally<'a> {
 
     /// Whether the acknowledgement of a row was confirmed to a worker.
     pub(crate) fn is_acked(&self, row: usize) -> bool {
-        let share = self
-            .rows
-            .get(row)
-            .map(|row| &row.shares[Group::Workers as usize]);
+        let share = self.rows.get(row).map(|row| &row.shares[Group::Workers as usize]);
         share.is_some_and(|share| share.acked_at.is_some())
     }
 
@@ -344,9 +307,7 @@ impl<'a> Tally<'a> {
     /// The consumers of a group by name.
     pub(crate) fn consumers(&self, group: Group) -> Vec<(&str, &Consumer)> {
         let of_group = self.consumers.iter().filter(|(of, ..)| *of == group);
-        let mut found: Vec<_> = of_group
-            .map(|(_, name, state)| (name.as_str(), state))
-            .collect();
+        let mut found: Vec<_> = of_group.map(|(_, name, state)| (name.as_str(), state)).collect();
         found.sort_by_key(|(name, _)| *name);
         found
     }
@@ -368,10 +329,7 @@ impl<'a> Tally<'a> {
                 }
             };
             verdict.appended += u64::from(row.appended);
-            note(
-                &mut verdict.lost,
-                row.gone || !workers.finished || (in_day && !row.seen),
-            );
+            note(&mut verdict.lost, row.gone || !workers.finished || (in_day && !row.seen));
             note(&mut verdict.skipped, workers.got == 0 || analytics.got == 0);
             note(&mut verdict.twice, row.twice);
             note(&mut verdict.undone, workers.undone || analytics.undone);
@@ -414,8 +372,7 @@ impl<'a> Tally<'a> {
     fn consumer(&mut self, group: Group, name: &str) -> &mut Consumer {
         let known = |(of, other, _): &(Group, String, Consumer)| *of == group && other == name;
         let place = self.consumers.iter().position(known).unwrap_or_else(|| {
-            self.consumers
-                .push((group, name.to_owned(), Consumer::default()));
+            self.consumers.push((group, name.to_owned(), Consumer::default()));
             self.consumers.len() - 1
         });
         &mut self.consumers[place].2

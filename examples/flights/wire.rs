@@ -76,26 +76,13 @@ pub(crate) enum Report<'a> {
     /// A worker begins its work on an entry.
     Begin { consumer: &'a str, row: usize },
     /// The work is done; only the acknowledgement is still to be made.
-    Finish {
-        group: Group,
-        consumer: &'a str,
-        row: usize,
-    },
+    Finish { group: Group, consumer: &'a str, row: usize },
     /// The acknowledgement returned.
-    Acked {
-        group: Group,
-        consumer: &'a str,
-        row: usize,
-    },
+    Acked { group: Group, consumer: &'a str, row: usize },
     /// A worker stops in the middle of its work.
     Died { consumer: &'a str },
     /// The reader found this entry in the log.
-    Seen {
-        row: usize,
-        id: EntryId,
-        sum: u64,
-        cancelled: bool,
-    },
+    Seen { row: usize, id: EntryId, sum: u64, cancelled: bool },
     /// Nothing is left to do and the store was closed.
     Drained,
 }
@@ -107,35 +94,21 @@ impl fmt::Display for Report<'_> {
             Report::Last(Some((row, id))) => write!(f, "last {row} {id}"),
             Report::Appended { row, id } => write!(f, "appended {row} {id}"),
             Report::Ask { group, consumer } => write!(f, "ask {} {consumer}", group.name()),
-            Report::Got {
-                group,
-                consumer,
-                how,
-                row,
-                id,
-                sum,
-            } => {
+            Report::Got { group, consumer, how, row, id, sum } => {
                 let (group, how) = (group.name(), how.word());
                 write!(f, "got {group} {consumer} {how} {row} {id} {sum}")
             }
             Report::Begin { consumer, row } => write!(f, "begin {consumer} {row}"),
-            Report::Finish {
-                group,
-                consumer,
-                row,
-            } => write!(f, "finish {} {consumer} {row}", group.name()),
-            Report::Acked {
-                group,
-                consumer,
-                row,
-            } => write!(f, "acked {} {consumer} {row}", group.name()),
+            Report::Finish { group, consumer, row } => {
+                write!(f, "finish {} {consumer} {row}", group.name())
+            }
+            Report::Acked { group, consumer, row } => {
+                write!(f, "acked {} {consumer} {row}", group.name())
+            }
             Report::Died { consumer } => write!(f, "died {consumer}"),
-            Report::Seen {
-                row,
-                id,
-                sum,
-                cancelled,
-            } => write!(f, "seen {row} {id} {sum} {cancelled}"),
+            Report::Seen { row, id, sum, cancelled } => {
+                write!(f, "seen {row} {id} {sum} {cancelled}")
+            }
             Report::Drained => write!(f, "drained"),
         }
     }
@@ -162,14 +135,8 @@ impl Report<'_> {
 fn parse_words<'a>(words: &mut SplitAsciiWhitespace<'a>) -> Option<Report<'a>> {
     Some(match words.next()? {
         "last" => Report::Last(parse_last(words)?),
-        "appended" => Report::Appended {
-            row: parse(words)?,
-            id: parse(words)?,
-        },
-        "ask" => Report::Ask {
-            group: parse_group(words)?,
-            consumer: words.next()?,
-        },
+        "appended" => Report::Appended { row: parse(words)?, id: parse(words)? },
+        "ask" => Report::Ask { group: parse_group(words)?, consumer: words.next()? },
         "got" => Report::Got {
             group: parse_group(words)?,
             consumer: words.next()?,
@@ -178,10 +145,7 @@ fn parse_words<'a>(words: &mut SplitAsciiWhitespace<'a>) -> Option<Report<'a>> {
             id: parse(words)?,
             sum: parse(words)?,
         },
-        "begin" => Report::Begin {
-            consumer: words.next()?,
-            row: parse(words)?,
-        },
+        "begin" => Report::Begin { consumer: words.next()?, row: parse(words)? },
         "finish" => Report::Finish {
             group: parse_group(words)?,
             consumer: words.next()?,
@@ -192,9 +156,7 @@ fn parse_words<'a>(words: &mut SplitAsciiWhitespace<'a>) -> Option<Report<'a>> {
             consumer: words.next()?,
             row: parse(words)?,
         },
-        "died" => Report::Died {
-            consumer: words.next()?,
-        },
+        "died" => Report::Died { consumer: words.next()? },
         "seen" => Report::Seen {
             row: parse(words)?,
             id: parse(words)?,
@@ -220,9 +182,7 @@ fn parse_group(words: &mut SplitAsciiWhitespace<'_>) -> Option<Group> {
 
 fn parse_how(words: &mut SplitAsciiWhitespace<'_>) -> Option<How> {
     let word = words.next()?;
-    [How::New, How::History, How::Claim]
-        .into_iter()
-        .find(|how| how.word() == word)
+    [How::New, How::History, How::Claim].into_iter().find(|how| how.word() == word)
 }
 
 fn parse<T: FromStr>(words: &mut SplitAsciiWhitespace<'_>) -> Option<T> {

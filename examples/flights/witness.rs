@@ -43,10 +43,7 @@ pub(crate) fn run(args: &WitnessArgs) -> Outcome<bool> {
     let place = Place::new(args.dir.clone(), seed)?;
     let mut out = io::stdout();
     let (level, shown) = (args.level.word(), place.dir.display());
-    writeln!(
-        out,
-        "seed {seed}: {rows} flights, {kills} kills, durability {level}, in {shown}"
-    )?;
+    writeln!(out, "seed {seed}: {rows} flights, {kills} kills, durability {level}, in {shown}")?;
     let mut run = Run {
         bar: Bar::new(args.csv.is_some(), rows),
         tally: Tally::new(&flights),
@@ -65,10 +62,7 @@ pub(crate) fn run(args: &WitnessArgs) -> Outcome<bool> {
         run.plan_sabotage()?;
     }
     let day = csv::day(2013, 2, 8).ok_or("the calendar is wrong")?;
-    let reader = ReadArgs {
-        dir: place.dir.clone(),
-        times: day.clone(),
-    };
+    let reader = ReadArgs { dir: place.dir.clone(), times: day.clone() };
     let complete = run.hold_until_drained()? & run.live(reader.to_args())?;
     run.bar.clear()?;
     let verdict = run.tally.verdict(&day);
@@ -106,14 +100,8 @@ impl Run<'_> {
         self.hold.drop_ack = Some(ack);
         let (entry_is, ack_is) = (self.flights.describe(entry), self.flights.describe(ack));
         let mut out = io::stdout();
-        writeln!(
-            out,
-            "sabotage: the entry of row {entry} ({entry_is}) will be dropped,"
-        )?;
-        writeln!(
-            out,
-            "sabotage: an acknowledgement of row {ack} ({ack_is}) will be dropped"
-        )?;
+        writeln!(out, "sabotage: the entry of row {entry} ({entry_is}) will be dropped,")?;
+        writeln!(out, "sabotage: an acknowledgement of row {ack} ({ack_is}) will be dropped")?;
         Ok(())
     }
 
@@ -216,10 +204,7 @@ impl Run<'_> {
         self.tally.killed(false);
         self.bar.clear()?;
         let seconds = PATIENCE.as_secs();
-        writeln!(
-            io::stdout(),
-            "Nothing new for {seconds} s: the run is given up."
-        )?;
+        writeln!(io::stdout(), "Nothing new for {seconds} s: the run is given up.")?;
         Ok(false)
     }
 }

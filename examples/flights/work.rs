@@ -64,11 +64,7 @@ struct Worker<'a> {
 
 impl Worker<'_> {
     fn ask(&mut self, how: How) -> Outcome<Delivery> {
-        Report::Ask {
-            group: Group::Workers,
-            consumer: self.name,
-        }
-        .send()?;
+        Report::Ask { group: Group::Workers, consumer: self.name }.send()?;
         let count = self.random.between(1, self.at_once) as usize;
         let delivery = match how {
             How::New => {
@@ -107,14 +103,8 @@ impl Worker<'_> {
         if fate == 0 {
             return Ok(true);
         }
-        self.pace
-            .spend(half.mul_f64(self.random.below(201) as f64 / 100.0));
-        Report::Finish {
-            group,
-            consumer,
-            row,
-        }
-        .send()?;
+        self.pace.spend(half.mul_f64(self.random.below(201) as f64 / 100.0));
+        Report::Finish { group, consumer, row }.send()?;
         if fate == 1 {
             return Ok(true);
         }
@@ -122,12 +112,7 @@ impl Worker<'_> {
             && !self.shared.ack_dropped.swap(true, Ordering::Relaxed);
         // `false`: somebody else claimed the entry meanwhile and acknowledged it.
         if sabotage || delivery.ack(id)? {
-            Report::Acked {
-                group,
-                consumer,
-                row,
-            }
-            .send()?;
+            Report::Acked { group, consumer, row }.send()?;
         }
         Ok(false)
     }
@@ -136,10 +121,7 @@ impl Worker<'_> {
 /// Reads everything once, alone in its group.
 pub(crate) fn analyse(shared: &Shared) -> Outcome<()> {
     let (group, consumer) = (Group::Analytics, ANALYST);
-    let analyst = shared
-        .stream
-        .group(group.name(), Start::First)?
-        .consumer(consumer)?;
+    let analyst = shared.stream.group(group.name(), Start::First)?.consumer(consumer)?;
     let mut how = How::History;
     while !shared.stop.load(Ordering::Relaxed) {
         Report::Ask { group, consumer }.send()?;
@@ -150,24 +132,14 @@ pub(crate) fn analyse(shared: &Shared) -> Outcome<()> {
         complete(delivery.missing())?;
         let rows = report_got(group, consumer, how, &delivery)?;
         for &(row, _) in &rows {
-            Report::Finish {
-                group,
-                consumer,
-                row,
-            }
-            .send()?;
+            Report::Finish { group, consumer, row }.send()?;
         }
         let acked = delivery.ack_all()?;
         if acked != rows.len() as u64 {
             return Err(format!("{acked} of {} entries were acknowledged", rows.len()).into());
         }
         for (row, _) in rows {
-            Report::Acked {
-                group,
-                consumer,
-                row,
-            }
-            .send()?;
+            Report::Acked { group, consumer, row }.send()?;
         }
         how = How::New;
     }
@@ -184,15 +156,7 @@ fn report_got(
     let mut rows = Vec::with_capacity(delivery.len());
     for entry in delivery.iter() {
         let (row, id) = (row_of(entry)?, entry.id());
-        Report::Got {
-            group,
-            consumer,
-            how,
-            row,
-            id,
-            sum: csv::checksum(entry.fields()),
-        }
-        .send()?;
+        Report::Got { group, consumer, how, row, id, sum: csv::checksum(entry.fields()) }.send()?;
         rows.push((row, id));
     }
     Ok(rows)

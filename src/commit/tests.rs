@@ -38,9 +38,7 @@ fn a_mark_never_goes_back() {
 fn what_is_durable_needs_no_sync() {
     let commit = Commit::new(10);
     commit.wait(10, || 20, never, drop).unwrap();
-    commit
-        .wait_timeout(9, Deadline::NEVER, || 20, || panic!())
-        .unwrap();
+    commit.wait_timeout(9, Deadline::NEVER, || 20, || panic!()).unwrap();
 }
 
 #[test]
@@ -157,10 +155,7 @@ fn a_failed_sync_poisons_even_if_only_the_disk_is_full() {
     assert_eq!(commit.durable(), 3);
     commit.wait(3, || 6, never, drop).unwrap();
     assert_eq!(poisoned_cause(commit.wait(4, || 6, never, drop)), cause);
-    assert_eq!(
-        poisoned_cause(commit.wait_timeout(4, Deadline::NEVER, || 6, || panic!())),
-        cause
-    );
+    assert_eq!(poisoned_cause(commit.wait_timeout(4, Deadline::NEVER, || 6, || panic!())), cause);
     commit.set_durable(6);
     assert_eq!(commit.durable(), 3);
     let first = commit.poisoned().unwrap();
@@ -170,24 +165,17 @@ fn a_failed_sync_poisons_even_if_only_the_disk_is_full() {
 #[test]
 fn the_first_cause_is_kept_and_not_wrapped_twice() {
     let commit = Commit::new(0);
-    let store = Error::new(ErrorKind::Poisoned {
-        cause: "the journal".to_owned(),
-    });
+    let store = Error::new(ErrorKind::Poisoned { cause: "the journal".to_owned() });
     commit.poison(store);
     commit.poison(Error::new(ErrorKind::Open));
-    assert_eq!(
-        poisoned_cause(commit.wait(1, || 1, never, drop)),
-        "the journal"
-    );
+    assert_eq!(poisoned_cause(commit.wait(1, || 1, never, drop)), "the journal");
 }
 
 #[test]
 fn poison_from_outside_makes_a_running_sync_count_for_nothing() {
     let commit = Commit::new(0);
     let sync = |_| {
-        commit.poison(Error::new(ErrorKind::Io {
-            op: "sync the directory",
-        }));
+        commit.poison(Error::new(ErrorKind::Io { op: "sync the directory" }));
         Ok(())
     };
     let cause = poisoned_cause(commit.wait(2, || 2, sync, |_| panic!("nothing is done")));
@@ -247,9 +235,7 @@ fn a_wait_of_unlimited_time_is_ended_by_the_worker() {
             commit.sync_now(|| 1, |_| Ok(()), drop).unwrap();
         });
         let deadline = Deadline::after(Duration::MAX);
-        commit
-            .wait_timeout(1, deadline, || 1, || ask.send(()).unwrap())
-            .unwrap();
+        commit.wait_timeout(1, deadline, || 1, || ask.send(()).unwrap()).unwrap();
     });
 }
 

@@ -112,11 +112,7 @@ impl Consumer {
     pub fn auto_claim(&self, from: EntryId, min_idle: Duration, count: usize) -> Result<AutoClaim> {
         let (span, places, deleted, next) = self.auto_claim_any(from, min_idle, count, false)?;
         let delivery = Delivery::new(&self.group, span, places, Vec::new());
-        Ok(AutoClaim {
-            next,
-            delivery,
-            deleted,
-        })
+        Ok(AutoClaim { next, delivery, deleted })
     }
 
     /// The same with IDs only (JUSTID), which leaves the delivery counts as they are.
@@ -151,20 +147,10 @@ impl Consumer {
             let span = locked.span.clone();
             let mut exists = |id| Ok(span.find(id)?.is_some());
             let state = group.of(locked)?;
-            let outcome = state.auto_claim(
-                &self.name,
-                min_idle,
-                from,
-                count,
-                just_ids,
-                now,
-                &mut exists,
-            )?;
+            let outcome =
+                state.auto_claim(&self.name, min_idle, from, count, just_ids, now, &mut exists)?;
             let places = places_of(&span, &outcome.claimed)?;
-            Ok((
-                (span, places, outcome.deleted, outcome.next),
-                outcome.events,
-            ))
+            Ok(((span, places, outcome.deleted, outcome.next), outcome.events))
         })?;
         Ok(found)
     }

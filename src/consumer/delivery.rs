@@ -28,11 +28,7 @@ impl Delivery {
         places: Vec<Place>,
         missing: Vec<EntryId>,
     ) -> Delivery {
-        Delivery {
-            batch: Batch::new(span, places),
-            group: group.clone(),
-            missing,
-        }
+        Delivery { batch: Batch::new(span, places), group: group.clone(), missing }
     }
 
     /// Pending IDs whose entries are gone (deleted or trimmed); only a history has any. They are
@@ -58,8 +54,7 @@ impl Delivery {
         if self.batch.is_empty() && self.missing.is_empty() {
             return Ok(0);
         }
-        self.group
-            .ack(self.batch.ids().chain(self.missing.iter().copied()))
+        self.group.ack(self.batch.ids().chain(self.missing.iter().copied()))
     }
 
     /// Copies of the entries, which pin nothing. They stay pending.

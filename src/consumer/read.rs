@@ -40,11 +40,7 @@ impl Consumer {
     /// As [`Consumer::read`].
     #[doc(alias = "XREADGROUP")]
     pub fn history(&self, after: EntryId, count: usize) -> Result<Delivery> {
-        let mut budget = Budget {
-            count: (count > 0).then_some(count),
-            bytes: None,
-            spent: 0,
-        };
+        let mut budget = Budget { count: (count > 0).then_some(count), bytes: None, spent: 0 };
         Ok(self.look_back(after, &mut budget)?.delivery)
     }
 
@@ -52,11 +48,7 @@ impl Consumer {
     /// ends when the store is closed.
     #[must_use]
     pub fn deliveries(&self, options: GroupReadOptions) -> Deliveries {
-        Deliveries {
-            consumer: self.clone(),
-            options,
-            ended: false,
-        }
+        Deliveries { consumer: self.clone(), options, ended: false }
     }
 
     /// Notes that the consumer was here: it exists from its first call on, also if that queues up.
@@ -89,11 +81,7 @@ impl Consumer {
         })?;
         let answered = !places.is_empty();
         let delivery = Delivery::new(&self.group, span, places, Vec::new());
-        Ok(Looked {
-            delivery,
-            more,
-            answered,
-        })
+        Ok(Looked { delivery, more, answered })
     }
 
     fn look_back(&self, after: EntryId, budget: &mut Budget) -> Result<Looked> {
@@ -123,28 +111,16 @@ impl Consumer {
             Ok(((locked.span.clone(), places, missing), events))
         })?;
         let delivery = Delivery::new(&self.group, span, places, missing);
-        Ok(Looked {
-            delivery,
-            more: true,
-            answered: true,
-        })
+        Ok(Looked { delivery, more: true, answered: true })
     }
 
     fn register(&self, waiter: &Waiter) -> Registration {
-        self.group
-            .stream
-            .inner()
-            .waiters
-            .register(waiter, Class::Group(self.group.number))
+        self.group.stream.inner().waiters.register(waiter, Class::Group(self.group.number))
     }
 
     /// Whether others of the group wait already, so that a newcomer has to queue up.
     fn must_queue(&self) -> bool {
-        self.group
-            .stream
-            .inner()
-            .waiters
-            .has_waiters(self.group.number)
+        self.group.stream.inner().waiters.has_waiters(self.group.number)
     }
 }
 
@@ -156,11 +132,7 @@ fn look(
     options: GroupReadOptions,
     choose: impl Fn(usize) -> bool,
 ) -> Result<(Found, Vec<Option<bool>>)> {
-    let mut budget = Budget {
-        count: options.read.count,
-        bytes: options.read.bytes,
-        spent: 0,
-    };
+    let mut budget = Budget { count: options.read.count, bytes: options.read.bytes, spent: 0 };
     let mut found = Vec::new();
     let mut left = vec![None; from.len()];
     for (n, (consumer, what)) in from.iter().enumerate() {
@@ -183,9 +155,7 @@ fn look(
 
 /// XREADGROUP.
 fn read_group(from: &[(&Consumer, ReadFrom)], options: GroupReadOptions) -> Result<Found> {
-    let history = from
-        .iter()
-        .any(|(_, what)| matches!(what, ReadFrom::History(_)));
+    let history = from.iter().any(|(_, what)| matches!(what, ReadFrom::History(_)));
     let deadline = deadline(options.read.block).filter(|_| !history);
     let Some(deadline) = deadline else {
         return Ok(look(from, options, |_| true)?.0);
@@ -197,10 +167,8 @@ fn read_group(from: &[(&Consumer, ReadFrom)], options: GroupReadOptions) -> Resu
         }
     }
     let waiter = Waiter::new();
-    let mut places: Vec<Registration> = from
-        .iter()
-        .map(|(consumer, _)| consumer.register(&waiter))
-        .collect();
+    let mut places: Vec<Registration> =
+        from.iter().map(|(consumer, _)| consumer.register(&waiter)).collect();
     // Where others came before, this reader waits for its turn; elsewhere it looks at once.
     let firsts: Vec<bool> = places.iter().map(Registration::is_first).collect();
     for ((consumer, _), first) in from.iter().zip(&firsts) {

@@ -55,21 +55,11 @@ impl Footer {
         ] {
             write_varint(&mut out, value);
         }
-        let mut previous = BlockStart {
-            id: EntryId::MIN,
-            offset: 0,
-            ordinal: 0,
-        };
+        let mut previous = BlockStart { id: EntryId::MIN, offset: 0, ordinal: 0 };
         for block in &self.index {
             write_id(&mut out, previous.id, block.id);
-            write_varint(
-                &mut out,
-                u64::from(block.offset.wrapping_sub(previous.offset)),
-            );
-            write_varint(
-                &mut out,
-                u64::from(block.ordinal.wrapping_sub(previous.ordinal)),
-            );
+            write_varint(&mut out, u64::from(block.offset.wrapping_sub(previous.offset)));
+            write_varint(&mut out, u64::from(block.ordinal.wrapping_sub(previous.ordinal)));
             previous = *block;
         }
         let mut trailer = [0; TRAILER];
@@ -109,11 +99,7 @@ impl Footer {
             return None;
         }
         let mut index = Vec::with_capacity(usize::try_from(count).ok()?);
-        let mut previous = BlockStart {
-            id: EntryId::MIN,
-            offset: 0,
-            ordinal: 0,
-        };
+        let mut previous = BlockStart { id: EntryId::MIN, offset: 0, ordinal: 0 };
         for n in 0..count {
             let id = read_id(bytes, at, previous.id)?;
             let offset = u32::try_from(read_varint(bytes, at)?).ok()?;
@@ -130,14 +116,7 @@ impl Footer {
             index.push(block);
             previous = block;
         }
-        (*at == bytes.len()).then_some(Footer {
-            end,
-            entries,
-            last_id,
-            chain,
-            trim_to,
-            index,
-        })
+        (*at == bytes.len()).then_some(Footer { end, entries, last_id, chain, trim_to, index })
     }
 }
 

@@ -90,12 +90,7 @@ pub(crate) struct Header {
 
 impl Header {
     pub(crate) fn header_len(&self) -> usize {
-        HEADER
-            + if self.block.is_some() {
-                BLOCK_HEADER
-            } else {
-                0
-            }
+        HEADER + if self.block.is_some() { BLOCK_HEADER } else { 0 }
     }
 
     /// The length of the whole frame, padding included.
@@ -108,11 +103,7 @@ impl Header {
     #[inline]
     pub(crate) fn decode(bytes: &[u8], seed: u32, offset: u64) -> Option<Header> {
         let flags = *bytes.get(12)?;
-        let len = if flags & BLOCK == 0 {
-            HEADER
-        } else {
-            HEADER + BLOCK_HEADER
-        };
+        let len = if flags & BLOCK == 0 { HEADER } else { HEADER + BLOCK_HEADER };
         let header = bytes.get(..len)?;
         let crc = u32_at(header, 0);
         let size = u32_at(header, 8);
@@ -202,9 +193,7 @@ impl FrameBuilder {
 /// The chained checksum after one more frame.
 #[inline]
 pub(crate) fn chain(before: u64, header_crc: u32) -> u64 {
-    (before ^ u64::from(header_crc))
-        .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-        .rotate_left(31)
+    (before ^ u64::from(header_crc)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31)
 }
 
 /// What a frame says beside its payload.
@@ -220,15 +209,8 @@ const ATTR_TRIM: u64 = 1;
 
 impl Extras {
     pub(crate) fn flags(&self) -> u8 {
-        (if self.durable_distance.is_some() {
-            DURABLE
-        } else {
-            0
-        }) | (if self.trim_to.is_some() {
-            ATTRIBUTES
-        } else {
-            0
-        })
+        (if self.durable_distance.is_some() { DURABLE } else { 0 })
+            | (if self.trim_to.is_some() { ATTRIBUTES } else { 0 })
     }
 
     #[inline]
@@ -280,14 +262,7 @@ impl Extras {
 pub(crate) fn write_id(out: &mut Vec<u8>, from: EntryId, id: EntryId) {
     let ms = id.ms.wrapping_sub(from.ms);
     write_varint(out, ms);
-    write_varint(
-        out,
-        if ms == 0 {
-            id.seq.wrapping_sub(from.seq)
-        } else {
-            id.seq
-        },
-    );
+    write_varint(out, if ms == 0 { id.seq.wrapping_sub(from.seq) } else { id.seq });
 }
 
 #[inline]
@@ -295,15 +270,9 @@ pub(crate) fn read_id(bytes: &[u8], at: &mut usize, from: EntryId) -> Option<Ent
     let ms = read_varint(bytes, at)?;
     let seq = read_varint(bytes, at)?;
     if ms == 0 {
-        Some(EntryId {
-            ms: from.ms,
-            seq: from.seq.checked_add(seq)?,
-        })
+        Some(EntryId { ms: from.ms, seq: from.seq.checked_add(seq)? })
     } else {
-        Some(EntryId {
-            ms: from.ms.checked_add(ms)?,
-            seq,
-        })
+        Some(EntryId { ms: from.ms.checked_add(ms)?, seq })
     }
 }
 
@@ -325,22 +294,12 @@ impl Entries {
     pub(crate) fn new(header: &Header, body: &[u8], at: usize, base: EntryId) -> Option<Entries> {
         let mut at = at;
         let single = header.kind == Kind::Entry;
-        let left = if single {
-            1
-        } else {
-            read_varint(body, &mut at)?
-        };
+        let left = if single { 1 } else { read_varint(body, &mut at)? };
         // An entry takes at least four bytes, so an impossible count is refused at once.
         if left == 0 || left > body.len() as u64 {
             return None;
         }
-        Some(Entries {
-            at,
-            left,
-            single,
-            previous: base,
-            first_is_base: header.block.is_some(),
-        })
+        Some(Entries { at, left, single, previous: base, first_is_base: header.block.is_some() })
     }
 
     pub(crate) fn left(&self) -> u64 {
@@ -406,12 +365,7 @@ impl Begin {
                 write_varint(out, end);
             }
         }
-        for value in [
-            self.position,
-            self.last_id.ms,
-            self.last_id.seq,
-            self.ordinal,
-        ] {
+        for value in [self.position, self.last_id.ms, self.last_id.seq, self.ordinal] {
             write_varint(out, value);
         }
         out.extend_from_slice(&self.chain.to_le_bytes());
@@ -431,14 +385,7 @@ impl Begin {
         let chain = u64_at(body.get(*at..at.checked_add(8)?)?, 0);
         *at += 8;
         let name = read_bytes(body, at)?.to_vec();
-        (*at == body.len()).then_some(Begin {
-            previous,
-            position,
-            last_id,
-            ordinal,
-            chain,
-            name,
-        })
+        (*at == body.len()).then_some(Begin { previous, position, last_id, ordinal, chain, name })
     }
 }
 

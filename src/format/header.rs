@@ -109,22 +109,14 @@ impl StoreHeader {
     pub(crate) fn decode(bytes: &[u8]) -> Result<StoreHeader> {
         let bytes = check(bytes, STORE_FILE)?;
         if u16_at(bytes, KIND) != FileKind::Store as u16 {
-            return Err(Error::corrupt(
-                "the STORE file has the header of another file",
-            ));
+            return Err(Error::corrupt("the STORE file has the header of another file"));
         }
-        Ok(StoreHeader {
-            uuid: uuid_at(bytes, UUID),
-            created_ms: u64_at(bytes, STORE_CREATED),
-        })
+        Ok(StoreHeader { uuid: uuid_at(bytes, UUID), created_ms: u64_at(bytes, STORE_CREATED) })
     }
 }
 
 fn uuid_at(bytes: &[u8], at: usize) -> [u8; 16] {
-    bytes
-        .get(at..at + 16)
-        .and_then(|b| b.try_into().ok())
-        .unwrap_or_default()
+    bytes.get(at..at + 16).and_then(|b| b.try_into().ok()).unwrap_or_default()
 }
 
 /// Magic, checksum, version and features, in this order: a flipped version bit is damage, not a
@@ -134,19 +126,14 @@ fn check(bytes: &[u8], len: usize) -> Result<&[u8]> {
         return Err(Error::corrupt("the file is shorter than its header"));
     };
     if bytes.get(..8) != Some(&MAGIC[..]) {
-        return Err(Error::corrupt(
-            "the file does not begin with the format's magic",
-        ));
+        return Err(Error::corrupt("the file does not begin with the format's magic"));
     }
     if u32_at(bytes, len - 4) != checksum(0, bytes.get(..len - 4).unwrap_or_default()) {
         return Err(Error::corrupt("the checksum of the header does not match"));
     }
     let found = u16_at(bytes, 8);
     if found > VERSION || u32_at(bytes, FEATURES) != 0 {
-        return Err(Error::new(ErrorKind::UnsupportedVersion {
-            found,
-            supported: VERSION,
-        }));
+        return Err(Error::new(ErrorKind::UnsupportedVersion { found, supported: VERSION }));
     }
     Ok(bytes)
 }
@@ -170,15 +157,9 @@ mod tests {
     #[test]
     fn headers_go_there_and_back() {
         assert_eq!(FileHeader::decode(&header().encode()).unwrap(), header());
-        let store = StoreHeader {
-            uuid: [3; 16],
-            created_ms: 5,
-        };
+        let store = StoreHeader { uuid: [3; 16], created_ms: 5 };
         assert_eq!(StoreHeader::decode(&store.encode()).unwrap(), store);
-        let other = FileHeader {
-            salt: 11,
-            ..header()
-        };
+        let other = FileHeader { salt: 11, ..header() };
         assert_ne!(header().seed(), other.seed());
     }
 
@@ -199,12 +180,6 @@ mod tests {
         let crc = checksum(0, &newer[..FILE_CRC]).to_le_bytes();
         newer[FILE_CRC..].copy_from_slice(&crc);
         let error = FileHeader::decode(&newer).unwrap_err();
-        assert_eq!(
-            *error.kind(),
-            ErrorKind::UnsupportedVersion {
-                found: 9,
-                supported: VERSION
-            }
-        );
+        assert_eq!(*error.kind(), ErrorKind::UnsupportedVersion { found: 9, supported: VERSION });
     }
 }

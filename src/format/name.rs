@@ -41,10 +41,7 @@ mod tests {
     #[test]
     fn names_go_there_and_back() {
         for (number, generation) in [(0, 0), (7, 3), (9_999_999_999, 9999), (u64::MAX, u32::MAX)] {
-            assert_eq!(
-                parse_segment(&segment(number, generation)),
-                Some((number, generation))
-            );
+            assert_eq!(parse_segment(&segment(number, generation)), Some((number, generation)));
         }
         assert_eq!(parse_stream_dir(&stream_dir(42)), Some(42));
     }

@@ -70,11 +70,7 @@ impl Record {
         for _ in 0..count {
             let stream = read_varint(bytes, at)?;
             let previous = number.checked_sub(read_varint(bytes, at)?)?;
-            parts.push(Part {
-                stream,
-                previous,
-                events: read_events(bytes, at)?,
-            });
+            parts.push(Part { stream, previous, events: read_events(bytes, at)? });
         }
         (*at == bytes.len()).then_some(Record { number, parts })
     }
@@ -99,11 +95,7 @@ impl Section {
         let at = &mut at;
         let (stream, covers) = (read_varint(bytes, at)?, read_varint(bytes, at)?);
         let events = read_events(bytes, at)?;
-        (*at == bytes.len()).then_some(Section {
-            stream,
-            covers,
-            events,
-        })
+        (*at == bytes.len()).then_some(Section { stream, covers, events })
     }
 }
 
@@ -130,10 +122,6 @@ impl CheckpointEnd {
         let next_record = read_varint(bytes, at)?;
         let next_stream = read_varint(bytes, at)?;
         let sections = read_varint(bytes, at)?;
-        (*at == bytes.len()).then_some(CheckpointEnd {
-            next_record,
-            next_stream,
-            sections,
-        })
+        (*at == bytes.len()).then_some(CheckpointEnd { next_record, next_stream, sections })
     }
 }

@@ -6,20 +6,13 @@ const TEXT: &str = include_str!("FORMAT.md");
 
 /// The rows of the first table below a heading or sentence, split at the bars.
 fn table(after: &str) -> Vec<Vec<String>> {
-    let start = TEXT
-        .find(after)
-        .unwrap_or_else(|| panic!("no \"{after}\" in FORMAT.md"));
+    let start = TEXT.find(after).unwrap_or_else(|| panic!("no \"{after}\" in FORMAT.md"));
     TEXT[start..]
         .lines()
         .skip_while(|line| !line.starts_with('|'))
         .take_while(|line| line.starts_with('|'))
         .skip(2)
-        .map(|line| {
-            line.trim_matches('|')
-                .split('|')
-                .map(|cell| cell.trim().to_owned())
-                .collect()
-        })
+        .map(|line| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect())
         .collect()
 }
 
@@ -38,10 +31,7 @@ fn end_of(rows: &[Vec<String>]) -> usize {
 fn the_headers_are_as_long_as_described() {
     assert_eq!(end_of(&table("The `STORE` file:")), header::STORE_FILE);
     assert_eq!(end_of(&table("begins with 128 bytes")), header::FILE_HEADER);
-    assert_eq!(
-        end_of(&table("The last 32 bytes of the file")),
-        footer::TRAILER
-    );
+    assert_eq!(end_of(&table("The last 32 bytes of the file")), footer::TRAILER);
 }
 
 #[test]
@@ -49,25 +39,10 @@ fn the_frame_header_is_as_described() {
     let rows = table("The *frame seed* is");
     let fixed: Vec<_> = rows.iter().take(4).cloned().collect();
     assert_eq!(end_of(&fixed), frame::HEADER);
-    let block: usize = rows[4..7]
-        .iter()
-        .map(|row| row[1].parse::<usize>().unwrap())
-        .sum();
+    let block: usize = rows[4..7].iter().map(|row| row[1].parse::<usize>().unwrap()).sum();
     assert_eq!(block, frame::BLOCK_HEADER);
-    assert_eq!(
-        rows[7][0],
-        format!(
-            "{} or {}",
-            frame::HEADER,
-            frame::HEADER + frame::BLOCK_HEADER
-        )
-    );
-    let flags = [
-        frame::BLOCK,
-        frame::COMMIT,
-        frame::DURABLE,
-        frame::ATTRIBUTES,
-    ];
+    assert_eq!(rows[7][0], format!("{} or {}", frame::HEADER, frame::HEADER + frame::BLOCK_HEADER));
+    let flags = [frame::BLOCK, frame::COMMIT, frame::DURABLE, frame::ATTRIBUTES];
     let names = ["block start", "commit", "durable", "attributes"];
     for (flag, name) in flags.iter().zip(names) {
         assert!(rows[3][2].contains(&format!("{flag} {name}")), "{name}");
@@ -101,9 +76,6 @@ fn the_example_constants_are_as_described() {
         TEXT.starts_with("The bytes on disk")
             && TEXT.contains(&format!("Version {}.", super::VERSION))
     );
-    assert_eq!(
-        frame::chain(0, 1),
-        0x9e37_79b9_7f4a_7c15_u64.rotate_left(31)
-    );
+    assert_eq!(frame::chain(0, 1), 0x9e37_79b9_7f4a_7c15_u64.rotate_left(31));
     assert_eq!(super::checksum(0, b"123456789"), 0xcbf4_3926);
 }

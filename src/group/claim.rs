@@ -104,12 +104,7 @@ impl GroupState {
                 continue;
             }
             // FORCE makes a record as if it had been delivered once, to nobody.
-            let found = found.unwrap_or(PendingRecord {
-                id,
-                owner: None,
-                time_ms: now,
-                count: 1,
-            });
+            let found = found.unwrap_or(PendingRecord { id, owner: None, time_ms: now, count: 1 });
             if !is_idle(&found, millis(options.min_idle), now) {
                 continue;
             }
@@ -119,10 +114,7 @@ impl GroupState {
             outcome.claimed.push(id);
         }
         let is_removed = |(id, step): (EntryId, Step)| matches!(step, Step::Removed).then_some(id);
-        self.removed(
-            steps.into_iter().filter_map(is_removed).collect(),
-            &mut outcome.events,
-        );
+        self.removed(steps.into_iter().filter_map(is_removed).collect(), &mut outcome.events);
         self.claimed(records, now, &mut outcome.events);
         Ok(outcome)
     }
@@ -173,11 +165,7 @@ impl GroupState {
 
     fn claimed(&self, records: Vec<PendingRecord>, now: u64, out: &mut Vec<Event>) {
         for_each_chunk(records, |records| {
-            out.push(Event::PendingSet {
-                group: self.number,
-                records,
-                active_ms: Some(now),
-            });
+            out.push(Event::PendingSet { group: self.number, records, active_ms: Some(now) });
         });
     }
 }
@@ -188,10 +176,7 @@ fn check_count(count: u64) -> Result<()> {
         1..=MAX_AUTO_CLAIM => return Ok(()),
         _ => "it is too large",
     };
-    Err(Error::new(ErrorKind::InvalidArgument {
-        argument: "count",
-        reason,
-    }))
+    Err(Error::new(ErrorKind::InvalidArgument { argument: "count", reason }))
 }
 
 fn taken(
@@ -223,10 +208,6 @@ fn auto_claimed(
         id: found.id,
         owner: Some(consumer),
         time_ms: now,
-        count: if just_ids {
-            found.count
-        } else {
-            more(found.count)
-        },
+        count: if just_ids { found.count } else { more(found.count) },
     }
 }

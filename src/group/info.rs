@@ -135,10 +135,7 @@ impl GroupState {
             return Vec::new();
         }
         let Some(name) = &filter.consumer else {
-            let within = self
-                .pending
-                .from(first)
-                .take_while(|record| record.id <= last);
+            let within = self.pending.from(first).take_while(|record| record.id <= last);
             let found = within.filter(passes).take(most);
             return found.map(|record| self.told(&record, now)).collect();
         };
@@ -148,10 +145,7 @@ impl GroupState {
         let bounds = (Bound::Included(first), Bound::Included(last));
         let own = self.pending.ids_of(consumer, bounds);
         let found = own.filter_map(|id| self.pending.get(id)).filter(passes);
-        found
-            .take(most)
-            .map(|record| self.told(&record, now))
-            .collect()
+        found.take(most).map(|record| self.told(&record, now)).collect()
     }
 
     fn told(&self, record: &PendingRecord, now: u64) -> Pending {

@@ -71,10 +71,7 @@ pub(super) type Auto = (Vec<EntryId>, Vec<EntryId>, Option<EntryId>);
 
 impl Rig {
     pub(super) fn with(entries: u64) -> Rig {
-        let mut rig = Rig {
-            now: 1000,
-            ..Rig::default()
-        };
+        let mut rig = Rig { now: 1000, ..Rig::default() };
         (1..=entries).for_each(|n| rig.log.add(id(n)));
         rig
     }
@@ -110,10 +107,7 @@ impl Rig {
     }
 
     fn attend(&mut self, group: &str, consumer: &str) -> u32 {
-        let (number, event) = self
-            .group(group)
-            .attend(consumer.as_bytes(), self.now)
-            .unwrap();
+        let (number, event) = self.group(group).attend(consumer.as_bytes(), self.now).unwrap();
         self.apply(vec![event]);
         number
     }
@@ -147,14 +141,9 @@ impl Rig {
     ) -> Vec<EntryId> {
         let consumer = self.attend(group, who);
         let ids = self.group(group).history(consumer, after, count);
-        let live: Vec<_> = ids
-            .iter()
-            .copied()
-            .filter(|id| self.log.live.contains(id))
-            .collect();
+        let live: Vec<_> = ids.iter().copied().filter(|id| self.log.live.contains(id)).collect();
         let mut events = Vec::new();
-        self.group(group)
-            .redelivered(consumer, live, self.now, &mut events);
+        self.group(group).redelivered(consumer, live, self.now, &mut events);
         self.apply(events);
         ids
     }
@@ -168,18 +157,10 @@ impl Rig {
 
     pub(super) fn nack(&mut self, group: &str, id: EntryId) {
         let group = self.group(group);
-        if let Some(found) = group.pending_record(id) {
-            let records = vec![PendingRecord {
-                owner: None,
-                time_ms: 0,
-                ..found
-            }];
+        if let Some(found) = group.pending.get(id) {
+            let records = vec![PendingRecord { owner: None, time_ms: 0, ..found }];
             let group = group.number;
-            self.apply(vec![Event::PendingSet {
-                group,
-                records,
-                active_ms: None,
-            }]);
+            self.apply(vec![Event::PendingSet { group, records, active_ms: None }]);
         }
     }
 
@@ -212,15 +193,8 @@ impl Rig {
         let mut exists = |id| Ok(self.log.live.contains(&id));
         let idle = Duration::from_millis(min_idle);
         let group = self.group(group);
-        let outcome = group.auto_claim(
-            who.as_bytes(),
-            idle,
-            start,
-            count,
-            just,
-            self.now,
-            &mut exists,
-        );
+        let outcome =
+            group.auto_claim(who.as_bytes(), idle, start, count, just, self.now, &mut exists);
         let outcome = outcome.unwrap();
         self.apply(outcome.events);
         (outcome.claimed, outcome.deleted, outcome.next)
@@ -229,14 +203,9 @@ impl Rig {
     /// ID, consumer, delivery count.
     pub(super) fn pending(&self, group: &str) -> Vec<(EntryId, String, u64)> {
         let all = PendingFilter::new();
-        let found = self
-            .group(group)
-            .pending_range(EntryId::MIN, EntryId::MAX, &all, self.now);
+        let found = self.group(group).pending_range(EntryId::MIN, EntryId::MAX, &all, self.now);
         let text = |bytes| String::from_utf8(bytes).unwrap();
-        found
-            .into_iter()
-            .map(|p| (p.id, text(p.consumer), p.deliveries))
-            .collect()
+        found.into_iter().map(|p| (p.id, text(p.consumer), p.deliveries)).collect()
     }
 
     /// `entries_read` and lag.
@@ -246,11 +215,7 @@ impl Rig {
     }
 
     pub(super) fn clamp(&mut self, last_id: EntryId, entries_added: u64) -> Vec<Clamped> {
-        let known = LogFacts {
-            last_id,
-            entries_added,
-            ..LogFacts::default()
-        };
+        let known = LogFacts { last_id, entries_added, ..LogFacts::default() };
         self.groups.clamp(&known)
     }
 }

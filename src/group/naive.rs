@@ -79,10 +79,7 @@ impl Naive {
     }
 
     pub(super) fn group(&mut self, name: &str) -> &mut NaiveGroup {
-        self.groups
-            .iter_mut()
-            .find(|group| group.name == name)
-            .unwrap()
+        self.groups.iter_mut().find(|group| group.name == name).unwrap()
     }
 }
 
@@ -93,17 +90,10 @@ impl NaiveGroup {
     }
 
     pub(super) fn consumer(&mut self, name: &str, now: u64, attempt: bool) -> &mut NaiveConsumer {
-        let found = self
-            .consumers
-            .iter()
-            .position(|consumer| consumer.name == name);
+        let found = self.consumers.iter().position(|consumer| consumer.name == name);
         let at = found.unwrap_or_else(|| {
             let name = name.to_owned();
-            self.consumers.push(NaiveConsumer {
-                name,
-                seen: now,
-                active: None,
-            });
+            self.consumers.push(NaiveConsumer { name, seen: now, active: None });
             self.consumers.len() - 1
         });
         if attempt {
@@ -113,10 +103,7 @@ impl NaiveGroup {
     }
 
     pub(super) fn remove_consumer(&mut self, name: &str) -> Option<u64> {
-        let at = self
-            .consumers
-            .iter()
-            .position(|consumer| consumer.name == name)?;
+        let at = self.consumers.iter().position(|consumer| consumer.name == name)?;
         self.consumers.remove(at);
         let before = self.records.len();
         self.records.retain(|record| record.owner != name);
@@ -144,12 +131,7 @@ impl NaiveGroup {
             if !no_ack {
                 self.records.retain(|record| record.id != *id);
                 let owner = who.to_owned();
-                self.records.push(NaiveRecord {
-                    id: *id,
-                    owner,
-                    time: now,
-                    count: 1,
-                });
+                self.records.push(NaiveRecord { id: *id, owner, time: now, count: 1 });
                 self.consumer(who, now, true).active = Some(now);
             }
         }
@@ -214,11 +196,7 @@ impl NaiveGroup {
             Some(ClaimTime::Idle(idle)) => now as i128 - idle.as_millis() as i128,
             Some(ClaimTime::At(time)) => time as i128,
         };
-        let time = if wanted < 0 || wanted > now as i128 {
-            now
-        } else {
-            wanted as u64
-        };
+        let time = if wanted < 0 || wanted > now as i128 { now } else { wanted as u64 };
         let mut claimed = Vec::new();
         for id in ids {
             if !log.live.contains(id) {
@@ -227,12 +205,7 @@ impl NaiveGroup {
             }
             let known = self.records.iter().any(|record| record.id == *id);
             if !known && options.force {
-                self.records.push(NaiveRecord {
-                    id: *id,
-                    owner: String::new(),
-                    time: 0,
-                    count: 1,
-                });
+                self.records.push(NaiveRecord { id: *id, owner: String::new(), time: 0, count: 1 });
             }
             for record in self.records.iter_mut().filter(|record| record.id == *id) {
                 let idle = now.saturating_sub(record.time);
@@ -343,11 +316,7 @@ impl NaiveGroup {
         let mut found = Vec::new();
         for record in self.sorted() {
             let nobody = record.owner.is_empty();
-            let idle = if nobody {
-                0
-            } else {
-                now.saturating_sub(record.time)
-            };
+            let idle = if nobody { 0 } else { now.saturating_sub(record.time) };
             let passes = (first..=last).contains(&record.id)
                 && (nobody || idle >= min_idle)
                 && consumer.is_none_or(|name| name == record.owner);

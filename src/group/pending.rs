@@ -23,12 +23,7 @@ struct Slot {
 
 impl Slot {
     fn record(self, id: EntryId) -> PendingRecord {
-        PendingRecord {
-            id,
-            owner: self.owner,
-            time_ms: self.time_ms,
-            count: self.count,
-        }
+        PendingRecord { id, owner: self.owner, time_ms: self.time_ms, count: self.count }
     }
 }
 
@@ -41,11 +36,6 @@ pub(crate) struct PendingList {
 impl PendingList {
     pub(crate) fn len(&self) -> u64 {
         self.by_id.len() as u64
-    }
-
-    #[cfg(test)]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.by_id.is_empty()
     }
 
     /// How many records a consumer owns.
@@ -81,19 +71,13 @@ impl PendingList {
         bounds: (Bound<EntryId>, Bound<EntryId>),
     ) -> impl Iterator<Item = EntryId> {
         let ids = self.owned.get(&owner);
-        ids.into_iter()
-            .flat_map(move |ids| ids.range(bounds))
-            .copied()
+        ids.into_iter().flat_map(move |ids| ids.range(bounds)).copied()
     }
 
     /// Puts a record in, in place of the one of the same ID if there is one.
     pub(crate) fn put(&mut self, record: PendingRecord) {
         let PendingRecord { id, owner, .. } = record;
-        let slot = Slot {
-            time_ms: record.time_ms,
-            count: record.count,
-            owner,
-        };
+        let slot = Slot { time_ms: record.time_ms, count: record.count, owner };
         let before = self.by_id.insert(id, slot);
         if let Some(before) = before {
             if before.owner == owner {
@@ -113,11 +97,7 @@ impl PendingList {
         }
         // Looked up once, not per entry; that is why the set is out of the map for a while.
         let mut own = self.owned.remove(&owner).unwrap_or_default();
-        let slot = Slot {
-            time_ms,
-            count: 1,
-            owner: Some(owner),
-        };
+        let slot = Slot { time_ms, count: 1, owner: Some(owner) };
         for id in ids {
             let before = self.by_id.insert(*id, slot);
             if let Some(before) = before.filter(|before| before.owner != slot.owner) {
@@ -179,12 +159,7 @@ mod tests {
     }
 
     fn record(n: u64, owner: Option<u32>) -> PendingRecord {
-        PendingRecord {
-            id: id(n),
-            owner,
-            time_ms: n,
-            count: 1,
-        }
+        PendingRecord { id: id(n), owner, time_ms: n, count: 1 }
     }
 
     fn of(list: &PendingList, owner: u32) -> Vec<u64> {
@@ -219,10 +194,7 @@ mod tests {
     #[test]
     fn counts_stay_at_the_largest() {
         let mut list = PendingList::default();
-        list.put(PendingRecord {
-            count: MAX_COUNT,
-            ..record(1, Some(1))
-        });
+        list.put(PendingRecord { count: MAX_COUNT, ..record(1, Some(1)) });
         list.redeliver(1, 7, id(1));
         list.redeliver(2, 8, id(1));
         let found = list.get(id(1)).unwrap();

@@ -43,11 +43,7 @@ impl GroupState {
         after: EntryId,
         count: usize,
     ) -> Vec<EntryId> {
-        let most = if count == 0 {
-            MAX_IDS
-        } else {
-            count.min(MAX_IDS)
-        };
+        let most = if count == 0 { MAX_IDS } else { count.min(MAX_IDS) };
         let bounds = (Bound::Excluded(after), Bound::Unbounded);
         self.pending.ids_of(consumer, bounds).take(most).collect()
     }
@@ -62,22 +58,14 @@ impl GroupState {
         out: &mut Vec<Event>,
     ) {
         for_each_chunk(live, |ids| {
-            out.push(Event::Redelivered {
-                group: self.number,
-                consumer,
-                time_ms: now,
-                ids,
-            });
+            out.push(Event::Redelivered { group: self.number, consumer, time_ms: now, ids });
         });
     }
 
     /// XACK: how many of these IDs are pending, whoever owns them; repeats count once.
     pub(crate) fn ack(&self, ids: &[EntryId], out: &mut Vec<Event>) -> u64 {
-        let mut found: Vec<EntryId> = ids
-            .iter()
-            .copied()
-            .filter(|id| self.pending.contains(*id))
-            .collect();
+        let mut found: Vec<EntryId> =
+            ids.iter().copied().filter(|id| self.pending.contains(*id)).collect();
         found.sort_unstable();
         found.dedup();
         let count = found.len() as u64;
@@ -88,10 +76,7 @@ impl GroupState {
     /// The events that remove these pending records. Ascending.
     pub(super) fn removed(&self, ids: Vec<EntryId>, out: &mut Vec<Event>) {
         for_each_chunk(ids, |ids| {
-            out.push(Event::PendingRemoved {
-                group: self.number,
-                ids,
-            });
+            out.push(Event::PendingRemoved { group: self.number, ids });
         });
     }
 }

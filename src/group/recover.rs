@@ -42,10 +42,8 @@ impl Groups {
     /// Takes every group back behind the end of the log. `known.last_id` must not count
     /// deliveries; `known.entries_added` becomes the counter of a group that is put at the end.
     pub(crate) fn clamp(&mut self, known: &LogFacts) -> Vec<Clamped> {
-        let clamped: Vec<Clamped> = self
-            .by_number()
-            .filter_map(|group| group.clamp(known))
-            .collect();
+        let clamped: Vec<Clamped> =
+            self.by_number().filter_map(|group| group.clamp(known)).collect();
         for event in clamped.iter().flat_map(|group| &group.events) {
             self.apply(event);
         }

@@ -86,9 +86,7 @@ impl Groups {
     }
 
     fn slot(&self, number: GroupNumber) -> Option<usize> {
-        self.groups
-            .binary_search_by_key(&number, |group| group.number)
-            .ok()
+        self.groups.binary_search_by_key(&number, |group| group.number).ok()
     }
 
     /// The groups in the byte order of their names.
@@ -119,9 +117,7 @@ impl Groups {
     ) -> Result<Event> {
         check_name("group", name)?;
         if self.names.contains_key(name) {
-            return Err(Error::new(ErrorKind::GroupExists {
-                name: name.to_vec(),
-            }));
+            return Err(Error::new(ErrorKind::GroupExists { name: name.to_vec() }));
         }
         if self.next == GroupNumber::MAX {
             return Err(no_number_left("group"));
@@ -152,31 +148,19 @@ impl Groups {
             }
         }
         if self.delivered > last_id {
-            out.push(Event::GroupCounters {
-                next_group: self.next,
-                delivered: last_id,
-            });
+            out.push(Event::GroupCounters { next_group: self.next, delivered: last_id });
         }
     }
 
     /// Changes the state by one event. Events of the stream as a whole change nothing here.
     pub(crate) fn apply(&mut self, event: &Event) {
         match event {
-            Event::GroupCreated {
-                group,
-                name,
-                last_id,
-                entries_read,
-                pinned,
-            } => {
+            Event::GroupCreated { group, name, last_id, entries_read, pinned } => {
                 let state = GroupState::new(*group, name, *last_id, *entries_read, *pinned);
                 self.insert(state);
             }
             Event::GroupRemoved { group } => self.remove(*group),
-            Event::GroupCounters {
-                next_group,
-                delivered,
-            } => {
+            Event::GroupCounters { next_group, delivered } => {
                 self.next = *next_group;
                 self.delivered = *delivered;
             }
@@ -216,9 +200,7 @@ impl Groups {
     }
 
     fn insert(&mut self, group: GroupState) {
-        let Err(slot) = self
-            .groups
-            .binary_search_by_key(&group.number, |other| other.number)
+        let Err(slot) = self.groups.binary_search_by_key(&group.number, |other| other.number)
         else {
             return;
         };
@@ -244,10 +226,7 @@ impl Groups {
         }
         // Last, because the events above raise both.
         if (self.next, self.delivered) != (0, EntryId::MIN) {
-            emit(Event::GroupCounters {
-                next_group: self.next,
-                delivered: self.delivered,
-            });
+            emit(Event::GroupCounters { next_group: self.next, delivered: self.delivered });
         }
     }
 }
@@ -255,11 +234,7 @@ impl Groups {
 /// A position beyond the end is where the caller wants it; one within the log is not, should the
 /// log turn out to be shorter.
 fn pin(last_id: EntryId, facts: &LogFacts) -> EntryId {
-    if last_id > facts.last_id {
-        last_id
-    } else {
-        EntryId::MIN
-    }
+    if last_id > facts.last_id { last_id } else { EntryId::MIN }
 }
 
 impl GroupState {
@@ -292,18 +267,6 @@ impl GroupState {
         self.last_id
     }
 
-    /// The lowest ID that is pending, if any.
-    #[cfg(test)]
-    pub(crate) fn first_pending(&self) -> Option<EntryId> {
-        self.pending.first_id()
-    }
-
-    /// The record of an ID, if it is pending.
-    #[cfg(test)]
-    pub(crate) fn pending_record(&self, id: EntryId) -> Option<PendingRecord> {
-        self.pending.get(id)
-    }
-
     pub(crate) fn find_consumer(&self, name: &[u8]) -> Option<ConsumerNumber> {
         self.consumer_names.get(name).copied()
     }
@@ -319,9 +282,7 @@ impl GroupState {
     }
 
     fn slot(&self, number: ConsumerNumber) -> Option<usize> {
-        self.consumers
-            .binary_search_by_key(&number, |consumer| consumer.number)
-            .ok()
+        self.consumers.binary_search_by_key(&number, |consumer| consumer.number).ok()
     }
 
     /// XGROUP SETID.
@@ -391,42 +352,24 @@ impl GroupState {
 
     /// A consumer that is known by number tries something.
     pub(crate) fn seen(&self, consumer: ConsumerNumber, now: u64) -> Event {
-        Event::Seen {
-            group: self.number,
-            consumer,
-            time_ms: now,
-        }
+        Event::Seen { group: self.number, consumer, time_ms: now }
     }
 
     /// XGROUP DELCONSUMER, with the number of records that the consumer owned.
     pub(crate) fn remove_consumer(&self, name: &[u8]) -> Option<(Event, u64)> {
         let consumer = self.find_consumer(name)?;
-        let event = Event::ConsumerRemoved {
-            group: self.number,
-            consumer,
-        };
+        let event = Event::ConsumerRemoved { group: self.number, consumer };
         Some((event, self.pending.len_of(consumer)))
     }
 
     fn apply(&mut self, event: &Event) {
         match event {
-            Event::GroupSet {
-                last_id,
-                entries_read,
-                pinned,
-                ..
-            } => {
+            Event::GroupSet { last_id, entries_read, pinned, .. } => {
                 self.last_id = *last_id;
                 self.entries_read = *entries_read;
                 self.pinned = *pinned;
             }
-            Event::ConsumerCreated {
-                consumer,
-                name,
-                seen_ms,
-                active_ms,
-                ..
-            } => {
+            Event::ConsumerCreated { consumer, name, seen_ms, active_ms, .. } => {
                 self.insert(ConsumerState {
                     number: *consumer,
                     name: Arc::from(&**name),
@@ -441,9 +384,7 @@ impl GroupState {
                     self.pending.remove_owner(consumer.number);
                 }
             }
-            Event::Seen {
-                consumer, time_ms, ..
-            } => self.touch(*consumer, *time_ms, false),
+            Event::Seen { consumer, time_ms, .. } => self.touch(*consumer, *time_ms, false),
             Event::ConsumerCounter { next_consumer, .. } => self.next_consumer = *next_consumer,
             _ => {}
         }
@@ -451,14 +392,7 @@ impl GroupState {
 
     fn apply_to_entries(&mut self, event: &Event) {
         match event {
-            Event::Delivered {
-                consumer,
-                time_ms,
-                no_ack,
-                entries_read,
-                ids,
-                ..
-            } => {
+            Event::Delivered { consumer, time_ms, no_ack, entries_read, ids, .. } => {
                 self.last_id = ids.last().copied().unwrap_or(self.last_id);
                 self.entries_read = *entries_read;
                 if self.slot(*consumer).is_some() && !*no_ack {
@@ -466,20 +400,13 @@ impl GroupState {
                 }
                 self.touch(*consumer, *time_ms, !*no_ack);
             }
-            Event::Redelivered {
-                consumer,
-                time_ms,
-                ids,
-                ..
-            } => {
+            Event::Redelivered { consumer, time_ms, ids, .. } => {
                 for id in ids {
                     self.pending.redeliver(*consumer, *time_ms, *id);
                 }
                 self.touch(*consumer, *time_ms, false);
             }
-            Event::PendingSet {
-                records, active_ms, ..
-            } => self.put(records, *active_ms),
+            Event::PendingSet { records, active_ms, .. } => self.put(records, *active_ms),
             Event::PendingRemoved { ids, .. } => {
                 for id in ids {
                     self.pending.remove(*id);
@@ -520,18 +447,14 @@ impl GroupState {
 
     fn insert(&mut self, consumer: ConsumerState) {
         let number = consumer.number;
-        let Err(slot) = self
-            .consumers
-            .binary_search_by_key(&number, |other| other.number)
-        else {
+        let Err(slot) = self.consumers.binary_search_by_key(&number, |other| other.number) else {
             return;
         };
         if self.consumer_names.contains_key(&consumer.name) {
             return;
         }
         self.next_consumer = self.next_consumer.max(number.saturating_add(1));
-        self.consumer_names
-            .insert(Arc::clone(&consumer.name), number);
+        self.consumer_names.insert(Arc::clone(&consumer.name), number);
         self.consumers.insert(slot, consumer);
     }
 
@@ -553,15 +476,9 @@ impl GroupState {
                 active_ms: consumer.active_ms,
             });
         }
-        let implied = self
-            .consumers
-            .last()
-            .map_or(0, |last| last.number.saturating_add(1));
+        let implied = self.consumers.last().map_or(0, |last| last.number.saturating_add(1));
         if self.next_consumer != implied {
-            emit(Event::ConsumerCounter {
-                group,
-                next_consumer: self.next_consumer,
-            });
+            emit(Event::ConsumerCounter { group, next_consumer: self.next_consumer });
         }
         let mut all = self.pending.from(EntryId::MIN).peekable();
         while all.peek().is_some() {

@@ -30,14 +30,7 @@ enum Step {
     Nack(&'static str, EntryId),
     Claim(&'static str, &'static str, Vec<EntryId>, ClaimOptions, bool),
     Auto(&'static str, &'static str, u64, EntryId, u64, bool),
-    Look(
-        &'static str,
-        EntryId,
-        EntryId,
-        usize,
-        u64,
-        Option<&'static str>,
-    ),
+    Look(&'static str, EntryId, EntryId, usize, u64, Option<&'static str>),
     Checkpoint,
 }
 
@@ -131,11 +124,7 @@ fn both(rig: &mut Rig, naive: &mut Naive, step: &Step) -> Result<(), TestCaseErr
         Step::Add(same_ms) => {
             let last = rig.log.last_id;
             let next = (last.ms + 1, 0);
-            let next = if *same_ms {
-                (last.ms, last.seq + 1)
-            } else {
-                next
-            };
+            let next = if *same_ms { (last.ms, last.seq + 1) } else { next };
             rig.log.add(next.into());
         }
         Step::Delete(id) => rig.log.delete(*id),
@@ -177,17 +166,11 @@ fn entries(rig: &mut Rig, naive: &mut Naive, step: &Step) -> Result<(), TestCase
     match step {
         Step::Read(g, who, count, no_ack) => {
             let read = rig.read_with(g, who, *count, *no_ack);
-            prop_assert_eq!(
-                read,
-                naive.group(g).read(&rig.log, who, *count, *no_ack, now)
-            );
+            prop_assert_eq!(read, naive.group(g).read(&rig.log, who, *count, *no_ack, now));
         }
         Step::History(g, who, after, count) => {
             let read = rig.history(g, who, *after, *count);
-            prop_assert_eq!(
-                read,
-                naive.group(g).history(&rig.log, who, *after, *count, now)
-            );
+            prop_assert_eq!(read, naive.group(g).history(&rig.log, who, *after, *count, now));
         }
         Step::Ack(g, ids) => prop_assert_eq!(rig.ack(g, ids), naive.group(g).ack(ids)),
         Step::Nack(g, id) => {
@@ -196,9 +179,7 @@ fn entries(rig: &mut Rig, naive: &mut Naive, step: &Step) -> Result<(), TestCase
         }
         Step::Claim(g, who, ids, options, just) => {
             let claimed = rig.claim(g, who, ids, options, *just);
-            let expected = naive
-                .group(g)
-                .claim(&rig.log, who, ids, options, *just, now);
+            let expected = naive.group(g).claim(&rig.log, who, ids, options, *just, now);
             prop_assert_eq!(claimed, expected);
         }
         Step::Auto(g, who, idle, start, count, just) => {
@@ -214,9 +195,7 @@ fn entries(rig: &mut Rig, naive: &mut Naive, step: &Step) -> Result<(), TestCase
                 filter = filter.consumer(who);
             }
             let found = rig.group(g).pending_range(*first, *last, &filter, now);
-            let naive = naive
-                .group(g)
-                .pending(*first, *last, *count, *idle, *who, now);
+            let naive = naive.group(g).pending(*first, *last, *count, *idle, *who, now);
             prop_assert_eq!(found, naive);
         }
         _ => {}
@@ -226,11 +205,7 @@ fn entries(rig: &mut Rig, naive: &mut Naive, step: &Step) -> Result<(), TestCase
 
 fn compare(rig: &Rig, naive: &mut Naive) -> Result<(), TestCaseError> {
     naive.groups.sort_by(|a, b| a.name.cmp(&b.name));
-    let infos: Vec<_> = naive
-        .groups
-        .iter()
-        .map(|group| group.info(&rig.log))
-        .collect();
+    let infos: Vec<_> = naive.groups.iter().map(|group| group.info(&rig.log)).collect();
     prop_assert_eq!(rig.groups.infos(&rig.log.facts()), infos);
     for naive in &mut naive.groups {
         let group = rig.group(&naive.name);
@@ -244,12 +219,8 @@ fn compare(rig: &Rig, naive: &mut Naive) -> Result<(), TestCaseError> {
         prop_assert_eq!(summary.count, expected.len() as u64);
         prop_assert_eq!(summary.first, expected.first().map(|pending| pending.id));
         prop_assert_eq!(summary.last, expected.last().map(|pending| pending.id));
-        let of = consumers
-            .into_iter()
-            .filter(|consumer| consumer.pending > 0);
-        let of: Vec<_> = of
-            .map(|consumer| (consumer.name, consumer.pending))
-            .collect();
+        let of = consumers.into_iter().filter(|consumer| consumer.pending > 0);
+        let of: Vec<_> = of.map(|consumer| (consumer.name, consumer.pending)).collect();
         prop_assert_eq!(summary.consumers, of);
     }
     Ok(())

@@ -181,11 +181,7 @@ fn take(window: &mut Window<'_>, seed: u32, at: u64, read: &mut File) -> Result<
 
 /// The newest complete checkpoint and all records behind it, from its own file and newer ones.
 fn combine(files: Vec<File>) -> Result<Loaded> {
-    let mut loaded = Loaded {
-        next_record: 1,
-        next_stream: 1,
-        ..Loaded::default()
-    };
+    let mut loaded = Loaded { next_record: 1, next_stream: 1, ..Loaded::default() };
     let Some(base) = files.iter().position(|file| file.end.is_some()) else {
         let Some(newest) = files.first() else {
             return Ok(loaded);
@@ -200,10 +196,7 @@ fn combine(files: Vec<File>) -> Result<Loaded> {
     let newest_turn = files.first().map_or(0, |file| file.turn);
     // The next checkpoint must not go over a file whose records are believed here.
     let used: Vec<usize> = files.iter().take(base + 1).map(|file| file.slot).collect();
-    let target = (0..3)
-        .find(|slot| !used.contains(slot))
-        .or(used.first().copied())
-        .unwrap_or(0);
+    let target = (0..3).find(|slot| !used.contains(slot)).or(used.first().copied()).unwrap_or(0);
     loaded.slot = (target + 2) % 3;
     let mut records = Vec::new();
     for (n, file) in files.into_iter().enumerate().take(base + 1) {
@@ -214,10 +207,7 @@ fn combine(files: Vec<File>) -> Result<Loaded> {
             let bytes = file.nonzero_end - file.stop;
             loaded.report.cut = Some((file.path.clone(), file.stop, bytes));
         }
-        loaded
-            .report
-            .gaps
-            .extend(file.gaps.iter().map(|at| (file.path.clone(), *at)));
+        loaded.report.gaps.extend(file.gaps.iter().map(|at| (file.path.clone(), *at)));
         if let (true, Some(end)) = (n == base, file.end) {
             loaded.next_stream = end.next_stream;
             take_sections(&mut loaded, file.sections);
@@ -233,11 +223,7 @@ fn take_sections(loaded: &mut Loaded, sections: Vec<Section>) {
     for section in sections {
         loaded.last.insert(section.stream, section.covers);
         loaded.next_record = loaded.next_record.max(section.covers + 1);
-        loaded
-            .events
-            .entry(section.stream)
-            .or_default()
-            .extend(section.events);
+        loaded.events.entry(section.stream).or_default().extend(section.events);
     }
 }
 
@@ -259,10 +245,7 @@ fn apply_records(loaded: &mut Loaded, mut records: Vec<Record>) {
             }
             loaded.last.insert(part.stream, record.number);
             loaded.report.records += 1;
-            let gone = part
-                .events
-                .iter()
-                .any(|event| matches!(event, Event::StreamRemoved));
+            let gone = part.events.iter().any(|event| matches!(event, Event::StreamRemoved));
             let events = loaded.events.entry(part.stream).or_default();
             events.extend(part.events);
             if gone {

@@ -20,8 +20,7 @@ pub(super) fn open_files(place: &Place) -> Result<[Arc<dyn DiskFile>; 3]> {
 pub(super) fn allocate_all(place: &Place, files: &[Arc<dyn DiskFile>; 3], size: u64) -> Result<()> {
     for (slot, file) in files.iter().enumerate() {
         let path = place.path(slot);
-        file.allocate(size)
-            .map_err(|e| full(Error::io("allocate", &path, e), size))?;
+        file.allocate(size).map_err(|e| full(Error::io("allocate", &path, e), size))?;
     }
     Ok(())
 }
@@ -35,9 +34,7 @@ pub(super) fn map(
     let path = place.path(slot);
     let taken = || Error::corrupt("the journal file has a writer already").at(&path);
     let file = files.get(slot).ok_or_else(taken)?;
-    let region = file
-        .map(size, true)
-        .map_err(|e| Error::io("map", &path, e))?;
+    let region = file.map(size, true).map_err(|e| Error::io("map", &path, e))?;
     Arc::new(region).writer().ok_or_else(taken)
 }
 
@@ -63,10 +60,7 @@ impl NextFile {
     ) -> Result<NextFile> {
         let path = place.path(slot);
         let region = map(place, files, slot, size)?;
-        let file = files
-            .get(slot)
-            .cloned()
-            .ok_or_else(|| Error::new(ErrorKind::Closed))?;
+        let file = files.get(slot).cloned().ok_or_else(|| Error::new(ErrorKind::Closed))?;
         zero(&*file, &path, size)?;
         let header = FileHeader {
             kind: FileKind::Journal,
@@ -91,9 +85,7 @@ impl NextFile {
     }
 
     pub(super) fn store(&mut self, at: u64, bytes: &[u8]) -> Result<()> {
-        self.region
-            .write(at, bytes)
-            .map_err(|e| Error::io("write", &self.path, e).offset(at))
+        self.region.write(at, bytes).map_err(|e| Error::io("write", &self.path, e).offset(at))
     }
 
     pub(super) fn frame(&mut self, kind: Kind, body: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
@@ -102,9 +94,7 @@ impl NextFile {
         body(&mut out);
         frame.end(&mut out, self.seed, self.end);
         if self.end + out.len() as u64 > self.size {
-            return Err(Error::new(ErrorKind::StorageFull {
-                needed: self.size * 2,
-            }));
+            return Err(Error::new(ErrorKind::StorageFull { needed: self.size * 2 }));
         }
         let stored = self.store(self.end, &out);
         self.end += out.len() as u64;
@@ -115,11 +105,7 @@ impl NextFile {
     /// Writes a stream's events in frames of a bounded size. Returns how many.
     pub(super) fn sections(&mut self, stream: u64, covers: u64, events: Vec<Event>) -> Result<u64> {
         let mut count = 0;
-        let mut section = Section {
-            stream,
-            covers,
-            events: Vec::new(),
-        };
+        let mut section = Section { stream, covers, events: Vec::new() };
         let mut bytes = 0;
         let mut scratch = Vec::new();
         for event in events {
@@ -139,9 +125,7 @@ impl NextFile {
     }
 
     pub(super) fn sync(&self) -> Result<()> {
-        self.file
-            .sync()
-            .map_err(|e| Error::io("sync", &self.path, e))
+        self.file.sync().map_err(|e| Error::io("sync", &self.path, e))
     }
 }
 
@@ -154,12 +138,10 @@ pub(super) fn zero(file: &dyn DiskFile, path: &Path, size: u64) -> Result<()> {
         let (Some(zeros), Some(buf)) = (zeros.get(..step), buf.get_mut(..step)) else {
             break;
         };
-        file.read_at(buf, at)
-            .map_err(|e| Error::io("read", path, e).offset(at))?;
+        file.read_at(buf, at).map_err(|e| Error::io("read", path, e).offset(at))?;
         // Fresh space is zero already and need not be written.
         if buf != zeros {
-            file.write_at(zeros, at)
-                .map_err(|e| Error::io("write", path, e).offset(at))?;
+            file.write_at(zeros, at).map_err(|e| Error::io("write", path, e).offset(at))?;
         }
         at += step as u64;
     }

@@ -79,11 +79,7 @@ fn a_reader_that_goes_without_a_look_hands_the_turn_on() {
 #[test]
 fn a_reader_without_the_turn_hands_nothing_on() {
     let list = list();
-    let (a, b, c) = (
-        blocked(&list, GROUP),
-        blocked(&list, GROUP),
-        blocked(&list, GROUP),
-    );
+    let (a, b, c) = (blocked(&list, GROUP), blocked(&list, GROUP), blocked(&list, GROUP));
     drop(a);
     assert_eq!(woken([&b, &c]), [false, false]);
     list.notify();
@@ -171,10 +167,7 @@ fn a_turn_given_during_a_look_at_another_stream_is_kept_for_the_next_look() {
 fn closing_wakes_everyone_and_destroying_a_group_its_readers() {
     let list = list();
     let (a, b) = (blocked(&list, GROUP), blocked(&list, GROUP));
-    let (other, reader) = (
-        blocked(&list, Class::Group(2)),
-        blocked(&list, Class::Reader),
-    );
+    let (other, reader) = (blocked(&list, Class::Group(2)), blocked(&list, Class::Reader));
     list.wake_group(1);
     assert_eq!(woken([&a, &b, &other, &reader]), [true, true, false, false]);
     list.wake_all();
@@ -185,15 +178,9 @@ fn closing_wakes_everyone_and_destroying_a_group_its_readers() {
 fn a_release_in_one_group_wakes_nobody_else() {
     let list = list();
     let (a, b) = (blocked(&list, GROUP), blocked(&list, GROUP));
-    let (other, reader) = (
-        blocked(&list, Class::Group(2)),
-        blocked(&list, Class::Reader),
-    );
+    let (other, reader) = (blocked(&list, Class::Group(2)), blocked(&list, Class::Reader));
     list.notify_group(1);
-    assert_eq!(
-        woken([&a, &b, &other, &reader]),
-        [true, false, false, false]
-    );
+    assert_eq!(woken([&a, &b, &other, &reader]), [true, false, false, false]);
 }
 
 #[test]
@@ -260,10 +247,7 @@ impl Queue {
     fn take_one(&self) -> Option<(u64, bool)> {
         let published = self.published.load(Ordering::Acquire);
         let below = |n: u64| (n < published).then_some(n + 1);
-        let taken = self
-            .taken
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, below)
-            .ok()?;
+        let taken = self.taken.fetch_update(Ordering::SeqCst, Ordering::SeqCst, below).ok()?;
         Some((taken, taken + 1 < published))
     }
 
@@ -326,10 +310,7 @@ fn each_entry_reaches_exactly_one_of_many_blocked_readers() {
         }
         queue.closed.store(true, Ordering::Release);
         queue.list.wake_all();
-        readers
-            .into_iter()
-            .flat_map(|reader| reader.join().unwrap())
-            .collect::<Vec<_>>()
+        readers.into_iter().flat_map(|reader| reader.join().unwrap()).collect::<Vec<_>>()
     });
     let mut sorted = got;
     sorted.sort_unstable();

@@ -40,26 +40,19 @@ pub(crate) struct Place {
 impl Span {
     /// The end of what may be read of a segment.
     fn limit(&self, segment: &Segment) -> u64 {
-        self.published
-            .saturating_sub(segment.position())
-            .min(segment.end())
+        self.published.saturating_sub(segment.position()).min(segment.end())
     }
 
     /// The segment that would hold `id`: the last one that begins at or below it.
     fn segment_of(&self, id: EntryId) -> usize {
-        self.segments
-            .partition_point(|s| s.begin.last_id < id)
-            .saturating_sub(1)
+        self.segments.partition_point(|s| s.begin.last_id < id).saturating_sub(1)
     }
 
     /// The bytes of a place's field list.
     pub(crate) fn list(&self, place: &Place) -> &[u8] {
         let segment = self.segments.get(place.segment as usize);
         let region = segment.and_then(|s| s.region().ok());
-        let (start, end) = (
-            u64::from(place.start),
-            u64::from(place.start) + u64::from(place.len),
-        );
+        let (start, end) = (u64::from(place.start), u64::from(place.start) + u64::from(place.len));
         region.and_then(|r| r.slice(start, end)).unwrap_or_default()
     }
 
@@ -140,18 +133,13 @@ impl Forward {
     pub(crate) fn seek(span: &Span, id: EntryId) -> Forward {
         let from = id.max(span.first);
         let segment = span.segment_of(from);
-        let block = span.segments.get(segment).map_or(
-            BlockStart {
-                id: EntryId::MIN,
-                offset: 0,
-                ordinal: 0,
-            },
-            |s| s.seek(from, span.limit(s)),
-        );
-        Forward {
-            from,
-            ..Forward::at(segment, &block)
-        }
+        let block = span
+            .segments
+            .get(segment)
+            .map_or(BlockStart { id: EntryId::MIN, offset: 0, ordinal: 0 }, |s| {
+                s.seek(from, span.limit(s))
+            });
+        Forward { from, ..Forward::at(segment, &block) }
     }
 
     fn at(segment: usize, block: &BlockStart) -> Forward {
@@ -315,11 +303,8 @@ impl Forward {
                 let Some(entries) = Entries::new(&header, body, within, base) else {
                     return bad("a batch is malformed");
                 };
-                self.batch = Some(Batch {
-                    start: body_start,
-                    end: body_start + body.len(),
-                    entries,
-                });
+                self.batch =
+                    Some(Batch { start: body_start, end: body_start + body.len(), entries });
                 self.offset = next;
                 Ok(None)
             }
@@ -351,17 +336,10 @@ impl Backward {
         let segment = span.segment_of(id);
         let limit = span.segments.get(segment).and_then(|s| {
             let block = s.seek(id, span.limit(s));
-            s.block_after(u64::from(block.offset), span.limit(s))
-                .map(|b| u64::from(b.offset))
+            s.block_after(u64::from(block.offset), span.limit(s)).map(|b| u64::from(b.offset))
         });
         let done = span.segments.is_empty();
-        Backward {
-            segment,
-            limit,
-            to: id,
-            block: Vec::new(),
-            done,
-        }
+        Backward { segment, limit, to: id, block: Vec::new(), done }
     }
 
     /// The next entry towards the beginning; `None` at the first live one.
@@ -394,10 +372,7 @@ impl Backward {
             self.done = true;
             return Ok(());
         };
-        let limit = self
-            .limit
-            .unwrap_or_else(|| span.limit(segment))
-            .min(span.limit(segment));
+        let limit = self.limit.unwrap_or_else(|| span.limit(segment)).min(span.limit(segment));
         let Some(block) = segment.block_before(limit) else {
             match self.segment.checked_sub(1) {
                 Some(before) => {
@@ -427,16 +402,9 @@ impl Backward {
 }
 
 fn damaged(segment: &Segment, offset: u64, what: &'static str) -> Error {
-    let block = segment
-        .block_before(offset + 1)
-        .map_or(segment.begin.last_id, |b| b.id);
-    let after = segment
-        .block_after(offset, u64::MAX)
-        .map_or(EntryId::MAX, |b| b.id);
-    Error::new(ErrorKind::Corrupt {
-        what,
-        ids: Some((block, after)),
-    })
-    .at(&segment.path)
-    .offset(offset)
+    let block = segment.block_before(offset + 1).map_or(segment.begin.last_id, |b| b.id);
+    let after = segment.block_after(offset, u64::MAX).map_or(EntryId::MAX, |b| b.id);
+    Error::new(ErrorKind::Corrupt { what, ids: Some((block, after)) })
+        .at(&segment.path)
+        .offset(offset)
 }

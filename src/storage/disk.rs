@@ -64,6 +64,10 @@ pub(crate) trait Disk: Send + Sync + Debug {
     /// Takes an exclusive lock on a file (made if missing), without waiting: `WouldBlock` if
     /// someone has it. `holder` is written into the file for people to read.
     fn lock(&self, path: &Path, holder: &str) -> io::Result<Box<dyn DiskLock>>;
+    /// What to write into a lock file: this process, for people to find it.
+    fn holder(&self) -> String {
+        format!("process {}", std::process::id())
+    }
     /// Milliseconds since 1970; 0 if the clock says an earlier time.
     fn now_ms(&self) -> u64;
     /// A clock that never goes back, from any origin.

@@ -38,10 +38,7 @@ const DEFAULT_LIMIT_BLOCKS: u64 = 100;
 impl Live {
     /// `span` is all of the log, with the deletions marked in its segments.
     pub(crate) fn new(span: &Span, first: EntryId, tail: Tail) -> Result<Live> {
-        let mut live = Live {
-            first,
-            ..Live::default()
-        };
+        let mut live = Live { first, ..Live::default() };
         live.first_ordinal = ordinal_at(span, first, tail)?;
         live.deleted = deleted_from(span, live.first_ordinal, tail.ordinal);
         Ok(live)
@@ -49,9 +46,7 @@ impl Live {
 
     /// The number of live entries of a log that ends at `tail`.
     pub(crate) fn len(&self, tail: Tail) -> u64 {
-        tail.ordinal
-            .saturating_sub(self.first_ordinal)
-            .saturating_sub(self.deleted)
+        tail.ordinal.saturating_sub(self.first_ordinal).saturating_sub(self.deleted)
     }
 
     /// The ID of the first live entry.
@@ -112,10 +107,7 @@ impl Live {
         let from = |first: u64| {
             u32::try_from(self.first_ordinal.saturating_sub(first)).unwrap_or(u32::MAX)
         };
-        span.segments
-            .iter()
-            .map(|s| s.live_blocks(from(s.first_ordinal())))
-            .sum()
+        span.segments.iter().map(|s| s.live_blocks(from(s.first_ordinal()))).sum()
     }
 
     /// What a trim would remove. `next`: the ID of an entry that is about to be appended and counts
@@ -150,11 +142,8 @@ impl Live {
 
     /// All that live below `end` when the first `count` of them go.
     fn drop_oldest(&self, span: &Span, tail: Tail, end: Tail, count: u64) -> Result<TrimPlan> {
-        let all = |removed| TrimPlan {
-            first: after(end.last_id),
-            first_ordinal: end.ordinal,
-            removed,
-        };
+        let all =
+            |removed| TrimPlan { first: after(end.last_id), first_ordinal: end.ordinal, removed };
         if self.deleted == 0 {
             // Without deletions the numbers tell where to go.
             let ordinal = self.first_ordinal + count;
@@ -162,18 +151,10 @@ impl Live {
                 return Ok(all(count));
             }
             if ordinal == tail.ordinal {
-                return Ok(TrimPlan {
-                    first: end.last_id,
-                    first_ordinal: ordinal,
-                    removed: count,
-                });
+                return Ok(TrimPlan { first: end.last_id, first_ordinal: ordinal, removed: count });
             }
             if let Some(first) = id_at(span, ordinal)? {
-                return Ok(TrimPlan {
-                    first,
-                    first_ordinal: ordinal,
-                    removed: count,
-                });
+                return Ok(TrimPlan { first, first_ordinal: ordinal, removed: count });
             }
         }
         let mut forward = Forward::seek(span, self.head.map_or(self.first, |(id, _)| id));
@@ -181,20 +162,12 @@ impl Live {
         while let Some(place) = forward.next(span)? {
             if removed == count {
                 let first_ordinal = ordinal_of(span, &place);
-                return Ok(TrimPlan {
-                    first: place.id,
-                    first_ordinal,
-                    removed,
-                });
+                return Ok(TrimPlan { first: place.id, first_ordinal, removed });
             }
             removed += 1;
         }
         if end.ordinal > tail.ordinal && removed == count {
-            return Ok(TrimPlan {
-                first: end.last_id,
-                first_ordinal: tail.ordinal,
-                removed,
-            });
+            return Ok(TrimPlan { first: end.last_id, first_ordinal: tail.ordinal, removed });
         }
         Ok(all(count))
     }
@@ -209,11 +182,7 @@ impl Live {
         };
         let dead = deleted_from(span, self.first_ordinal, first_ordinal.min(tail.ordinal));
         let removed = (first_ordinal - self.first_ordinal).saturating_sub(dead);
-        Ok(TrimPlan {
-            first,
-            first_ordinal,
-            removed,
-        })
+        Ok(TrimPlan { first, first_ordinal, removed })
     }
 
     /// Whole blocks from the front, as long as that does not overshoot. An entry to come is in the
@@ -234,18 +203,11 @@ impl Live {
             None => (DEFAULT_LIMIT_BLOCKS * u64::from(block_entries)).min(1_000_000),
         };
         let mut length = self.len(tail) + (end.ordinal - tail.ordinal);
-        let mut plan = TrimPlan {
-            first: self.first,
-            first_ordinal: self.first_ordinal,
-            removed: 0,
-        };
+        let mut plan =
+            TrimPlan { first: self.first, first_ordinal: self.first_ordinal, removed: 0 };
         let own = (!joins && end.ordinal > tail.ordinal).then_some((tail.ordinal, end.ordinal));
         for (from, to) in blocks_from(span, self.first_ordinal, tail.ordinal).chain(own) {
-            let to = if joins && to == tail.ordinal {
-                end.ordinal
-            } else {
-                to
-            };
+            let to = if joins && to == tail.ordinal { end.ordinal } else { to };
             let live = to - from - deleted_from(span, from, to.min(tail.ordinal));
             let whole = match trim.to {
                 TrimTo::MaxLen(n) => length > n && length - live >= n,
@@ -277,38 +239,26 @@ fn after(id: EntryId) -> EntryId {
 fn ordinal_of(span: &Span, place: &Place) -> u64 {
     span.segments
         .get(place.segment as usize)
-        .map_or(0, |segment| {
-            segment.first_ordinal() + u64::from(place.ordinal)
-        })
+        .map_or(0, |segment| segment.first_ordinal() + u64::from(place.ordinal))
 }
 
 /// The number of the first physical entry at or above an ID; of the next one to come if there is
 /// none.
 fn ordinal_at(span: &Span, id: EntryId, tail: Tail) -> Result<u64> {
     if id == EntryId::MIN {
-        return Ok(span
-            .segments
-            .first()
-            .map_or(tail.ordinal, |s| s.first_ordinal()));
+        return Ok(span.segments.first().map_or(tail.ordinal, |s| s.first_ordinal()));
     }
     if id > tail.last_id {
         return Ok(tail.ordinal);
     }
-    let all = Span {
-        first: EntryId::MIN,
-        ..span.clone()
-    };
+    let all = Span { first: EntryId::MIN, ..span.clone() };
     let mut forward = Forward::seek(&all, id);
     forward.with_dead = true;
-    Ok(forward
-        .next(&all)?
-        .map_or(tail.ordinal, |place| ordinal_of(span, &place)))
+    Ok(forward.next(&all)?.map_or(tail.ordinal, |place| ordinal_of(span, &place)))
 }
 
 fn segment_at(span: &Span, ordinal: u64) -> Option<usize> {
-    span.segments
-        .partition_point(|s| s.first_ordinal() <= ordinal)
-        .checked_sub(1)
+    span.segments.partition_point(|s| s.first_ordinal() <= ordinal).checked_sub(1)
 }
 
 /// The ID of the entry with this number, alive or not.
@@ -322,10 +272,7 @@ fn id_at(span: &Span, ordinal: u64) -> Result<Option<EntryId>> {
     let Ok(local) = u32::try_from(ordinal - segment.first_ordinal()) else {
         return Ok(None);
     };
-    let all = Span {
-        first: EntryId::MIN,
-        ..span.clone()
-    };
+    let all = Span { first: EntryId::MIN, ..span.clone() };
     all.id_of(n, local)
 }
 

@@ -1,8 +1,8 @@
 //! One stream's segments as a log: append, publish, roll, sync, seal.
 //!
 //! Invariants:
-//! * IDs and positions strictly increase over segments; a frame's position is its segment's position
-//!   plus its offset, and segments follow each other without a gap in positions.
+//! * IDs and positions strictly increase over segments; a frame's position is its segment's
+//!   position plus its offset, and segments follow each other without a gap in positions.
 //! * Three marks, all only growing: `written` (complete frames), `durable` (in the commit; covered
 //!   by a finished sync whose target was taken before it began), `published` (what readers see).
 //!   Under `Always` published follows durable; otherwise it follows written.
@@ -112,9 +112,7 @@ impl Log {
         let mut active = None;
         let mut unsynced = Vec::new();
         if let (Some(segment), Some((file, size))) = (parts.segments.last(), &parts.active) {
-            let mapped = file
-                .map(*size, true)
-                .map_err(|e| Error::io("map", &segment.path, e))?;
+            let mapped = file.map(*size, true).map_err(|e| Error::io("map", &segment.path, e))?;
             let region = Arc::new(mapped.frozen_to(segment.end()));
             segment.set_region(Arc::clone(&region));
             let Some(region) = region.writer() else {
@@ -124,15 +122,7 @@ impl Log {
             unsynced.push((Arc::clone(&segment), Arc::clone(&file)));
             let (end, entries) = (segment.end(), segment.entries());
             let trim_to = EntryId::MIN;
-            active = Some(Active {
-                segment,
-                file,
-                region,
-                end,
-                size: *size,
-                entries,
-                trim_to,
-            });
+            active = Some(Active { segment, file, region, end, size: *size, entries, trim_to });
         }
         let last_size = active.as_ref().map_or(FIRST_SEGMENT / 2, |a| a.size);
         let writer = Writer {
@@ -159,10 +149,7 @@ impl Log {
             writer: Mutex::new(writer),
             written: Mark::new(position),
             published: Mark::new(position),
-            view: Mutex::new(View {
-                tail: parts.tail,
-                first: parts.first,
-            }),
+            view: Mutex::new(View { tail: parts.tail, first: parts.first }),
             commit: Commit::new(position),
             unsynced: Mutex::new(unsynced),
             poisoned: AtomicBool::new(false),
@@ -186,24 +173,14 @@ impl Log {
         // The mark is read before the list: segments are added before the mark moves into them.
         let published = self.published.get();
         let first = self.view.lock().first;
-        Span {
-            published,
-            segments: self.segments(),
-            first,
-            skip_damage: self.skip_damage,
-        }
+        Span { published, segments: self.segments(), first, skip_damage: self.skip_damage }
     }
 
     /// Everything that is written, published or not: for trims, which count in order of appending.
     pub(crate) fn written_span(&self) -> Span {
         let published = self.written.get();
         let first = self.view.lock().first;
-        Span {
-            published,
-            segments: self.segments(),
-            first,
-            skip_damage: self.skip_damage,
-        }
+        Span { published, segments: self.segments(), first, skip_damage: self.skip_damage }
     }
 
     pub(crate) fn tail(&self) -> Tail {
@@ -245,11 +222,8 @@ impl Log {
     pub(crate) fn synced(&self, target: u64) {
         let mut unsynced = self.unsynced.lock();
         let keep = unsynced.len().saturating_sub(1);
-        let done = unsynced
-            .iter()
-            .take(keep)
-            .take_while(|(s, _)| s.end_position() <= target)
-            .count();
+        let done =
+            unsynced.iter().take(keep).take_while(|(s, _)| s.end_position() <= target).count();
         unsynced.drain(..done);
         drop(unsynced);
         if self.always {
@@ -312,12 +286,7 @@ impl Log {
     /// A failed sync of a new segment or of the directory stops the stream like any other.
     fn poison_if_sync<T>(&self, made: Result<T>) -> Result<T> {
         if let Err(error) = &made
-            && matches!(
-                error.kind(),
-                ErrorKind::Io {
-                    op: "sync" | "sync directory"
-                }
-            )
+            && matches!(error.kind(), ErrorKind::Io { op: "sync" | "sync directory" })
         {
             self.poison(error.clone());
         }
@@ -331,10 +300,7 @@ impl Log {
     }
 
     fn discard(&self, header: &FileHeader) {
-        let path = self
-            .home
-            .dir
-            .join(name::segment(header.number, header.generation));
+        let path = self.home.dir.join(name::segment(header.number, header.generation));
         // An empty segment that stays is removed by the next recovery.
         drop(self.home.disk.remove_file(&path));
     }
@@ -359,10 +325,7 @@ impl Log {
     }
 
     fn seal_one(&self, segment: &Segment, next: &Segment) -> Result<()> {
-        let open = self
-            .home
-            .disk
-            .open(&segment.path, super::disk::OpenMode::Write);
+        let open = self.home.disk.open(&segment.path, super::disk::OpenMode::Write);
         let file = open.map_err(|e| Error::io("open", &segment.path, e))?;
         let mut window = super::scan::Window::new(&*file, &segment.path)?;
         let behind = window.nonzero_end(segment.end())?;
@@ -403,9 +366,7 @@ impl Log {
     /// Whether [`Log::take_trimmed`] would find something.
     pub(crate) fn has_trimmed(&self, first: EntryId) -> bool {
         let segments = self.segments.read();
-        segments
-            .get(1)
-            .is_some_and(|next| next.begin.last_id < first)
+        segments.get(1).is_some_and(|next| next.begin.last_id < first)
     }
 
     /// Takes no appends any more, makes everything durable and appends a Close frame that says so.
@@ -423,8 +384,7 @@ impl Log {
                 self.synced(target);
                 done();
             };
-            self.commit
-                .sync_now(|| self.written(), |target| self.sync_files(target), synced)
+            self.commit.sync_now(|| self.written(), |target| self.sync_files(target), synced)
         };
         let mut result = sync();
         if result.is_ok() && self.append_close()? {
@@ -441,17 +401,10 @@ impl Log {
     /// `false` if there is no segment with room for the frame; then the next open scans a little.
     fn append_close(&self) -> Result<bool> {
         let mut writer = self.writer.lock();
-        if writer
-            .active
-            .as_ref()
-            .is_none_or(|active| active.size - active.end < 32)
-        {
+        if writer.active.as_ref().is_none_or(|active| active.size - active.end < 32) {
             return Ok(false);
         }
-        let extras = Extras {
-            durable_distance: Some(0),
-            trim_to: None,
-        };
+        let extras = Extras { durable_distance: Some(0), trim_to: None };
         let mut out = std::mem::take(&mut writer.scratch);
         let frame = FrameBuilder::begin(&mut out, Kind::Close, extras.flags(), None);
         extras.write(&mut out);
@@ -472,8 +425,6 @@ impl Log {
 pub(crate) fn poisoned(cause: &Error) -> Error {
     match cause.kind() {
         ErrorKind::Poisoned { .. } => cause.clone(),
-        _ => Error::new(ErrorKind::Poisoned {
-            cause: cause.to_string(),
-        }),
+        _ => Error::new(ErrorKind::Poisoned { cause: cause.to_string() }),
     }
 }

@@ -29,11 +29,7 @@ enum Node {
 impl MemDisk {
     pub(crate) fn new() -> MemDisk {
         let nodes = Mutex::new(BTreeMap::from([(PathBuf::from("/"), Node::Dir)]));
-        MemDisk {
-            start: Instant::now(),
-            nodes,
-            locked: Arc::new(AtomicBool::new(false)),
-        }
+        MemDisk { start: Instant::now(), nodes, locked: Arc::new(AtomicBool::new(false)) }
     }
 }
 
@@ -64,9 +60,7 @@ impl Disk for MemDisk {
         if !matches!(nodes.get(path), Some(Node::Dir)) {
             return Err(not_found());
         }
-        let children = nodes
-            .iter()
-            .filter(|(child, _)| child.parent() == Some(path));
+        let children = nodes.iter().filter(|(child, _)| child.parent() == Some(path));
         Ok(children
             .filter_map(|(child, node)| {
                 let kind = match node {

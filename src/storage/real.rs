@@ -18,17 +18,13 @@ pub(crate) struct RealDisk {
 
 impl RealDisk {
     pub(crate) fn new() -> RealDisk {
-        RealDisk {
-            start: Instant::now(),
-        }
+        RealDisk { start: Instant::now() }
     }
 }
 
 /// Milliseconds since 1970 by the system's clock.
 pub(crate) fn unix_ms() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -100,11 +96,7 @@ impl Disk for RealDisk {
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         // Windows cannot open a directory as a file and makes names durable by itself.
-        if cfg!(windows) {
-            Ok(())
-        } else {
-            File::open(path)?.sync_all()
-        }
+        if cfg!(windows) { Ok(()) } else { File::open(path)?.sync_all() }
     }
 
     fn sync_all(&self, path: &Path) -> io::Result<()> {
@@ -120,11 +112,7 @@ impl Disk for RealDisk {
     }
 
     fn lock(&self, path: &Path, holder: &str) -> io::Result<Box<dyn DiskLock>> {
-        let mut file = options()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)?;
+        let mut file = options().write(true).create(true).truncate(false).open(path)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::WouldBlock.into()),
@@ -134,6 +122,12 @@ impl Disk for RealDisk {
         file.rewind()?;
         file.write_all(holder.as_bytes())?;
         Ok(Box::new(RealLock { _file: file }))
+    }
+
+    fn holder(&self) -> String {
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let (pid, host) = (std::process::id(), host.trim());
+        if host.is_empty() { format!("process {pid}") } else { format!("process {pid} on {host}") }
     }
 
     fn now_ms(&self) -> u64 {
@@ -248,10 +242,7 @@ impl DiskFile for RealFile {
 
     fn map(&self, len: u64, writable: bool) -> io::Result<Region> {
         if len > self.len()? {
-            return Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                "the file is shorter",
-            ));
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file is shorter"));
         }
         Region::map(&self.0, len, writable)
     }

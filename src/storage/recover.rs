@@ -4,8 +4,8 @@
 //! * Segments form a chain: each one's Begin names the one before and where that one ended. The
 //!   chain that ends in the highest number is the stream; segments beside it are leftovers of a
 //!   recovery or of a roll that did not last, and are set aside where they lie.
-//! * What the frames prove to be durable is a position. The first bad frame at or above it is a torn
-//!   tail: the log ends there, and later segments are set aside whole. A bad frame below it is
+//! * What the frames prove to be durable is a position. The first bad frame at or above it is a
+//!   torn tail: the log ends there, and later segments are set aside whole. A bad frame below it is
 //!   damage: refused, or stepped over and reported; never cut.
 //! * A segment is continued only if everything behind its last frame is zero. Otherwise it ends at
 //!   the cut, and the next append begins another segment, whose Begin records that end.
@@ -26,7 +26,9 @@ use crate::id::EntryId;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+mod candidate;
 mod report;
+use candidate::{Candidate, Content, follow_back};
 pub use report::{CutTail, Gap, StreamRecovery};
 
 /// What the state journal and the options say about the stream that is recovered.
@@ -51,75 +53,6 @@ pub(crate) struct Recovered {
     pub(crate) log_last_id: EntryId,
 }
 
-/// A segment file of the directory.
-struct Candidate {
-    number: u64,
-    path: PathBuf,
-    file: Arc<dyn DiskFile>,
-    header: FileHeader,
-    begin: Begin,
-    first_offset: u64,
-    content: Content,
-}
-
-enum Content {
-    Sealed(crate::format::footer::Footer),
-    Scanned(Box<Scan>),
-}
-
-impl Candidate {
-    fn end(&self) -> u64 {
-        match &self.content {
-            Content::Sealed(footer) => footer.end,
-            Content::Scanned(scan) => scan.end,
-        }
-    }
-
-    /// The highest position that this segment proves to be durable.
-    fn durable(&self) -> u64 {
-        match &self.content {
-            Content::Sealed(footer) => self.begin.position + footer.end,
-            Content::Scanned(scan) => scan.durable,
-        }
-    }
-
-    fn trim_to(&self) -> EntryId {
-        match &self.content {
-            Content::Sealed(footer) => footer.trim_to,
-            Content::Scanned(scan) => scan.trim_to,
-        }
-    }
-
-    fn last_id_and_chain(&self) -> (EntryId, u64) {
-        match &self.content {
-            Content::Sealed(footer) => (footer.last_id, footer.chain),
-            Content::Scanned(scan) => (scan.last_id, scan.chain),
-        }
-    }
-}
-
-/// The chain that ends in the highest number, and the segments that are not part of it; both oldest
-/// first.
-fn follow_back(candidates: Vec<Candidate>) -> (Vec<Candidate>, Vec<Candidate>) {
-    let (mut chain, mut beside): (Vec<Candidate>, Vec<Candidate>) = Default::default();
-    for candidate in candidates.into_iter().rev() {
-        let fits = chain.last().is_none_or(|next| {
-            next.begin.previous.is_some_and(|(number, end)| {
-                let position = candidate.begin.position.checked_add(end);
-                number == candidate.number && position == Some(next.begin.position)
-            })
-        });
-        if fits {
-            chain.push(candidate);
-        } else {
-            beside.push(candidate);
-        }
-    }
-    chain.reverse();
-    beside.reverse();
-    (chain, beside)
-}
-
 struct Recovery<'a> {
     home: &'a Home,
     known: &'a Known,
@@ -133,25 +66,13 @@ struct Recovery<'a> {
 /// # Errors
 /// `Corrupt` for damage that was not to be skipped; `Io`.
 pub(crate) fn recover(home: &Home, known: &Known) -> Result<Recovered> {
-    let report = StreamRecovery {
-        name: known.name.clone(),
-        ..StreamRecovery::default()
-    };
-    let mut recovery = Recovery {
-        home,
-        known,
-        report,
-        next_number: 0,
-        empty: Vec::new(),
-    };
+    let report = StreamRecovery { name: known.name.clone(), ..StreamRecovery::default() };
+    let mut recovery = Recovery { home, known, report, next_number: 0, empty: Vec::new() };
     let candidates = recovery.read_all()?;
     let mut chain = recovery.pick_chain(candidates);
     let durable = chain.iter().map(Candidate::durable).max().unwrap_or(0);
     recovery.find_end(&mut chain, durable)?;
-    let first = chain
-        .iter()
-        .map(Candidate::trim_to)
-        .fold(known.first, EntryId::max);
+    let first = chain.iter().map(Candidate::trim_to).fold(known.first, EntryId::max);
     recovery.check_beginning(&chain, first)?;
     recovery.make_durable(&chain, durable)?;
     recovery.build(chain, first)
@@ -161,11 +82,8 @@ impl Recovery<'_> {
     /// Opens and looks at every segment of the directory.
     fn read_all(&mut self) -> Result<Vec<Candidate>> {
         let dir = &self.home.dir;
-        let names = self
-            .home
-            .disk
-            .read_dir(dir)
-            .map_err(|e| Error::io("read directory", dir, e))?;
+        let names =
+            self.home.disk.read_dir(dir).map_err(|e| Error::io("read directory", dir, e))?;
         let mut found = Vec::new();
         for (name, kind) in names {
             let path = dir.join(&name);
@@ -175,10 +93,7 @@ impl Recovery<'_> {
                     found.push((number, generation, path));
                 }
                 _ if kind == NameKind::File
-                    && text
-                        .strip_suffix(name::TMP)
-                        .and_then(name::parse_segment)
-                        .is_some() =>
+                    && text.strip_suffix(name::TMP).and_then(name::parse_segment).is_some() =>
                 {
                     // Never complete, never referred to.
                     drop(self.home.disk.remove_file(&path));
@@ -212,9 +127,7 @@ impl Recovery<'_> {
         let header = match header {
             Ok(header) => header,
             Err(error) => {
-                return self
-                    .unusable(error.at(&path).offset(0), path)
-                    .map(|()| None);
+                return self.unusable(error.at(&path).offset(0), path).map(|()| None);
             }
         };
         let seed = header.seed();
@@ -238,15 +151,7 @@ impl Recovery<'_> {
                 Content::Scanned(Box::new(scan(&*file, &path, seed, 0)?))
             }
         };
-        Ok(Some(Candidate {
-            number,
-            path,
-            file,
-            header,
-            begin,
-            first_offset,
-            content,
-        }))
+        Ok(Some(Candidate { number, path, file, header, begin, first_offset, content }))
     }
 
     fn check_header(&self, header: FileHeader, number: u64, generation: u32) -> Result<FileHeader> {
@@ -256,9 +161,7 @@ impl Recovery<'_> {
             || header.number != number
             || header.generation != generation
         {
-            return Err(Error::corrupt(
-                "the segment belongs to another place or store",
-            ));
+            return Err(Error::corrupt("the segment belongs to another place or store"));
         }
         Ok(header)
     }
@@ -299,13 +202,8 @@ impl Recovery<'_> {
     fn find_end(&mut self, chain: &mut Vec<Candidate>, durable: u64) -> Result<()> {
         let mut n = 0;
         while n < chain.len() {
-            let wanted = chain
-                .get(n + 1)
-                .and_then(|next| next.begin.previous)
-                .map(|(_, end)| end);
-            let next_begin = chain
-                .get(n + 1)
-                .map(|next| (next.begin.last_id, next.begin.chain));
+            let wanted = chain.get(n + 1).and_then(|next| next.begin.previous).map(|(_, end)| end);
+            let next_begin = chain.get(n + 1).map(|next| (next.begin.last_id, next.begin.chain));
             let Some(candidate) = chain.get_mut(n) else {
                 break;
             };
@@ -335,12 +233,9 @@ impl Recovery<'_> {
     fn past_damage(&mut self, candidate: &mut Candidate, below: u64) -> Result<()> {
         let refused = |at: u64, after: EntryId| {
             let what = "frames below the durable position fail their checks";
-            Error::new(ErrorKind::Corrupt {
-                what,
-                ids: Some((after, EntryId::MAX)),
-            })
-            .at(&candidate.path)
-            .offset(at)
+            Error::new(ErrorKind::Corrupt { what, ids: Some((after, EntryId::MAX)) })
+                .at(&candidate.path)
+                .offset(at)
         };
         let (last_id, _) = candidate.last_id_and_chain();
         if !self.known.skip_damage {
@@ -352,12 +247,7 @@ impl Recovery<'_> {
             // Nothing good follows up to where the log was durable.
             let ids = (again.last_id, EntryId::MAX);
             let ordinals = (again.entries, again.entries);
-            again.holes.push(Hole {
-                from: again.end,
-                to: below,
-                ids,
-                ordinals,
-            });
+            again.holes.push(Hole { from: again.end, to: below, ids, ordinals });
         }
         for hole in &again.holes {
             self.report.gaps.push(Gap {
@@ -470,20 +360,14 @@ impl Recovery<'_> {
                 self.report.rescued_bytes += scan.end - from;
             }
             self.home.disk.step("recovery sync");
-            candidate
-                .file
-                .sync()
-                .map_err(|e| Error::io("sync", path, e))?;
+            candidate.file.sync().map_err(|e| Error::io("sync", path, e))?;
         }
         for path in self.empty.drain(..) {
             // Prepared and never used; the next one gets a fresh number.
             drop(self.home.disk.remove_file(&path));
         }
         let dir = &self.home.dir;
-        self.home
-            .disk
-            .sync_dir(dir)
-            .map_err(|e| Error::io("sync directory", dir, e))
+        self.home.disk.sync_dir(dir).map_err(|e| Error::io("sync directory", dir, e))
     }
 
     fn build(mut self, chain: Vec<Candidate>, first: EntryId) -> Result<Recovered> {
@@ -503,20 +387,14 @@ impl Recovery<'_> {
                 Content::Scanned(scan) => {
                     if n + 1 == count && scan.nonzero_end <= scan.end && scan.holes.is_empty() {
                         let path = &candidate.path;
-                        let len = candidate
-                            .file
-                            .len()
-                            .map_err(|e| Error::io("stat", path, e))?;
+                        let len = candidate.file.len().map_err(|e| Error::io("stat", path, e))?;
                         active = Some((Arc::clone(&candidate.file), len));
                         block = scan.last_block.map(continued);
                     }
                     (scan.entries, scan.index, false, scan.holes)
                 }
             };
-            tail = Tail {
-                last_id,
-                ordinal: begin.ordinal + entries,
-            };
+            tail = Tail { last_id, ordinal: begin.ordinal + entries };
             let parts = SegmentParts {
                 header: candidate.header,
                 begin,
@@ -547,11 +425,7 @@ impl Recovery<'_> {
             skip_damage: self.known.skip_damage,
         };
         let log = Log::new(self.home.clone(), parts)?;
-        Ok(Recovered {
-            log,
-            report: self.report,
-            log_last_id,
-        })
+        Ok(Recovered { log, report: self.report, log_last_id })
     }
 }
 
@@ -567,10 +441,5 @@ fn hide_holes(segment: &Segment, holes: &[Hole]) {
 /// The last block of a segment that is written on.
 fn continued((base, entries, bytes): (EntryId, u64, u64)) -> Block {
     let entries = u32::try_from(entries).unwrap_or(u32::MAX);
-    Block {
-        base,
-        entries,
-        bytes,
-        open: true,
-    }
+    Block { base, entries, bytes, open: true }
 }

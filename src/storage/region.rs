@@ -54,19 +54,12 @@ impl HeapMem {
         if base.is_null() {
             handle_alloc_error(layout);
         }
-        Ok(HeapMem {
-            base,
-            layout,
-            frozen: AtomicU64::new(0),
-            lock: Mutex::new(()),
-        })
+        Ok(HeapMem { base, layout, frozen: AtomicU64::new(0), lock: Mutex::new(()) })
     }
 
     /// Copies bytes out, frozen or not.
     pub(crate) fn read(&self, offset: usize, buf: &mut [u8]) -> io::Result<()> {
-        let end = offset
-            .checked_add(buf.len())
-            .filter(|end| *end <= self.layout.size());
+        let end = offset.checked_add(buf.len()).filter(|end| *end <= self.layout.size());
         if end.is_none() {
             return Err(out_of_range("read beyond the memory"));
         }
@@ -81,9 +74,7 @@ impl HeapMem {
 
     /// Copies bytes in at or above the mark.
     pub(crate) fn write(&self, offset: usize, bytes: &[u8]) -> io::Result<()> {
-        let end = offset
-            .checked_add(bytes.len())
-            .filter(|end| *end <= self.layout.size());
+        let end = offset.checked_add(bytes.len()).filter(|end| *end <= self.layout.size());
         if end.is_none() {
             return Err(out_of_range("write beyond the memory"));
         }
@@ -132,11 +123,8 @@ impl Region {
         let size = usize::try_from(len).map_err(|_| out_of_range("too large to map"))?;
         let mut options = memmap2::MmapOptions::new();
         options.len(size);
-        let map = if writable {
-            options.map_raw(file)?
-        } else {
-            options.map_raw_read_only(file)?
-        };
+        let map =
+            if writable { options.map_raw(file)? } else { options.map_raw_read_only(file)? };
         // A forked child must not share the writer's pages (it has no part in the protocol).
         #[cfg(target_os = "linux")]
         map.advise(memmap2::Advice::DontFork)?;
@@ -153,13 +141,7 @@ impl Region {
 
     fn over(mem: Mem, len: u64, writable: bool) -> Region {
         let frozen = AtomicU64::new(0);
-        Region {
-            mem,
-            len,
-            writable,
-            frozen,
-            has_writer: AtomicBool::new(false),
-        }
+        Region { mem, len, writable, frozen, has_writer: AtomicBool::new(false) }
     }
 
     /// The same region with the bytes below `upto` final from the start, for files that nobody
@@ -204,9 +186,7 @@ impl Region {
         if !self.writable || self.has_writer.swap(true, Ordering::AcqRel) {
             return None;
         }
-        Some(RegionWriter {
-            region: Arc::clone(self),
-        })
+        Some(RegionWriter { region: Arc::clone(self) })
     }
 }
 
@@ -216,12 +196,7 @@ impl fmt::Debug for Region {
             Mem::Map(_) => "map",
             Mem::Heap(_) => "heap",
         };
-        write!(
-            f,
-            "Region({kind}, {} bytes, {} frozen)",
-            self.len,
-            self.frozen()
-        )
+        write!(f, "Region({kind}, {} bytes, {} frozen)", self.len, self.frozen())
     }
 }
 
@@ -241,9 +216,7 @@ impl RegionWriter {
     #[inline]
     pub(crate) fn write(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let region = &*self.region;
-        let end = offset
-            .checked_add(bytes.len() as u64)
-            .filter(|end| *end <= region.len);
+        let end = offset.checked_add(bytes.len() as u64).filter(|end| *end <= region.len);
         if end.is_none() || offset < region.frozen.load(Ordering::Relaxed) {
             return Err(out_of_range("write outside the open part of a region"));
         }
@@ -267,10 +240,7 @@ impl RegionWriter {
     /// Copies bytes out, wherever they lie.
     pub(crate) fn read(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
         let region = &*self.region;
-        if offset
-            .checked_add(buf.len() as u64)
-            .is_none_or(|end| end > region.len)
-        {
+        if offset.checked_add(buf.len() as u64).is_none_or(|end| end > region.len) {
             return Err(out_of_range("read beyond a region"));
         }
         match &region.mem {

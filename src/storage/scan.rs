@@ -28,13 +28,7 @@ const WINDOW: u64 = 256 << 10;
 impl<'a> Window<'a> {
     pub(crate) fn new(file: &'a dyn DiskFile, path: &'a Path) -> Result<Window<'a>> {
         let file_len = file.len().map_err(|e| Error::io("stat", path, e))?;
-        Ok(Window {
-            file,
-            path,
-            file_len,
-            start: 0,
-            bytes: Vec::new(),
-        })
+        Ok(Window { file, path, file_len, start: 0, bytes: Vec::new() })
     }
 
     pub(crate) fn file_len(&self) -> u64 {
@@ -148,8 +142,8 @@ enum Step {
     Bad,
 }
 
-/// Walks a segment. Bad frames below the offset `skip_below` are stepped over and reported as holes;
-/// the first bad frame at or above it ends the walk.
+/// Walks a segment. Bad frames below the offset `skip_below` are stepped over and reported as
+/// holes; the first bad frame at or above it ends the walk.
 ///
 /// # Errors
 /// `Io` only; whatever the bytes are, they are described and not refused.
@@ -185,9 +179,7 @@ pub(crate) fn scan_until(
         closed: false,
         in_batch: false,
     };
-    let durable = extras
-        .durable_distance
-        .map_or(0, |d| (begin.position + first).saturating_sub(d));
+    let durable = extras.durable_distance.map_or(0, |d| (begin.position + first).saturating_sub(d));
     let mut walk = Walk {
         window,
         seed,
@@ -255,24 +247,14 @@ impl Walk<'_> {
                 Step::Next(next) => at = next,
                 Step::Bad if at < skip_below => {
                     // A batch that the hole cuts is gone as a whole.
-                    self.now = Point {
-                        end: at,
-                        block: None,
-                        in_batch: false,
-                        ..self.committed
-                    };
+                    self.now = Point { end: at, block: None, in_batch: false, ..self.committed };
                     self.index.truncate(self.committed.blocks);
                     let Some(next) = self.next_block(at + ALIGN, skip_below)? else {
                         return Ok(());
                     };
                     let ids = (self.now.last_id, EntryId::MAX);
                     let ordinals = (self.now.entries, self.now.entries);
-                    self.holes.push(Hole {
-                        from: at,
-                        to: next,
-                        ids,
-                        ordinals,
-                    });
+                    self.holes.push(Hole { from: at, to: next, ids, ordinals });
                     at = next;
                 }
                 Step::Bad => return Ok(()),
@@ -300,9 +282,7 @@ impl Walk<'_> {
             return Ok(Step::Bad);
         };
         if let Some(distance) = extras.durable_distance {
-            self.durable = self
-                .durable
-                .max((self.begin.position + at).saturating_sub(distance));
+            self.durable = self.durable.max((self.begin.position + at).saturating_sub(distance));
         }
         if let Some(block) = block {
             self.index.push(block);
@@ -344,10 +324,8 @@ impl Walk<'_> {
             frames_behind = true;
             let bytes = self.window.get(place, header.frame_len())?;
             let body = header.body(bytes, self.seed, place).unwrap_or_default();
-            if let Some(Extras {
-                durable_distance: Some(distance),
-                ..
-            }) = Extras::read(header.flags, body, &mut 0)
+            if let Some(Extras { durable_distance: Some(distance), .. }) =
+                Extras::read(header.flags, body, &mut 0)
             {
                 let position = self.begin.position + place;
                 self.durable = self.durable.max(position.saturating_sub(distance));
@@ -383,10 +361,7 @@ pub(crate) fn was_durable(window: &mut Window<'_>, seed: u32, at: u64) -> Result
         let bytes = window.get(place, header.frame_len())?;
         let body = header.body(bytes, seed, place).unwrap_or_default();
         let extras = Extras::read(header.flags, body, &mut 0).unwrap_or_default();
-        if extras
-            .durable_distance
-            .is_some_and(|d| place.saturating_sub(d) > at)
-        {
+        if extras.durable_distance.is_some_and(|d| place.saturating_sub(d) > at) {
             return Ok(true);
         }
         from = place + header.frame_len();
@@ -451,11 +426,7 @@ fn take(
                 point.block_start = local;
                 point.block_bytes = 0;
                 let (offset, ordinal) = (u32::try_from(at).ok()?, u32::try_from(local).ok()?);
-                start = Some(BlockStart {
-                    id: base,
-                    offset,
-                    ordinal,
-                });
+                start = Some(BlockStart { id: base, offset, ordinal });
             }
             let mut entries = Entries::new(header, body, within, point.block?)?;
             while let Some((id, list)) = entries.next(body) {

@@ -54,15 +54,9 @@ pub(crate) fn create(
 ) -> Result<(FileHeader, Arc<dyn DiskFile>)> {
     let header = home.header(number);
     let final_path = home.dir.join(name::segment(number, header.generation));
-    let tmp = home.dir.join(format!(
-        "{}{}",
-        name::segment(number, header.generation),
-        name::TMP
-    ));
+    let tmp = home.dir.join(format!("{}{}", name::segment(number, header.generation), name::TMP));
     let made = create_tmp(home, &tmp, &header, size).and_then(|file| {
-        home.disk
-            .rename(&tmp, &final_path)
-            .map_err(|e| Error::io("rename", &tmp, e))?;
+        home.disk.rename(&tmp, &final_path).map_err(|e| Error::io("rename", &tmp, e))?;
         Ok(file)
     });
     let file = match made {
@@ -72,9 +66,7 @@ pub(crate) fn create(
             return Err(error);
         }
     };
-    home.disk
-        .sync_dir(&home.dir)
-        .map_err(|e| Error::io("sync directory", &home.dir, e))?;
+    home.disk.sync_dir(&home.dir).map_err(|e| Error::io("sync directory", &home.dir, e))?;
     Ok((header, file))
 }
 
@@ -87,18 +79,14 @@ fn create_tmp(
     let file = match home.disk.open(tmp, OpenMode::CreateNew) {
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
             // Left over by a crash; nobody refers to it.
-            home.disk
-                .remove_file(tmp)
-                .map_err(|e| Error::io("remove", tmp, e))?;
+            home.disk.remove_file(tmp).map_err(|e| Error::io("remove", tmp, e))?;
             home.disk.open(tmp, OpenMode::CreateNew)
         }
         other => other,
     }
     .map_err(|e| Error::io("create", tmp, e))?;
-    file.allocate(size)
-        .map_err(|e| full(Error::io("allocate", tmp, e), size))?;
-    file.write_at(&header.encode(), 0)
-        .map_err(|e| Error::io("write", tmp, e))?;
+    file.allocate(size).map_err(|e| full(Error::io("allocate", tmp, e), size))?;
+    file.write_at(&header.encode(), 0).map_err(|e| Error::io("write", tmp, e))?;
     file.sync().map_err(|e| Error::io("sync", tmp, e))?;
     Ok(file)
 }
@@ -152,9 +140,7 @@ pub(crate) struct SegmentParts {
 
 impl Segment {
     pub(crate) fn new(home: &Home, parts: SegmentParts) -> Segment {
-        let path = home
-            .dir
-            .join(name::segment(parts.header.number, parts.header.generation));
+        let path = home.dir.join(name::segment(parts.header.number, parts.header.generation));
         Segment {
             path,
             seed: parts.header.seed(),
@@ -233,9 +219,7 @@ impl Segment {
         if len < end {
             return Err(Error::corrupt("the segment is shorter than its frames").at(&self.path));
         }
-        let region = file
-            .map(end, false)
-            .map_err(|e| Error::io("map", &self.path, e))?;
+        let region = file.map(end, false).map_err(|e| Error::io("map", &self.path, e))?;
         Ok(self.region.get_or_init(|| Arc::new(region.frozen_to(end))))
     }
 
@@ -244,27 +228,18 @@ impl Segment {
     pub(crate) fn seek(&self, id: EntryId, limit: u64) -> BlockStart {
         let index = self.index.read();
         let n = index.partition_point(|b| b.id <= id && u64::from(b.offset) < limit);
-        n.checked_sub(1)
-            .and_then(|n| index.get(n).copied())
-            .unwrap_or(self.first_block())
+        n.checked_sub(1).and_then(|n| index.get(n).copied()).unwrap_or(self.first_block())
     }
 
     fn first_block(&self) -> BlockStart {
-        BlockStart {
-            id: EntryId::MIN,
-            offset: self.first_offset as u32,
-            ordinal: 0,
-        }
+        BlockStart { id: EntryId::MIN, offset: self.first_offset as u32, ordinal: 0 }
     }
 
     /// The block that begins at or behind `offset`, and the one behind it, below `limit`.
     pub(crate) fn block_after(&self, offset: u64, limit: u64) -> Option<BlockStart> {
         let index = self.index.read();
         let n = index.partition_point(|b| u64::from(b.offset) <= offset);
-        index
-            .get(n)
-            .copied()
-            .filter(|b| u64::from(b.offset) < limit)
+        index.get(n).copied().filter(|b| u64::from(b.offset) < limit)
     }
 
     /// The last block that begins below `limit`.
@@ -278,9 +253,7 @@ impl Segment {
     pub(crate) fn block_of(&self, ordinal: u32) -> BlockStart {
         let index = self.index.read();
         let n = index.partition_point(|b| b.ordinal <= ordinal);
-        n.checked_sub(1)
-            .and_then(|n| index.get(n).copied())
-            .unwrap_or(self.first_block())
+        n.checked_sub(1).and_then(|n| index.get(n).copied()).unwrap_or(self.first_block())
     }
 
     /// How many blocks have an entry that is neither deleted nor numbered below `from`.
@@ -289,9 +262,7 @@ impl Segment {
         let entries = u32::try_from(self.entries()).unwrap_or(u32::MAX);
         let mut live = 0;
         for (n, block) in index.iter().enumerate() {
-            let end = index
-                .get(n + 1)
-                .map_or(entries, |next| next.ordinal.min(entries));
+            let end = index.get(n + 1).map_or(entries, |next| next.ordinal.min(entries));
             let first = block.ordinal.max(from);
             if first < end && self.deleted_between(first, end) < u64::from(end - first) {
                 live += 1;
@@ -303,12 +274,7 @@ impl Segment {
     /// The index without blocks of a batch that was taken back.
     pub(crate) fn index_copy(&self) -> Vec<BlockStart> {
         let end = self.end();
-        self.index
-            .read()
-            .iter()
-            .copied()
-            .filter(|b| u64::from(b.offset) < end)
-            .collect()
+        self.index.read().iter().copied().filter(|b| u64::from(b.offset) < end).collect()
     }
 
     /// Marks an entry deleted; `false` if it was already.
@@ -335,10 +301,7 @@ impl Segment {
             return false;
         }
         let bitmap = self.deleted.read();
-        bitmap
-            .words
-            .get(ordinal as usize / 64)
-            .is_some_and(|w| w & (1 << (ordinal % 64)) != 0)
+        bitmap.words.get(ordinal as usize / 64).is_some_and(|w| w & (1 << (ordinal % 64)) != 0)
     }
 
     pub(crate) fn deleted_count(&self) -> u64 {
@@ -402,8 +365,7 @@ pub(crate) fn write_footer(
         file.allocate(len).map_err(|e| io("allocate", e))?;
     }
     file.write_at(&bytes, offset).map_err(|e| io("write", e))?;
-    file.write_at(&trailer, len - TRAILER as u64)
-        .map_err(|e| io("write", e))?;
+    file.write_at(&trailer, len - TRAILER as u64).map_err(|e| io("write", e))?;
     file.sync().map_err(|e| io("sync", e))
 }
 

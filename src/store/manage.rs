@@ -26,9 +26,8 @@ pub(super) fn adopt(
     report: &mut RecoveryReport,
 ) -> Result<()> {
     let streams = dir.join(name::STREAMS);
-    let mut found = disk
-        .read_dir(&streams)
-        .map_err(|e| Error::io("read directory", &streams, e))?;
+    let mut found =
+        disk.read_dir(&streams).map_err(|e| Error::io("read directory", &streams, e))?;
     found.sort_by(|a, b| a.0.cmp(&b.0));
     let known_end = loaded.next_stream;
     for (file, kind) in found {
@@ -42,11 +41,7 @@ pub(super) fn adopt(
             continue;
         }
         loaded.next_stream = loaded.next_stream.max(number + 1);
-        let begun = if number >= known_end {
-            stream_name(&**disk, &path, uuid)?
-        } else {
-            None
-        };
+        let begun = if number >= known_end { stream_name(&**disk, &path, uuid)? } else { None };
         match begun {
             Some(stream) if !names.by_name.contains_key(&stream) => {
                 let event = Event::StreamCreated {
@@ -57,9 +52,7 @@ pub(super) fn adopt(
                 state.apply(&event);
                 report.adopted.push(stream.clone());
                 names.by_name.insert(stream, number);
-                names
-                    .streams
-                    .insert(number, Arc::new(StreamInner::new(number, state, false)));
+                names.streams.insert(number, Arc::new(StreamInner::new(number, state, false)));
             }
             // Removed, or never used.
             _ => remove_dir(&**disk, &path),
@@ -70,18 +63,14 @@ pub(super) fn adopt(
 
 /// The name that the first segment of a directory says its stream has.
 fn stream_name(disk: &dyn Disk, dir: &Path, uuid: [u8; 16]) -> Result<Option<Vec<u8>>> {
-    let mut files = disk
-        .read_dir(dir)
-        .map_err(|e| Error::io("read directory", dir, e))?;
+    let mut files = disk.read_dir(dir).map_err(|e| Error::io("read directory", dir, e))?;
     files.sort_by(|a, b| a.0.cmp(&b.0));
     for (file, _) in files {
         if file.to_str().and_then(name::parse_segment).is_none() {
             continue;
         }
         let path = dir.join(&file);
-        let file = disk
-            .open(&path, OpenMode::Read)
-            .map_err(|e| Error::io("open", &path, e))?;
+        let file = disk.open(&path, OpenMode::Read).map_err(|e| Error::io("open", &path, e))?;
         let mut window = Window::new(&*file, &path)?;
         let Ok(header) = FileHeader::decode(window.get(0, FILE_HEADER as u64)?) else {
             continue;
@@ -232,11 +221,7 @@ impl Store {
     #[must_use]
     #[doc(alias = "EXISTS")]
     pub fn exists(&self, name: impl AsRef<[u8]>) -> bool {
-        self.shared()
-            .names
-            .read()
-            .by_name
-            .contains_key(name.as_ref())
+        self.shared().names.read().by_name.contains_key(name.as_ref())
     }
 
     /// The names of all streams, in byte order.
@@ -287,11 +272,7 @@ impl Store {
         let position = shared.change_names(|names| {
             let number = *names.by_name.get(from)?;
             let mut parts = Vec::new();
-            replaced = names
-                .by_name
-                .get(to)
-                .copied()
-                .filter(|other| *other != number);
+            replaced = names.by_name.get(to).copied().filter(|other| *other != number);
             if let Some(other) = replaced {
                 parts.push((other, vec![Event::StreamRemoved]));
             }
@@ -299,9 +280,7 @@ impl Store {
             Some(parts)
         })?;
         let Some(position) = position else {
-            return Err(Error::new(ErrorKind::NoStream {
-                name: from.to_vec(),
-            }));
+            return Err(Error::new(ErrorKind::NoStream { name: from.to_vec() }));
         };
         shared.finish_names(position)?;
         if let Some(inner) = replaced.and_then(|number| shared.take_gone(number)) {
@@ -321,7 +300,8 @@ impl Store {
     /// or a stream `to` that is not to be replaced.
     ///
     /// # Errors
-    /// `InvalidName`, `InvalidArgument` if the names are the same, `Closed`, `StorageFull`, `Corrupt`.
+    /// `InvalidName`, `InvalidArgument` if the names are the same, `Closed`, `StorageFull`,
+    /// `Corrupt`.
     #[doc(alias = "COPY")]
     pub fn copy(
         &self,
@@ -361,10 +341,7 @@ impl Store {
             Some(parts)
         })?;
         let Some(position) = position else {
-            remove_dir(
-                &*shared.disk,
-                &shared.streams_dir().join(name::stream_dir(copy.number)),
-            );
+            remove_dir(&*shared.disk, &shared.streams_dir().join(name::stream_dir(copy.number)));
             return Ok(false);
         };
         shared.finish_names(position)?;

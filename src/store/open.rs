@@ -2,15 +2,15 @@
 
 use super::*;
 
-pub(super) fn holder() -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host = host.trim();
-    let pid = std::process::id();
-    if host.is_empty() {
-        format!("process {pid}")
-    } else {
-        format!("process {pid} on {host}")
-    }
+/// What the lock file says of whoever has the store.
+pub(super) fn holder_in(disk: &dyn Disk, path: &Path) -> String {
+    let read = || -> std::io::Result<String> {
+        let file = disk.open(path, OpenMode::Read)?;
+        let mut bytes = vec![0; usize::try_from(file.len()?.min(256)).unwrap_or(0)];
+        file.read_at(&mut bytes, 0)?;
+        Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
+    };
+    read().unwrap_or_default()
 }
 
 pub(super) fn make_dir(disk: &dyn Disk, dir: &Path) -> Result<()> {
@@ -19,8 +19,7 @@ pub(super) fn make_dir(disk: &dyn Disk, dir: &Path) -> Result<()> {
             // The name must last before anything in it is believed to.
             let parent = dir.parent().filter(|p| !p.as_os_str().is_empty());
             let parent = parent.unwrap_or(Path::new("."));
-            disk.sync_dir(parent)
-                .map_err(|e| Error::io("sync directory", parent, e))
+            disk.sync_dir(parent).map_err(|e| Error::io("sync directory", parent, e))
         }
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
         Err(e) => {
@@ -68,11 +67,8 @@ pub(super) fn store_uuid(disk: &dyn Disk, dir: &Path) -> Result<[u8; 16]> {
         Ok(file) => {
             let len = file.len().map_err(|e| Error::io("stat", &path, e))?;
             let mut bytes = vec![0; STORE_FILE.min(usize::try_from(len).unwrap_or(STORE_FILE))];
-            file.read_at(&mut bytes, 0)
-                .map_err(|e| Error::io("read", &path, e))?;
-            StoreHeader::decode(&bytes)
-                .map(|header| header.uuid)
-                .map_err(|e| e.at(&path))
+            file.read_at(&mut bytes, 0).map_err(|e| Error::io("read", &path, e))?;
+            StoreHeader::decode(&bytes).map(|header| header.uuid).map_err(|e| e.at(&path))
         }
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => new_store(disk, dir, &path),
         Err(e) => Err(Error::io("open", &path, e)),
@@ -81,20 +77,14 @@ pub(super) fn store_uuid(disk: &dyn Disk, dir: &Path) -> Result<[u8; 16]> {
 
 pub(super) fn new_store(disk: &dyn Disk, dir: &Path, path: &Path) -> Result<[u8; 16]> {
     // A journal without a STORE file is not a new store but one that lost it.
-    if disk
-        .read_dir(&dir.join(name::STREAMS))
-        .is_ok_and(|names| !names.is_empty())
-    {
+    if disk.read_dir(&dir.join(name::STREAMS)).is_ok_and(|names| !names.is_empty()) {
         return Err(Error::corrupt("the STORE file is missing").at(path));
     }
     let mut uuid = [0; 16];
     for half in uuid.chunks_mut(8) {
         half.copy_from_slice(&disk.random().to_le_bytes());
     }
-    let header = StoreHeader {
-        uuid,
-        created_ms: disk.now_ms(),
-    };
+    let header = StoreHeader { uuid, created_ms: disk.now_ms() };
     let tmp = dir.join(format!("{}{}", name::STORE, name::TMP));
     let io = |op| move |e| Error::io(op, path, e);
     let file = match disk.open(&tmp, OpenMode::CreateNew) {

@@ -26,9 +26,7 @@ impl Shared {
             health.open_streams += 1;
             health.unsynced_bytes += log.written().saturating_sub(log.commit.durable());
             if let Some(cause) = log.commit.poisoned() {
-                health
-                    .poisoned_streams
-                    .push((stream.state.lock().name.clone(), cause.to_string()));
+                health.poisoned_streams.push((stream.state.lock().name.clone(), cause.to_string()));
             }
         }
         health
@@ -39,10 +37,7 @@ impl Shared {
         self.check_process()?;
         let number = self.journal.take_stream_number();
         let stored = StoredOptions::from(options);
-        let event = Event::StreamCreated {
-            name: name.into(),
-            options: stored,
-        };
+        let event = Event::StreamCreated { name: name.into(), options: stored };
         let mut state = StreamState::default();
         state.apply(&event);
         let inner = Arc::new(StreamInner::new(number, state, false));
@@ -65,19 +60,11 @@ impl Shared {
                 if names.by_name.get(name) != Some(&number) {
                     names.streams.remove(&number);
                 }
-                let theirs = names
-                    .by_name
-                    .get(name)
-                    .and_then(|n| names.streams.get(n))
-                    .cloned();
+                let theirs = names.by_name.get(name).and_then(|n| names.streams.get(n)).cloned();
                 drop(names);
                 self.discard(&inner);
                 other?;
-                theirs.ok_or_else(|| {
-                    Error::new(ErrorKind::NoStream {
-                        name: name.to_vec(),
-                    })
-                })
+                theirs.ok_or_else(|| Error::new(ErrorKind::NoStream { name: name.to_vec() }))
             }
         }
     }
@@ -94,13 +81,9 @@ impl Shared {
             let Some(parts) = decide(&mut names) else {
                 return Ok(None);
             };
-            let borrowed: Vec<_> = parts
-                .iter()
-                .map(|(n, events)| (*n, events.as_slice()))
-                .collect();
-            let grows = parts
-                .iter()
-                .any(|(_, e)| !matches!(e.as_slice(), [Event::StreamRemoved]));
+            let borrowed: Vec<_> =
+                parts.iter().map(|(n, events)| (*n, events.as_slice())).collect();
+            let grows = parts.iter().any(|(_, e)| !matches!(e.as_slice(), [Event::StreamRemoved]));
             match self.journal.append(&borrowed, grows) {
                 Ok(position) => {
                     for (number, events) in &parts {
@@ -148,11 +131,7 @@ impl Shared {
 impl Names {
     /// Applies the events of one stream to the table and to the stream.
     pub(super) fn apply(&mut self, number: u64, events: &[Event]) {
-        let Some(inner) = self
-            .streams
-            .get(&number)
-            .cloned()
-            .or_else(|| self.adopt_copy(number))
+        let Some(inner) = self.streams.get(&number).cloned().or_else(|| self.adopt_copy(number))
         else {
             return;
         };

@@ -73,8 +73,8 @@ impl Stream {
     /// Appends an entry under a generated ID (XADD with `*`) and returns the ID.
     ///
     /// # Errors
-    /// `NoFields`, `EntryTooLarge`, `IdExhausted`, `StorageFull` (nothing was appended), `Poisoned`,
-    /// `NoStream`, `Closed`.
+    /// `NoFields`, `EntryTooLarge`, `IdExhausted`, `StorageFull` (nothing was appended),
+    /// `Poisoned`, `NoStream`, `Closed`.
     #[doc(alias = "XADD")]
     pub fn append<K, V>(&self, fields: impl IntoIterator<Item = (K, V)>) -> Result<EntryId>
     where
@@ -125,16 +125,9 @@ impl Stream {
         let mut appender = log.writer()?;
         let max = appender.options().max_entry_bytes;
         if list.len() as u64 > max {
-            return Err(Error::new(ErrorKind::EntryTooLarge {
-                size: list.len() as u64,
-                max,
-            }));
+            return Err(Error::new(ErrorKind::EntryTooLarge { size: list.len() as u64, max }));
         }
-        let now = if options.id == NewId::Auto {
-            shared.disk.now_ms()
-        } else {
-            0
-        };
+        let now = if options.id == NewId::Auto { shared.disk.now_ms() } else { 0 };
         let id = next_id(options.id, appender.last_id(), now)?;
         let plan = match &options.trim {
             Some(trim) => {
@@ -188,8 +181,7 @@ impl Stream {
             None => self.inner.sync_to(self.shared(), log, upto),
             Some(longest) => {
                 let ask = || self.shared().kick.sync_now();
-                log.commit
-                    .wait_timeout(upto, Deadline::after(longest), || log.written(), ask)
+                log.commit.wait_timeout(upto, Deadline::after(longest), || log.written(), ask)
             }
         }
     }
@@ -226,8 +218,8 @@ impl Stream {
     /// first and the last ID; `None` for an empty batch.
     ///
     /// # Errors
-    /// As [`Stream::append_with`]; `IdNotGreater` names the entry; `BatchTooLarge` if the batch does
-    /// not fit into one segment.
+    /// As [`Stream::append_with`]; `IdNotGreater` names the entry; `BatchTooLarge` if the batch
+    /// does not fit into one segment.
     #[doc(alias = "XADD")]
     pub fn append_batch(&self, batch: &NewEntries) -> Result<Option<(EntryId, EntryId)>> {
         let log = self.log()?;
@@ -243,19 +235,12 @@ impl Stream {
         let mut last = appender.last_id();
         for (index, (want, list)) in batch.lists().enumerate() {
             if list.len() as u64 > max {
-                return Err(Error::new(ErrorKind::EntryTooLarge {
-                    size: list.len() as u64,
-                    max,
-                }));
+                return Err(Error::new(ErrorKind::EntryTooLarge { size: list.len() as u64, max }));
             }
             last = next_id(want, last, now).map_err(|error| match error.kind() {
                 ErrorKind::IdNotGreater { given, last, .. } => {
                     let (given, last) = (*given, *last);
-                    error.with_kind(ErrorKind::IdNotGreater {
-                        index: Some(index),
-                        given,
-                        last,
-                    })
+                    error.with_kind(ErrorKind::IdNotGreater { index: Some(index), given, last })
                 }
                 _ => error,
             })?;
@@ -292,9 +277,7 @@ impl Stream {
     /// # Errors
     /// `NoStream`, `Closed`.
     pub fn snapshot(&self) -> Result<Snapshot> {
-        Ok(Snapshot {
-            span: self.log()?.span(),
-        })
+        Ok(Snapshot { span: self.log()?.span() })
     }
 
     /// The position behind which a read from `start` begins.
@@ -380,10 +363,7 @@ impl Stream {
                 return Ok(0);
             };
             let event = Event::Trimmed { first: plan.first };
-            match shared
-                .journal
-                .append(&[(self.inner.number, &[event])], false)
-            {
+            match shared.journal.append(&[(self.inner.number, &[event])], false) {
                 Ok(position) => {
                     self.apply_trim(log, &appender, &plan);
                     drop(appender);
@@ -409,11 +389,7 @@ impl Stream {
     #[doc(alias = "XLEN")]
     pub fn len(&self) -> Result<u64> {
         let locked = self.inner.lock(self.shared())?;
-        Ok(locked
-            .state
-            .live
-            .as_ref()
-            .map_or(0, |live| live.len(locked.tail)))
+        Ok(locked.state.live.as_ref().map_or(0, |live| live.len(locked.tail)))
     }
 
     /// Whether no entry lives.
@@ -432,11 +408,7 @@ impl Stream {
     pub fn info(&self) -> Result<StreamInfo> {
         let mut locked = self.inner.lock(self.shared())?;
         let facts = locked.facts()?;
-        let blocks = locked
-            .state
-            .live
-            .as_ref()
-            .map_or(0, |live| live.blocks(&locked.span));
+        let blocks = locked.state.live.as_ref().map_or(0, |live| live.blocks(&locked.span));
         let groups = locked.state.groups.len();
         let span = locked.span.clone();
         drop(locked);
@@ -455,12 +427,7 @@ impl Stream {
             first: owned(snapshot.range(..).next())?,
             last: owned(snapshot.range(..).next_back())?,
             segments: snapshot.span.segments.len(),
-            bytes: snapshot
-                .span
-                .segments
-                .iter()
-                .map(|segment| segment.end())
-                .sum(),
+            bytes: snapshot.span.segments.iter().map(|segment| segment.end()).sum(),
         })
     }
 }

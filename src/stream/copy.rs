@@ -19,11 +19,8 @@ impl StreamInner {
         shared.check_process()?;
         let number = shared.journal.take_stream_number();
         let (snapshot, tail, events) = self.picture(shared)?;
-        let options = self
-            .state
-            .lock()
-            .options
-            .unwrap_or(StoredOptions::from(&shared.options.stream));
+        let options =
+            self.state.lock().options.unwrap_or(StoredOptions::from(&shared.options.stream));
         let home = Home {
             disk: Arc::clone(&shared.disk),
             dir: shared.streams_dir().join(name::stream_dir(number)),
@@ -64,10 +61,9 @@ impl StreamInner {
         let events = events
             .into_iter()
             .map(|event| match event {
-                Event::StreamCreated { options, .. } => Event::StreamCreated {
-                    name: to.into(),
-                    options,
-                },
+                Event::StreamCreated { options, .. } => {
+                    Event::StreamCreated { name: to.into(), options }
+                }
                 Event::Counters(found) => Event::Counters(counters(found)),
                 other => other,
             })
@@ -79,14 +75,9 @@ impl StreamInner {
     fn picture(&self, shared: &Shared) -> Result<(Snapshot, Tail, Vec<Event>)> {
         let locked = self.lock(shared)?;
         let mut events = locked.state.dump();
-        // Deletions stay behind with the entries that they hid; what they raised is in the counters.
+        // Deletions stay behind with the entries that they hid; what they raised is in the
+        // counters.
         events.push(Event::Counters(locked.state.counters));
-        Ok((
-            Snapshot {
-                span: locked.span.clone(),
-            },
-            locked.tail,
-            events,
-        ))
+        Ok((Snapshot { span: locked.span.clone() }, locked.tail, events))
     }
 }

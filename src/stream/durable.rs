@@ -34,11 +34,8 @@ pub(super) fn set_id_events(
         return refuse("the stream has had higher IDs, and their frames are still on disk");
     }
     let added = entries_added.unwrap_or(state.entries_added(tail));
-    let mut counters = Counters {
-        floor: last,
-        added_offset: added.wrapping_sub(tail.ordinal),
-        ..state.counters
-    };
+    let mut counters =
+        Counters { floor: last, added_offset: added.wrapping_sub(tail.ordinal), ..state.counters };
     if let Some(id) = max_deleted.filter(|id| *id != EntryId::MIN) {
         counters.max_deleted = id;
     }
@@ -69,10 +66,7 @@ impl Stream {
             let mut state = self.inner.state.lock();
             let events =
                 set_id_events(&mut state, log, &appender, last, entries_added, max_deleted)?;
-            match shared
-                .journal
-                .append(&[(self.inner.number, &events)], false)
-            {
+            match shared.journal.append(&[(self.inner.number, &events)], false) {
                 Ok(position) => {
                     events.iter().for_each(|event| state.apply(event));
                     drop(state);
@@ -102,9 +96,9 @@ impl Stream {
         options.check()?;
         let shared = self.shared();
         let stored = StoredOptions::from(options);
-        let (_, position) = self.inner.change(shared, true, |_| {
-            Ok(((), vec![Event::OptionsSet { options: stored }]))
-        })?;
+        let (_, position) = self
+            .inner
+            .change(shared, true, |_| Ok(((), vec![Event::OptionsSet { options: stored }])))?;
         self.log()?.writer()?.set_options(stored);
         self.inner.settle(shared, position)
     }
@@ -131,19 +125,11 @@ impl Stream {
     pub fn durable_id(&self) -> Result<EntryId> {
         let log = self.log()?;
         let durable = log.commit.durable();
-        let span = Span {
-            published: durable,
-            first: EntryId::MIN,
-            ..log.written_span()
-        };
+        let span = Span { published: durable, first: EntryId::MIN, ..log.written_span() };
         let mut backward = crate::storage::cursor::Backward::seek(&span, EntryId::MAX);
         let found = backward.next(&span)?.map_or(EntryId::MIN, |place| place.id);
         let all = durable >= log.written();
-        Ok(if all {
-            found.max(log.tail().last_id)
-        } else {
-            found
-        })
+        Ok(if all { found.max(log.tail().last_id) } else { found })
     }
 
     /// Waits until the entry with this ID, and all before it, are on disk. Does the sync itself if
@@ -168,17 +154,13 @@ impl Stream {
         let upto = self.position_of(log, id)?;
         self.shared().check_process()?;
         let ask = || self.shared().kick.sync_now();
-        log.commit
-            .wait_timeout(upto, Deadline::after(longest), || log.written(), ask)
+        log.commit.wait_timeout(upto, Deadline::after(longest), || log.written(), ask)
     }
 
     /// A position that covers the entry; the end if that is cheaper to tell.
     fn position_of(&self, log: &Log, id: EntryId) -> Result<u64> {
         let span = log.written_span();
-        let all = Span {
-            first: EntryId::MIN,
-            ..span
-        };
+        let all = Span { first: EntryId::MIN, ..span };
         Ok(all.end_of(id).unwrap_or_else(|| log.written()))
     }
 }

@@ -60,9 +60,7 @@ impl StreamInner {
         let delivered = state.groups.max_delivered();
         Known {
             name: state.name.clone(),
-            options: state
-                .options
-                .unwrap_or(StoredOptions::from(&shared.options.stream)),
+            options: state.options.unwrap_or(StoredOptions::from(&shared.options.stream)),
             first: state.first,
             floor: state.counters.floor.max(delivered),
             always: self.level(shared) == Durability::Always,
@@ -89,16 +87,11 @@ impl StreamInner {
             }
             state.live = Some(live);
             // What deliveries say does not count here: it is what is to be taken back.
-            let end = Tail {
-                last_id: log_last_id.max(state.counters.floor),
-                ..tail
-            };
+            let end = Tail { last_id: log_last_id.max(state.counters.floor), ..tail };
             let facts = state.facts(end, first_id);
             let clamped = state.groups.clamp(&facts);
-            let events: Vec<Event> = clamped
-                .iter()
-                .flat_map(|group| group.events.iter().cloned())
-                .collect();
+            let events: Vec<Event> =
+                clamped.iter().flat_map(|group| group.events.iter().cloned()).collect();
             if !events.is_empty() {
                 match shared.journal.append(&[(self.number, &events)], false) {
                     Ok(_) => {}
@@ -113,15 +106,13 @@ impl StreamInner {
             }
             state.deleted = Vec::new();
             let mut report = shared.report.lock();
-            report
-                .clamped
-                .extend(clamped.into_iter().map(|group| ClampedGroup {
-                    stream: state.name.clone(),
-                    group: group.group,
-                    from: group.from,
-                    to: group.to,
-                    dropped: group.dropped,
-                }));
+            report.clamped.extend(clamped.into_iter().map(|group| ClampedGroup {
+                stream: state.name.clone(),
+                group: group.group,
+                from: group.from,
+                to: group.to,
+                dropped: group.dropped,
+            }));
             return Ok(());
         }
     }
@@ -166,10 +157,7 @@ impl StreamInner {
         for (n, segment) in span.segments.iter().enumerate() {
             if segment.deleted_count() > 0 {
                 marked.push((
-                    Span {
-                        first: EntryId::MIN,
-                        ..span.clone()
-                    },
+                    Span { first: EntryId::MIN, ..span.clone() },
                     n,
                     segment.deleted_ordinals(),
                 ));

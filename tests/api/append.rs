@@ -21,9 +21,7 @@ fn a_generated_id_follows_the_clock_and_never_goes_back() {
         }
         assert!(last.ms > 1_700_000_000_000);
         // An ID far in the future: the clock is behind it, so numbers go on from it.
-        stream
-            .append_with([("a", "b")], with(EntryId::new(2_577_343_934_890, MAX)))
-            .unwrap();
+        stream.append_with([("a", "b")], with(EntryId::new(2_577_343_934_890, MAX))).unwrap();
         let next = stream.append([("a", "b")]).unwrap();
         assert_eq!(next, EntryId::new(2_577_343_934_891, 0));
         let next = stream.append([("a", "b")]).unwrap();
@@ -42,15 +40,9 @@ fn a_generated_sequence_number_is_the_next_free_one_of_its_millisecond() {
         assert_eq!(auto(789).unwrap(), id("789-0"));
         let last = id("789-0");
         let given = EntryId::new(42, 0);
-        let want = ErrorKind::IdNotGreater {
-            index: None,
-            given,
-            last,
-        };
+        let want = ErrorKind::IdNotGreater { index: None, given, last };
         assert_eq!(kind(auto(42)), want);
-        stream
-            .append_with([("a", "b")], with(EntryId::new(1000, MAX)))
-            .unwrap();
+        stream.append_with([("a", "b")], with(EntryId::new(1000, MAX))).unwrap();
         assert!(matches!(kind(auto(1000)), ErrorKind::IdNotGreater { .. }));
         assert_eq!(stream.len().unwrap(), 5);
     });
@@ -64,11 +56,7 @@ fn an_explicit_id_must_be_above_the_last_one_even_if_that_was_deleted() {
         assert_eq!(stream.delete([id("666-0")]).unwrap(), 1);
         for text in ["665-0", "666-0"] {
             let result = stream.append_with([("a", "b")], with(id(text)));
-            let want = ErrorKind::IdNotGreater {
-                index: None,
-                given: id(text),
-                last: id("666-0"),
-            };
+            let want = ErrorKind::IdNotGreater { index: None, given: id(text), last: id("666-0") };
             assert_eq!(kind(result), want);
         }
         assert_eq!(put(&stream, "666-1"), id("666-1"));
@@ -94,13 +82,8 @@ fn the_largest_id_is_the_last_one() {
 fn fields_keep_their_order_their_duplicates_and_their_empty_strings() {
     on_both(|store| {
         let stream = store.stream("s").unwrap();
-        let fields: [(&[u8], &[u8]); 5] = [
-            (b"b", b"1"),
-            (b"a", b""),
-            (b"", b"nothing"),
-            (b"b", b"2"),
-            (b"\0\xff", b"\r\n"),
-        ];
+        let fields: [(&[u8], &[u8]); 5] =
+            [(b"b", b"1"), (b"a", b""), (b"", b"nothing"), (b"b", b"2"), (b"\0\xff", b"\r\n")];
         let id = stream.append(fields).unwrap();
         let entry = stream.get(id).unwrap().unwrap();
         assert_eq!(entry.id(), id);
@@ -120,10 +103,7 @@ fn large_entries_come_back_whole() {
         let big = stream.append([("big", &value)]).unwrap();
         let many = (0..70_000u32).map(|n| (n.to_be_bytes(), [7u8]));
         let wide = stream.append(many).unwrap();
-        assert_eq!(
-            stream.get(big).unwrap().unwrap().get("big"),
-            Some(&value[..])
-        );
+        assert_eq!(stream.get(big).unwrap().unwrap().get("big"), Some(&value[..]));
         assert_eq!(stream.get(wide).unwrap().unwrap().fields().len(), 70_000);
         let order: Vec<_> = stream.range(..).map(|entry| entry.unwrap().id()).collect();
         assert_eq!(order, [first, big, wide]);
@@ -161,11 +141,7 @@ fn a_batch_with_one_bad_id_leaves_nothing_behind() {
         batch.push_with(id("2-0"), [("a", "1")]).unwrap();
         batch.push_with(id("3-0"), [("a", "2")]).unwrap();
         batch.push_with(id("3-0"), [("a", "3")]).unwrap();
-        let want = ErrorKind::IdNotGreater {
-            index: Some(2),
-            given: id("3-0"),
-            last: id("3-0"),
-        };
+        let want = ErrorKind::IdNotGreater { index: Some(2), given: id("3-0"), last: id("3-0") };
         assert_eq!(kind(stream.append_batch(&batch)), want);
         assert_eq!(live(&stream), ["1-0"]);
         let info = stream.info().unwrap();
@@ -181,15 +157,10 @@ fn a_batch_of_many_blocks_is_read_in_order() {
         let stream = store.stream_with("s", options).unwrap();
         let mut batch = NewEntries::new();
         for n in 1..=1000 {
-            batch
-                .push_with(EntryId::new(n, 0), [("n", n.to_string())])
-                .unwrap();
+            batch.push_with(EntryId::new(n, 0), [("n", n.to_string())]).unwrap();
         }
         stream.append_batch(&batch).unwrap();
-        let found: Vec<u64> = stream
-            .range(..)
-            .map(|entry| entry.unwrap().id().ms)
-            .collect();
+        let found: Vec<u64> = stream.range(..).map(|entry| entry.unwrap().id().ms).collect();
         assert_eq!(found, (1..=1000).collect::<Vec<_>>());
         assert_eq!(stream.info().unwrap().blocks, 1000u64.div_ceil(7));
     });
@@ -200,19 +171,14 @@ fn an_append_may_trim_and_take_itself_away() {
     on_both(|store| {
         let stream = store.stream("s").unwrap();
         let options = AppendOptions::new().trim(Trim::max_len(0)).id(id("1-0"));
-        assert_eq!(
-            stream.append_with([("a", "b")], options).unwrap(),
-            id("1-0")
-        );
+        assert_eq!(stream.append_with([("a", "b")], options).unwrap(), id("1-0"));
         let info = stream.info().unwrap();
         assert_eq!((info.length, info.entries_added), (0, 1));
         assert_eq!(info.last_id, id("1-0"));
         assert_eq!((info.first, info.last), (None, None));
         for n in 2..=9 {
             let options = AppendOptions::new().trim(Trim::max_len(3));
-            stream
-                .append_with([("a", "b")], options.id(EntryId::new(n, 0)))
-                .unwrap();
+            stream.append_with([("a", "b")], options.id(EntryId::new(n, 0))).unwrap();
         }
         assert_eq!(live(&stream), ["7-0", "8-0", "9-0"]);
     });
@@ -229,10 +195,8 @@ fn entries_appended_by_the_fields_of_an_entry_come_before_it() {
         });
         let outer = stream.append(fields).unwrap();
         let entry = stream.get(outer).unwrap().unwrap();
-        let named: Vec<String> = entry
-            .fields()
-            .map(|(_, v)| String::from_utf8(v.to_vec()).unwrap())
-            .collect();
+        let named: Vec<String> =
+            entry.fields().map(|(_, v)| String::from_utf8(v.to_vec()).unwrap()).collect();
         let order = live(&stream);
         assert_eq!(order[..2], named[..]);
         assert_eq!(order[2], outer.to_string());
@@ -248,10 +212,7 @@ fn an_entry_that_is_refused_leaves_no_trace() {
         let none: [(&str, &str); 0] = [];
         assert_eq!(kind(stream.append(none)), ErrorKind::NoFields);
         let large = error(stream.append([("a", "x".repeat(100))]));
-        assert!(matches!(
-            large.kind(),
-            ErrorKind::EntryTooLarge { max: 100, .. }
-        ));
+        assert!(matches!(large.kind(), ErrorKind::EntryTooLarge { max: 100, .. }));
         assert_eq!(texts(stream.range(..).map(|e| e.unwrap().id())), ["1-0"]);
         assert_eq!(stream.info().unwrap().entries_added, 1);
     });

@@ -48,24 +48,18 @@ fn waiting_for_an_entry_syncs_it() {
 
 #[test]
 fn a_wait_with_a_time_limit_ends_with_it() {
-    let never = Durability::Interval {
-        every: Duration::from_secs(3600),
-        max_unsynced_bytes: 1 << 30,
-    };
+    let never =
+        Durability::Interval { every: Duration::from_secs(3600), max_unsynced_bytes: 1 << 30 };
     on_both_with(&Store::options().durability(never), |store| {
         let stream = store.stream("s").unwrap();
         put_range(&stream, 1, 3);
         stream.sync().unwrap();
         let short = Duration::from_millis(1);
-        stream
-            .wait_durable_timeout(EntryId::new(3, 0), short)
-            .unwrap();
+        stream.wait_durable_timeout(EntryId::new(3, 0), short).unwrap();
         let long = Duration::from_secs(3600);
         put(&stream, "4-0");
         // The background thread is asked for a sync and does not wait for its interval.
-        stream
-            .wait_durable_timeout(EntryId::new(4, 0), long)
-            .unwrap();
+        stream.wait_durable_timeout(EntryId::new(4, 0), long).unwrap();
         assert_eq!(stream.durable_id().unwrap(), EntryId::new(4, 0));
     });
 }
@@ -104,10 +98,8 @@ fn under_always_what_returned_is_durable() {
 
 #[test]
 fn an_interval_syncs_by_itself() {
-    let often = Durability::Interval {
-        every: Duration::from_millis(1),
-        max_unsynced_bytes: 1 << 20,
-    };
+    let often =
+        Durability::Interval { every: Duration::from_millis(1), max_unsynced_bytes: 1 << 20 };
     on_both_with(&Store::options().durability(often), |store| {
         let stream = store.stream("s").unwrap();
         put_range(&stream, 1, 10);
@@ -119,10 +111,7 @@ fn an_interval_syncs_by_itself() {
 
 #[test]
 fn a_full_interval_makes_appends_wait_for_the_disk() {
-    let slow = Durability::Interval {
-        every: Duration::from_secs(3600),
-        max_unsynced_bytes: 4096,
-    };
+    let slow = Durability::Interval { every: Duration::from_secs(3600), max_unsynced_bytes: 4096 };
     on_both_with(&Store::options().durability(slow), |store| {
         let stream = store.stream("s").unwrap();
         for n in 1..=200u64 {

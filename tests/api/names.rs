@@ -4,9 +4,7 @@ use crate::ground::{id, kind, live, on_both, put, put_range, waiting};
 use streamlog::{EntryId, ErrorKind, GroupReadOptions, ReadOptions, Start, Store, StreamOptions};
 
 fn missing(name: &str) -> ErrorKind {
-    ErrorKind::NoStream {
-        name: name.as_bytes().to_vec(),
-    }
+    ErrorKind::NoStream { name: name.as_bytes().to_vec() }
 }
 
 #[test]
@@ -93,13 +91,7 @@ fn a_renamed_stream_keeps_all_but_its_name() {
         put_range(&stream, 1, 3);
         let group = stream.create_group("g", Start::First).unwrap();
         let consumer = group.consumer("c").unwrap();
-        assert_eq!(
-            consumer
-                .read(GroupReadOptions::new().count(2))
-                .unwrap()
-                .len(),
-            2
-        );
+        assert_eq!(consumer.read(GroupReadOptions::new().count(2)).unwrap().len(), 2);
         store.rename("old", "new").unwrap();
         assert_eq!(store.names(), [b"new"]);
         assert_eq!(stream.name(), b"new");

@@ -33,23 +33,11 @@ fn every_kind_of_bound_takes_what_it_says() {
         let top = EntryId::MAX;
         assert_eq!(checked(stream.range(..)), all);
         assert_eq!(checked(stream.range(EntryId::MIN..=top)), all);
-        assert_eq!(
-            checked(stream.range((Excluded(first), Unbounded))),
-            all[1..]
-        );
+        assert_eq!(checked(stream.range((Excluded(first), Unbounded))), all[1..]);
         assert_eq!(checked(stream.range(..top)), all[..6]);
-        assert_eq!(
-            checked(stream.range((Excluded(first), Excluded(id("1-0"))))),
-            all[1..2]
-        );
-        assert_eq!(
-            checked(stream.range((Excluded(id("1-0")), Excluded(id("42-42"))))),
-            all[3..4]
-        );
-        assert_eq!(
-            checked(stream.range((Included(id("1-0")), Included(id("42-42"))))),
-            all[2..5]
-        );
+        assert_eq!(checked(stream.range((Excluded(first), Excluded(id("1-0"))))), all[1..2]);
+        assert_eq!(checked(stream.range((Excluded(id("1-0")), Excluded(id("42-42"))))), all[3..4]);
+        assert_eq!(checked(stream.range((Included(id("1-0")), Included(id("42-42"))))), all[2..5]);
         assert_eq!(checked(stream.range(..=id("0-5"))), all[..1]);
         assert_eq!(checked(stream.range(id("43-0")..)), all[5..]);
         assert_eq!(checked(stream.range(id("42-1")..id("42-42"))), [""; 0]);
@@ -74,13 +62,9 @@ fn a_range_that_ends_before_it_begins_is_empty() {
 fn backwards_is_the_mirror_over_blocks_and_segments() {
     on_both(|store| {
         let options = StreamOptions::new().segment_bytes(4096).block_entries(3);
-        let stream = store
-            .stream_with("s", options.max_entry_bytes(1000))
-            .unwrap();
+        let stream = store.stream_with("s", options.max_entry_bytes(1000)).unwrap();
         put_range(&stream, 1, 500);
-        stream
-            .delete([id("77-0"), id("78-0"), id("500-0")])
-            .unwrap();
+        stream.delete([id("77-0"), id("78-0"), id("500-0")]).unwrap();
         assert!(stream.info().unwrap().segments > 2);
         for (from, to) in [(1, 500), (1, 1), (70, 80), (77, 78), (300, 900), (499, 500)] {
             let bounds = EntryId::new(from, 0)..=EntryId::new(to, 0);
@@ -130,10 +114,7 @@ fn a_time_is_a_range_of_ids() {
         let second = EntryId::new(2000, 0)..EntryId::new(3000, 0);
         assert_eq!(checked(stream.range(second)), ["2000-0", "2000-7"]);
         let end = EntryId::parse_end("2000").unwrap();
-        assert_eq!(
-            checked(stream.range(id("1999")..=end)),
-            ["1999-5", "2000-0", "2000-7"]
-        );
+        assert_eq!(checked(stream.range(id("1999")..=end)), ["1999-5", "2000-0", "2000-7"]);
     });
 }
 
@@ -159,9 +140,7 @@ fn one_entry_is_found_by_its_id_and_by_no_other() {
 
 /// A stream over several segments.
 fn long(store: &Store) -> Stream {
-    let options = StreamOptions::new()
-        .segment_bytes(4096)
-        .max_entry_bytes(1000);
+    let options = StreamOptions::new().segment_bytes(4096).max_entry_bytes(1000);
     let stream = store.stream_with("s", options).unwrap();
     put_range(&stream, 1, 300);
     stream
@@ -213,9 +192,7 @@ fn a_snapshot_survives_the_end_of_its_stream_and_of_its_store() {
     on_both(|store| {
         let stream = long(store);
         let snapshot = stream.snapshot().unwrap();
-        let batch = stream
-            .read(streamlog::Start::First, streamlog::ReadOptions::new())
-            .unwrap();
+        let batch = stream.read(streamlog::Start::First, streamlog::ReadOptions::new()).unwrap();
         let owned = stream.range(..);
         assert!(store.remove("s").unwrap());
         assert_eq!(borrowed(&snapshot).len(), 300);
@@ -226,10 +203,7 @@ fn a_snapshot_survives_the_end_of_its_stream_and_of_its_store() {
         assert_eq!(checked(owned).len(), 300);
         let mut refused = stream.range(..);
         let first = error(refused.next().unwrap());
-        assert!(matches!(
-            first.kind(),
-            ErrorKind::Closed | ErrorKind::NoStream { .. }
-        ));
+        assert!(matches!(first.kind(), ErrorKind::Closed | ErrorKind::NoStream { .. }));
     });
 }
 

@@ -43,10 +43,7 @@ fn a_count_of_zero_is_no_limit() {
         put_range(&stream, 1, 10);
         assert_eq!(read(&stream, Start::First, now().count(0)).len(), 10);
         assert_eq!(read(&stream, Start::First, now().count(3)).len(), 3);
-        assert_eq!(
-            read(&stream, Start::First, now().count(usize::MAX)).len(),
-            10
-        );
+        assert_eq!(read(&stream, Start::First, now().count(usize::MAX)).len(), 10);
     });
 }
 
@@ -172,10 +169,7 @@ fn a_wait_over_several_streams_ends_with_the_first_that_has_something() {
 fn no_time_does_not_wait_and_unlimited_time_is_legal() {
     on_both(|store| {
         let stream = store.stream("s").unwrap();
-        assert_eq!(
-            read(&stream, Start::First, now().block(Duration::ZERO)),
-            [""; 0]
-        );
+        assert_eq!(read(&stream, Start::First, now().block(Duration::ZERO)), [""; 0]);
         let reader = {
             let stream = stream.clone();
             waiting(move || read(&stream, Start::First, now().block(Duration::MAX)))

@@ -8,10 +8,7 @@ use streamlog::{
 };
 
 fn open(dir: &Path) -> Store {
-    Store::options()
-        .durability(Durability::Manual)
-        .open(dir)
-        .unwrap()
+    Store::options().durability(Durability::Manual).open(dir).unwrap()
 }
 
 #[test]
@@ -20,9 +17,7 @@ fn entries_come_back_from_many_segments_and_the_log_goes_on() {
     let mut want = Vec::new();
     for round in 0..4u64 {
         let store = open(dir.path());
-        let options = StreamOptions::new()
-            .segment_bytes(4096)
-            .max_entry_bytes(1000);
+        let options = StreamOptions::new().segment_bytes(4096).max_entry_bytes(1000);
         let stream = store.stream_with("s", options).unwrap();
         assert_eq!(live(&stream), want);
         put_range(&stream, round * 100 + 1, round * 100 + 90);
@@ -56,9 +51,7 @@ fn what_was_deleted_and_trimmed_stays_away() {
     stream.delete([id("9-0"), id("20-0")]).unwrap();
     stream.trim(Trim::max_len(15)).unwrap();
     let options = AppendOptions::new().trim(Trim::max_len(14));
-    stream
-        .append_with([("a", "b")], options.id(id("21-0")))
-        .unwrap();
+    stream.append_with([("a", "b")], options.id(id("21-0"))).unwrap();
     let (before, info) = (live(&stream), stream.info().unwrap());
     store.close().unwrap();
     for _ in 0..2 {
@@ -151,10 +144,7 @@ fn stored_options_hold_over_a_reopening() {
     put_range(&stream, 4, 9);
     assert_eq!(stream.info().unwrap().blocks, 3);
     let large = stream.append([("a", "x".repeat(60))]);
-    assert!(matches!(
-        kind(large),
-        ErrorKind::EntryTooLarge { max: 50, .. }
-    ));
+    assert!(matches!(kind(large), ErrorKind::EntryTooLarge { max: 50, .. }));
 }
 
 #[test]

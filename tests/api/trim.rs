@@ -89,10 +89,7 @@ fn the_default_limit_is_a_hundred_blocks() {
         assert_eq!(stream.trim(Trim::max_len(1)).unwrap(), 1);
         assert_eq!(len(&stream), 1);
         let limited = Trim::max_len(1).limit(30);
-        assert!(matches!(
-            kind(stream.trim(limited)),
-            ErrorKind::InvalidTrim { .. }
-        ));
+        assert!(matches!(kind(stream.trim(limited)), ErrorKind::InvalidTrim { .. }));
         let more = blocks_of(store, 1);
         put_range(&more, 1, 300);
         assert_eq!(more.trim(about(1).limit(0)).unwrap(), 299);
@@ -128,9 +125,7 @@ fn a_minimum_id_keeps_itself_and_what_is_above() {
         for n in 1..=1000u64 {
             let least = EntryId::new(n.saturating_sub(5), 0);
             let options = AppendOptions::new().trim(Trim::min_id(least));
-            stream
-                .append_with([("a", "b")], options.id(EntryId::new(n, 0)))
-                .unwrap();
+            stream.append_with([("a", "b")], options.id(EntryId::new(n, 0))).unwrap();
         }
         let want: Vec<_> = (995..=1000).map(|n| format!("{n}-0")).collect();
         assert_eq!(live(&stream), want);

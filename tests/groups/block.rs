@@ -33,20 +33,14 @@ fn waiting_consumers_are_served_in_the_order_in_which_they_came() {
     on_both(|store| {
         let (stream, group) = grouped(store, "s");
         let one = forever().count(1);
-        let threads: Vec<_> = (0..4)
-            .map(|n| reads(&group, &format!("c{n}"), one))
-            .collect();
+        let threads: Vec<_> = (0..4).map(|n| reads(&group, &format!("c{n}"), one)).collect();
         for (n, thread) in threads.into_iter().enumerate() {
             let text = format!("{}-0", n + 1);
             put(&stream, &text);
             assert_eq!(got(thread), [text]);
         }
         let summary = group.pending().unwrap();
-        let owners: Vec<_> = summary
-            .consumers
-            .iter()
-            .map(|(name, _)| &name[..])
-            .collect();
+        let owners: Vec<_> = summary.consumers.iter().map(|(name, _)| &name[..]).collect();
         assert_eq!(owners, [b"c0", b"c1", b"c2", b"c3"]);
     });
 }
@@ -55,9 +49,7 @@ fn waiting_consumers_are_served_in_the_order_in_which_they_came() {
 fn one_entry_serves_one_of_three_consumers() {
     on_both(|store| {
         let (stream, group) = grouped(store, "s");
-        let threads: Vec<_> = (0..3)
-            .map(|n| reads(&group, &format!("c{n}"), forever()))
-            .collect();
+        let threads: Vec<_> = (0..3).map(|n| reads(&group, &format!("c{n}"), forever())).collect();
         put(&stream, "1-0");
         let mut threads = threads.into_iter();
         assert_eq!(got(threads.next().unwrap()), ["1-0"]);
@@ -108,9 +100,7 @@ fn groups_and_plain_readers_do_not_take_from_each_other() {
 fn a_consumer_that_waits_exists_also_behind_others() {
     on_both(|store| {
         let (stream, group) = grouped(store, "s");
-        let threads: Vec<_> = ["a", "b"]
-            .map(|name| reads(&group, name, forever().count(1)))
-            .into();
+        let threads: Vec<_> = ["a", "b"].map(|name| reads(&group, name, forever().count(1))).into();
         let infos = group.consumers().unwrap();
         let names: Vec<_> = infos.iter().map(|one| &one.name[..]).collect();
         assert_eq!(names, [b"a", b"b"]);
@@ -124,9 +114,7 @@ fn destroying_the_group_ends_the_wait() {
     on_both(|store| {
         let (stream, group) = grouped(store, "s");
         let other = stream.create_group("h", Start::First).unwrap();
-        let ended: Vec<_> = (0..2)
-            .map(|n| reads(&group, &format!("c{n}"), forever()))
-            .collect();
+        let ended: Vec<_> = (0..2).map(|n| reads(&group, &format!("c{n}"), forever())).collect();
         let stays = reads(&other, "c", forever());
         assert!(stream.remove_group("g").unwrap());
         for thread in ended {

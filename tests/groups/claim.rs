@@ -99,17 +99,12 @@ fn the_options_set_idle_time_and_count() {
         let found = group.pending_range(.., PendingFilter::new()).unwrap();
         let counts: Vec<_> = found.iter().map(|one| one.deliveries).collect();
         assert_eq!(counts, [10, 2, 0]);
-        let idle = group
-            .pending_range(.., PendingFilter::new().min_idle(HOUR))
-            .unwrap();
+        let idle = group.pending_range(.., PendingFilter::new().min_idle(HOUR)).unwrap();
         assert_eq!(texts(idle.iter().map(|one| one.id)), ["1-0", "2-0"]);
         assert!(found[1].idle > Duration::from_secs(1_000_000_000));
         // A future time counts as now.
         assert!(found[2].idle < HOUR);
-        assert_eq!(
-            texts(b.claim(all(&["1-0", "3-0"]), HOUR).unwrap().ids()),
-            ["1-0"]
-        );
+        assert_eq!(texts(b.claim(all(&["1-0", "3-0"]), HOUR).unwrap().ids()), ["1-0"]);
     });
 }
 
@@ -173,10 +168,7 @@ fn an_automatic_claim_goes_on_from_its_cursor() {
         assert_eq!(auto(&b, "5-1", 1), auto_want("end", &[], &[]));
         assert!(records(&group).iter().all(|one| one.1 == "b" && one.2 == 2));
         let just = b.auto_claim_ids(id("2-0"), NOW, 2).unwrap();
-        assert_eq!(
-            (just.next, just.ids),
-            (Some(id("4-0")), all(&["2-0", "3-0"]))
-        );
+        assert_eq!((just.next, just.ids), (Some(id("4-0")), all(&["2-0", "3-0"])));
         assert!(records(&group).iter().all(|one| one.2 == 2));
         let none = b.auto_claim(EntryId::MIN, HOUR, 10).unwrap();
         assert_eq!((none.next, none.delivery.len()), (None, 0));

@@ -149,9 +149,7 @@ fn a_trim_past_the_group_leaves_what_remains() {
 fn a_given_number_of_entries_read_is_cut_to_what_there_was() {
     let mut s = Steps::new();
     s.put(1, 1);
-    s.stream()
-        .create_group_with("g", Start::Last, Some(9999))
-        .unwrap();
+    s.stream().create_group_with("g", Start::Last, Some(9999)).unwrap();
     assert_eq!(s.counters("g"), (Some(1), Some(0)));
     s.stream().create_group("h", Start::First).unwrap();
     let group = s.stream().get_group("h").unwrap().unwrap();
@@ -160,9 +158,7 @@ fn a_given_number_of_entries_read_is_cut_to_what_there_was() {
     assert_eq!(s.counters("h"), (Some(1), Some(0)));
     put(&s.stream(), "2-0");
     for (name, read) in [("x", 0), ("y", 2)] {
-        s.stream()
-            .create_group_with(name, Start::Last, Some(read))
-            .unwrap();
+        s.stream().create_group_with(name, Start::Last, Some(read)).unwrap();
         assert_eq!(s.counters(name).0, Some(read));
     }
 }

@@ -42,21 +42,13 @@ fn a_group_exists_once() {
         assert!(stream.get_group("g").unwrap().is_none());
         stream.create_group("g", Start::Last).unwrap();
         let name = b"g".to_vec();
-        assert_eq!(
-            kind(stream.create_group("g", Start::First)),
-            ErrorKind::GroupExists { name }
-        );
+        assert_eq!(kind(stream.create_group("g", Start::First)), ErrorKind::GroupExists { name });
         // Opening finds it where it stands.
         let same = stream.group("g", Start::First).unwrap();
         assert_eq!(same.info().unwrap().last_delivered_id, id("2-0"));
         let other = stream.group("h", Start::First).unwrap();
         assert_eq!(other.info().unwrap().last_delivered_id, EntryId::MIN);
-        let names: Vec<_> = stream
-            .groups()
-            .unwrap()
-            .into_iter()
-            .map(|g| g.name)
-            .collect();
+        let names: Vec<_> = stream.groups().unwrap().into_iter().map(|g| g.name).collect();
         assert_eq!(names, [b"g", b"h"]);
         assert_eq!(stream.info().unwrap().groups, 2);
     });
@@ -71,9 +63,7 @@ fn a_removed_group_takes_its_pending_entries_along() {
         let held = consumer.read(now()).unwrap();
         assert!(stream.remove_group("g").unwrap());
         assert!(!stream.remove_group("g").unwrap());
-        let gone = ErrorKind::NoGroup {
-            name: b"g".to_vec(),
-        };
+        let gone = ErrorKind::NoGroup { name: b"g".to_vec() };
         assert_eq!(kind(group.info()), gone);
         assert_eq!(kind(group.pending()), gone);
         assert_eq!(kind(consumer.read(now())), gone);
@@ -130,12 +120,7 @@ fn a_consumer_comes_into_being_by_its_first_call() {
         let history = group.consumer("history").unwrap();
         assert_eq!(history.history(EntryId::MIN, 0).unwrap().len(), 0);
         let claims = group.consumer("claims").unwrap();
-        assert!(
-            claims
-                .claim(all(&["1-0"]), Duration::ZERO)
-                .unwrap()
-                .is_empty()
-        );
+        assert!(claims.claim(all(&["1-0"]), Duration::ZERO).unwrap().is_empty());
         let auto = group.consumer("auto").unwrap();
         auto.auto_claim(EntryId::MIN, Duration::ZERO, 1).unwrap();
         let want = ["auto", "claims", "handle", "history", "made"];

@@ -202,9 +202,7 @@ fn endless_deliveries_end_with_the_store() {
         let (_, group) = grouped(store, "s", 5);
         let consumer = group.consumer("c").unwrap();
         let mut deliveries = consumer.deliveries(now().count(2));
-        let sizes: Vec<_> = (0..4)
-            .map(|_| deliveries.next().unwrap().unwrap().len())
-            .collect();
+        let sizes: Vec<_> = (0..4).map(|_| deliveries.next().unwrap().unwrap().len()).collect();
         assert_eq!(sizes, [2, 2, 1, 0]);
         store.clone().close().unwrap();
         assert!(deliveries.next().is_none());
@@ -213,10 +211,7 @@ fn endless_deliveries_end_with_the_store() {
 }
 
 fn open(dir: &Path) -> Store {
-    Store::options()
-        .durability(Durability::Manual)
-        .open(dir)
-        .unwrap()
+    Store::options().durability(Durability::Manual).open(dir).unwrap()
 }
 
 #[test]
@@ -251,9 +246,6 @@ fn a_group_goes_on_where_it_was_when_the_store_is_opened_again() {
         store.close().unwrap();
     }
     done.sort_by_key(|text| id(text));
-    let want: Vec<_> = (1..=60)
-        .filter(|n| *n < 51 || *n > 53)
-        .map(|n| format!("{n}-0"))
-        .collect();
+    let want: Vec<_> = (1..=60).filter(|n| *n < 51 || *n > 53).map(|n| format!("{n}-0")).collect();
     assert_eq!(done, want);
 }

@@ -45,10 +45,7 @@ impl Reporter {
         self.line(&Line::Intent { thread, op });
         match make() {
             Ok(done) => {
-                self.line(&Line::Done {
-                    thread,
-                    done: done.clone(),
-                });
+                self.line(&Line::Done { thread, done: done.clone() });
                 done
             }
             Err(error) => self.broken(&format!("{error} in {what}")),
@@ -72,9 +69,7 @@ struct Work<'a> {
 
 /// Never returns: the parent ends the process.
 pub(crate) fn run(orders: &Orders<'_>) -> ! {
-    let report = Reporter(File::from(
-        std::io::stdout().as_fd().try_clone_to_owned().unwrap(),
-    ));
+    let report = Reporter(File::from(std::io::stdout().as_fd().try_clone_to_owned().unwrap()));
     let options = store_options(orders);
     let mut opened = None;
     report.call(0, Op::Open, || {
@@ -106,9 +101,7 @@ pub(crate) fn run(orders: &Orders<'_>) -> ! {
 }
 
 pub(crate) fn store_options(orders: &Orders<'_>) -> StoreOptions {
-    Store::options()
-        .durability(level(orders.life))
-        .stream_defaults(stream_options(orders.store))
+    Store::options().durability(level(orders.life)).stream_defaults(stream_options(orders.store))
 }
 
 fn prepare(store: &Store) -> streamlog::Result<Vec<Stream>> {
@@ -170,21 +163,14 @@ impl Work<'_> {
     }
 
     fn append(&self, thread: u64, stream: usize, token: u64, max_len: Option<u64>) {
-        let op = Op::Append {
-            stream,
-            token,
-            max_len,
-        };
+        let op = Op::Append { stream, token, max_len };
         let mut options = AppendOptions::new();
         if let Some(len) = max_len {
             options = options.trim(Trim::max_len(len));
         }
         let done = self.report.call(thread, op, || {
             let id = self.streams[stream].append_with(fields(token), options)?;
-            Ok(Done {
-                ids: vec![id],
-                ..Done::default()
-            })
+            Ok(Done { ids: vec![id], ..Done::default() })
         });
         self.remember(stream, &done.ids);
     }
@@ -196,22 +182,14 @@ impl Work<'_> {
         for n in 0..count {
             let fields = fields(token + n);
             // It has to fit into the smallest segment.
-            bytes += 64
-                + fields
-                    .iter()
-                    .map(|(n, v)| n.len() + v.len() + 8)
-                    .sum::<usize>();
+            bytes += 64 + fields.iter().map(|(n, v)| n.len() + v.len() + 8).sum::<usize>();
             if bytes > 6 << 10 && n > 0 {
                 break;
             }
             batch.push(fields).unwrap();
             fit += 1;
         }
-        let op = Op::Batch {
-            stream,
-            token,
-            count: fit,
-        };
+        let op = Op::Batch { stream, token, count: fit };
         let done = self.report.call(thread, op, || {
             let ids = self.streams[stream].append_batch(&batch)?;
             Ok(Done {
@@ -224,16 +202,10 @@ impl Work<'_> {
 
     fn delete(&self, thread: u64, stream: usize, random: &mut Random) {
         let ids = self.some_recent(stream, random, 5);
-        let op = Op::Delete {
-            stream,
-            ids: ids.clone(),
-        };
+        let op = Op::Delete { stream, ids: ids.clone() };
         self.report.call(thread, op, || {
             let count = self.streams[stream].delete(ids)?;
-            Ok(Done {
-                count,
-                ..Done::default()
-            })
+            Ok(Done { count, ..Done::default() })
         });
     }
 
@@ -244,11 +216,7 @@ impl Work<'_> {
             Some(min) => (Op::TrimMin { stream, min, exact }, Trim::min_id(min)),
             None => {
                 let keep = 50 + random.below(1000);
-                let op = Op::TrimLen {
-                    stream,
-                    keep,
-                    exact,
-                };
+                let op = Op::TrimLen { stream, keep, exact };
                 (op, Trim::max_len(keep))
             }
         };
@@ -257,10 +225,7 @@ impl Work<'_> {
         }
         self.report.call(thread, op, || {
             let count = self.streams[stream].trim(trim)?;
-            Ok(Done {
-                count,
-                ..Done::default()
-            })
+            Ok(Done { count, ..Done::default() })
         });
     }
 
@@ -271,17 +236,10 @@ impl Work<'_> {
             let stream = random.below(STREAMS.len() as u64) as usize;
             let group = random.below(GROUPS.len() as u64) as usize;
             let found = self.streams[stream].get_group(GROUPS[group]);
-            let Ok(Some(handle)) = found else {
-                self.report.broken("a group is missing")
-            };
+            let Ok(Some(handle)) = found else { self.report.broken("a group is missing") };
             let me = handle.consumer(format!("c{consumer}")).unwrap();
             let held = &mut held[stream * GROUPS.len() + group];
-            let at = At {
-                thread,
-                stream,
-                group,
-                consumer,
-            };
+            let at = At { thread, stream, group, consumer };
             match random.below(100) {
                 0..=44 => held.extend(self.read(&at, &me, &mut random)),
                 45..=84 => self.ack(&at, &handle, held, &mut random),
@@ -302,11 +260,7 @@ impl Work<'_> {
     }
 
     fn delivered(&self, delivery: &Delivery) -> Done {
-        Done {
-            ids: self.checked(delivery),
-            gone: delivery.missing().to_vec(),
-            count: 0,
-        }
+        Done { ids: self.checked(delivery), gone: delivery.missing().to_vec(), count: 0 }
     }
 
     fn read(&self, at: &At, me: &Consumer, random: &mut Random) -> Vec<EntryId> {
@@ -314,11 +268,7 @@ impl Work<'_> {
         if random.one_in(2) {
             options = options.block(Duration::from_millis(2));
         }
-        let op = Op::Read {
-            stream: at.stream,
-            group: at.group,
-            consumer: at.consumer,
-        };
+        let op = Op::Read { stream: at.stream, group: at.group, consumer: at.consumer };
         let read = || Ok(self.delivered(&me.read(options)?));
         let ids = self.report.call(at.thread, op, read).ids;
         self.remember(at.stream, &ids);
@@ -326,11 +276,7 @@ impl Work<'_> {
     }
 
     fn history(&self, at: &At, me: &Consumer) -> Vec<EntryId> {
-        let op = Op::History {
-            stream: at.stream,
-            group: at.group,
-            consumer: at.consumer,
-        };
+        let op = Op::History { stream: at.stream, group: at.group, consumer: at.consumer };
         let read = || Ok(self.delivered(&me.history(EntryId::MIN, MANY)?));
         self.report.call(at.thread, op, read).ids
     }
@@ -343,17 +289,10 @@ impl Work<'_> {
         if ids.is_empty() {
             return;
         }
-        let op = Op::Ack {
-            stream: at.stream,
-            group: at.group,
-            ids: ids.clone(),
-        };
+        let op = Op::Ack { stream: at.stream, group: at.group, ids: ids.clone() };
         self.report.call(at.thread, op, || {
             let count = group.ack(ids)?;
-            Ok(Done {
-                count,
-                ..Done::default()
-            })
+            Ok(Done { count, ..Done::default() })
         });
     }
 
@@ -370,11 +309,7 @@ impl Work<'_> {
     }
 
     fn auto_claim(&self, at: &At, me: &Consumer, random: &mut Random) -> Vec<EntryId> {
-        let op = Op::AutoClaim {
-            stream: at.stream,
-            group: at.group,
-            consumer: at.consumer,
-        };
+        let op = Op::AutoClaim { stream: at.stream, group: at.group, consumer: at.consumer };
         let count = 1 + random.below(MANY as u64) as usize;
         let claim = || {
             let found = me.auto_claim(EntryId::MIN, Duration::ZERO, count)?;

@@ -163,15 +163,9 @@ impl Running {
                 };
             }
             text.extend_from_slice(&buf[..got]);
-            let end = text
-                .iter()
-                .rposition(|byte| *byte == b'\n')
-                .map_or(0, |n| n + 1);
+            let end = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |n| n + 1);
             let mut stop = false;
-            for line in text[..end]
-                .split(|byte| *byte == b'\n')
-                .filter(|l| !l.is_empty())
-            {
+            for line in text[..end].split(|byte| *byte == b'\n').filter(|l| !l.is_empty()) {
                 let line = std::str::from_utf8(line).ok().and_then(Line::parse);
                 stop |= each(&line.ok_or("a line that cannot be read")?);
             }
@@ -244,9 +238,7 @@ pub(crate) fn kill_one(
     tally.inside += u64::from(calls.iter().any(|call| call.is_open()));
     if let Some(aimed) = aimer.fired_at {
         tally.aimed += 1;
-        let open = calls
-            .iter()
-            .any(|call| call.intent == aimed && call.is_open());
+        let open = calls.iter().any(|call| call.intent == aimed && call.is_open());
         tally.hit += u64::from(open);
     }
     for call in calls.iter().filter(|call| call.is_open()) {
@@ -311,13 +303,7 @@ impl Aimer {
             Aim::After(left) | Aim::Call(_, left) => left,
             _ => 0,
         };
-        Aimer {
-            aim,
-            left,
-            fired: false,
-            fired_at: None,
-            delay,
-        }
+        Aimer { aim, left, fired: false, fired_at: None, delay }
     }
 
     fn look(&mut self, line: &Line, number: usize) -> Option<When> {
@@ -356,11 +342,7 @@ fn highest_turn(dir: &Path) -> u64 {
         file.read_exact_at(&mut bytes, TURN).ok()?;
         Some(u64::from_le_bytes(bytes))
     };
-    ["0", "1", "2"]
-        .into_iter()
-        .filter_map(turn)
-        .max()
-        .unwrap_or(0)
+    ["0", "1", "2"].into_iter().filter_map(turn).max().unwrap_or(0)
 }
 
 /// Where a journal file's header has its turn.

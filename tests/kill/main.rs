@@ -101,15 +101,7 @@ fn kills() -> Result<(), String> {
             if tally.kills >= wanted {
                 break;
             }
-            let one = one_round(
-                &dir,
-                seed,
-                store,
-                &mut life,
-                &mut random,
-                &mut tally,
-                &known,
-            );
+            let one = one_round(&dir, seed, store, &mut life, &mut random, &mut tally, &known);
             match one {
                 Ok(next) => known = next,
                 Err(what) => {
@@ -126,15 +118,9 @@ fn kills() -> Result<(), String> {
         tally.entries += known.entries() as u64;
         store += 1;
     }
-    println!(
-        "seed {seed}, {:.1} s: {tally}",
-        began.elapsed().as_secs_f64()
-    );
+    println!("seed {seed}, {:.1} s: {tally}", began.elapsed().as_secs_f64());
     if tally.inside * 3 < tally.kills {
-        return Err(format!(
-            "{} of {} kills hit a call",
-            tally.inside, tally.kills
-        ));
+        return Err(format!("{} of {} kills hit a call", tally.inside, tally.kills));
     }
     Ok(())
 }
@@ -149,12 +135,7 @@ fn one_round(
     tally: &mut Tally,
     known: &Known,
 ) -> Result<Known, String> {
-    let orders = |life: u64| Orders {
-        dir,
-        seed,
-        store,
-        life,
-    };
+    let orders = |life: u64| Orders { dir, seed, store, life };
     let aim = Aim::choose(plan::busy_journal(store), random);
     let mut lines = kill_one(&orders(*life), &aim, random, tally)?;
     *life += 1;
@@ -185,12 +166,7 @@ fn race_to_open() -> Result<(), String> {
     let place = temporary(false);
     let dir = place.path().join("store");
     drop(Store::open(&dir).map_err(|error| error.to_string())?);
-    let orders = Orders {
-        dir: &dir,
-        seed: 0,
-        store: 0,
-        life: 0,
-    };
+    let orders = Orders { dir: &dir, seed: 0, store: 0, life: 0 };
     let mut children: Vec<_> = (0..8).map(|_| killer::start(&orders)).collect();
     let mut holders = Vec::new();
     let mut refused = 0;
@@ -202,10 +178,7 @@ fn race_to_open() -> Result<(), String> {
         }
     }
     if (holders.len(), refused) != (1, 7) {
-        return Err(format!(
-            "{} have the store, {refused} do not",
-            holders.len()
-        ));
+        return Err(format!("{} have the store, {refused} do not", holders.len()));
     }
     let error = match Store::open(&dir) {
         Ok(_) => return Err("the store was opened twice".into()),
@@ -237,19 +210,9 @@ fn forgeries() -> Result<(), String> {
     let place = temporary(false);
     let dir: PathBuf = place.path().join("store");
     let mut random = Random::new(&[7]);
-    let orders = Orders {
-        dir: &dir,
-        seed: 7,
-        store: 0,
-        life: 2,
-    };
+    let orders = Orders { dir: &dir, seed: 7, store: 0, life: 2 };
     let mut tally = Tally::default();
-    let lines = kill_one(
-        &orders,
-        &Aim::Time(Duration::from_millis(150)),
-        &mut random,
-        &mut tally,
-    )?;
+    let lines = kill_one(&orders, &Aim::Time(Duration::from_millis(150)), &mut random, &mut tally)?;
     let store = Store::open(&dir).map_err(|error| error.to_string())?;
     let (told, ready) = calls(&lines)?;
     let known = Known::default().check(&store, &told, ready)?;
@@ -260,61 +223,30 @@ fn forgeries() -> Result<(), String> {
     let lies: [(&str, Op, Vec<EntryId>); 5] = [
         (
             "LOST",
-            Op::Append {
-                stream,
-                token: 1,
-                max_len: None,
-            },
+            Op::Append { stream, token: 1, max_len: None },
             vec![EntryId::new(u64::MAX - 1, 0)],
         ),
-        (
-            "is back",
-            Op::Delete {
-                stream,
-                ids: some_ids(&store, false),
-            },
-            vec![],
-        ),
+        ("is back", Op::Delete { stream, ids: some_ids(&store, false) }, vec![]),
         (
             "last delivered",
-            Op::Read {
-                stream,
-                group,
-                consumer: 0,
-            },
+            Op::Read { stream, group, consumer: 0 },
             vec![EntryId::new(u64::MAX - 1, 0)],
         ),
         (
             "is pending and was acknowledged",
-            Op::Ack {
-                stream,
-                group,
-                ids: some_ids(&store, true),
-            },
+            Op::Ack { stream, group, ids: some_ids(&store, true) },
             vec![],
         ),
         (
             "who has lost it",
-            Op::Claim {
-                stream,
-                group,
-                consumer: 77,
-                ids: some_ids(&store, true),
-            },
+            Op::Claim { stream, group, consumer: 77, ids: some_ids(&store, true) },
             some_ids(&store, true),
         ),
     ];
     for (complaint, op, ids) in lies {
         let thread = 0;
-        let done = Done {
-            ids,
-            ..Done::default()
-        };
-        let life = [
-            Line::Ready,
-            Line::Intent { thread, op },
-            Line::Done { thread, done },
-        ];
+        let done = Done { ids, ..Done::default() };
+        let life = [Line::Ready, Line::Intent { thread, op }, Line::Done { thread, done }];
         let (calls, ready) = calls(&life)?;
         match known.check(&store, &calls, ready) {
             Err(what) if what.contains(complaint) => {}
@@ -325,9 +257,7 @@ fn forgeries() -> Result<(), String> {
         }
     }
     // To a witness that did not hear of the acknowledgements, the group skipped entries.
-    let deaf = told
-        .into_iter()
-        .filter(|call| !matches!(call.op, Op::Ack { .. }));
+    let deaf = told.into_iter().filter(|call| !matches!(call.op, Op::Ack { .. }));
     let deaf: Vec<_> = deaf.collect();
     match Known::default().check(&store, &deaf, ready) {
         Err(what) if what.contains("LOST to the group") => Ok(()),

@@ -82,15 +82,8 @@ pub(crate) fn check_entry(entry: EntryRef<'_>) -> Result<u64, String> {
     let token = u64::from_le_bytes(bytes);
     let wanted = fields(token);
     let same = entry.fields().len() == wanted.len()
-        && entry
-            .fields()
-            .zip(&wanted)
-            .all(|((name, value), (n, v))| name == n && value == v);
-    if same {
-        Ok(token)
-    } else {
-        Err(damaged("other fields"))
-    }
+        && entry.fields().zip(&wanted).all(|((name, value), (n, v))| name == n && value == v);
+    if same { Ok(token) } else { Err(damaged("other fields")) }
 }
 
 /// The durability of a life.

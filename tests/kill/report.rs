@@ -136,48 +136,24 @@ impl Op {
         let n = |place: &usize| *place as u64;
         match self {
             Op::Open | Op::Sync => (vec![], &[]),
-            Op::Append {
-                stream,
-                token,
-                max_len,
-            } => (vec![n(stream), *token, max_len.unwrap_or(u64::MAX)], &[]),
-            Op::Batch {
-                stream,
-                token,
-                count,
-            } => (vec![n(stream), *token, *count], &[]),
+            Op::Append { stream, token, max_len } => {
+                (vec![n(stream), *token, max_len.unwrap_or(u64::MAX)], &[])
+            }
+            Op::Batch { stream, token, count } => (vec![n(stream), *token, *count], &[]),
             Op::Delete { stream, ids } => (vec![n(stream)], ids),
-            Op::TrimLen {
-                stream,
-                keep,
-                exact,
-            } => (vec![n(stream), *keep, u64::from(*exact)], &[]),
-            Op::TrimMin { stream, min, exact } => (
-                vec![n(stream), u64::from(*exact)],
-                std::slice::from_ref(min),
-            ),
-            Op::Read {
-                stream,
-                group,
-                consumer,
+            Op::TrimLen { stream, keep, exact } => (vec![n(stream), *keep, u64::from(*exact)], &[]),
+            Op::TrimMin { stream, min, exact } => {
+                (vec![n(stream), u64::from(*exact)], std::slice::from_ref(min))
             }
-            | Op::History {
-                stream,
-                group,
-                consumer,
+            Op::Read { stream, group, consumer }
+            | Op::History { stream, group, consumer }
+            | Op::AutoClaim { stream, group, consumer } => {
+                (vec![n(stream), n(group), *consumer], &[])
             }
-            | Op::AutoClaim {
-                stream,
-                group,
-                consumer,
-            } => (vec![n(stream), n(group), *consumer], &[]),
             Op::Ack { stream, group, ids } => (vec![n(stream), n(group)], ids),
-            Op::Claim {
-                stream,
-                group,
-                consumer,
-                ids,
-            } => (vec![n(stream), n(group), *consumer], ids),
+            Op::Claim { stream, group, consumer, ids } => {
+                (vec![n(stream), n(group), *consumer], ids)
+            }
             Op::Ballast { life, call } => (vec![*life, *call], &[]),
         }
     }
@@ -194,55 +170,16 @@ impl Op {
                 token: at(1)?,
                 max_len: at(2).filter(|len| *len != u64::MAX),
             },
-            "batch" => Op::Batch {
-                stream: stream?,
-                token: at(1)?,
-                count: at(2)?,
-            },
-            "delete" => Op::Delete {
-                stream: stream?,
-                ids,
-            },
-            "trimlen" => Op::TrimLen {
-                stream: stream?,
-                keep: at(1)?,
-                exact: at(2)? == 1,
-            },
-            "trimmin" => Op::TrimMin {
-                stream: stream?,
-                min: *ids.first()?,
-                exact: at(1)? == 1,
-            },
-            "read" => Op::Read {
-                stream: stream?,
-                group: place(1)?,
-                consumer: at(2)?,
-            },
-            "history" => Op::History {
-                stream: stream?,
-                group: place(1)?,
-                consumer: at(2)?,
-            },
-            "autoclaim" => Op::AutoClaim {
-                stream: stream?,
-                group: place(1)?,
-                consumer: at(2)?,
-            },
-            "ack" => Op::Ack {
-                stream: stream?,
-                group: place(1)?,
-                ids,
-            },
-            "claim" => Op::Claim {
-                stream: stream?,
-                group: place(1)?,
-                consumer: at(2)?,
-                ids,
-            },
-            "ballast" => Op::Ballast {
-                life: at(0)?,
-                call: at(1)?,
-            },
+            "batch" => Op::Batch { stream: stream?, token: at(1)?, count: at(2)? },
+            "delete" => Op::Delete { stream: stream?, ids },
+            "trimlen" => Op::TrimLen { stream: stream?, keep: at(1)?, exact: at(2)? == 1 },
+            "trimmin" => Op::TrimMin { stream: stream?, min: *ids.first()?, exact: at(1)? == 1 },
+            "read" => Op::Read { stream: stream?, group: place(1)?, consumer: at(2)? },
+            "history" => Op::History { stream: stream?, group: place(1)?, consumer: at(2)? },
+            "autoclaim" => Op::AutoClaim { stream: stream?, group: place(1)?, consumer: at(2)? },
+            "ack" => Op::Ack { stream: stream?, group: place(1)?, ids },
+            "claim" => Op::Claim { stream: stream?, group: place(1)?, consumer: at(2)?, ids },
+            "ballast" => Op::Ballast { life: at(0)?, call: at(1)? },
             _ => return None,
         })
     }

@@ -48,11 +48,7 @@ pub(crate) fn calls(lines: &[Line]) -> Outcome<(Vec<Call>, bool)> {
             Line::Broken(what) => return Err(format!("the child says: {what}")),
             Line::Intent { thread, op } => {
                 running.insert(*thread, calls.len());
-                calls.push(Call {
-                    op: op.clone(),
-                    intent: line,
-                    done: None,
-                });
+                calls.push(Call { op: op.clone(), intent: line, done: None });
             }
             Line::Done { thread, done } => {
                 let call = running.remove(thread).ok_or("a done without an intent")?;
@@ -101,17 +97,12 @@ impl Known {
         if let Some(cause) = health.poisoned {
             return Err(format!("the store is poisoned: {cause}"));
         }
-        let mut next = Known {
-            ready,
-            ..Known::default()
-        };
+        let mut next = Known { ready, ..Known::default() };
         for (number, name) in STREAMS.into_iter().enumerate() {
             let before = self.streams.get(number).cloned().unwrap_or_default();
             let seen = look(store, name, ready).map_err(|what| format!("{name}: {what}"))?;
-            let of_stream: Vec<&Call> = calls
-                .iter()
-                .filter(|call| call.op.stream() == Some(number))
-                .collect();
+            let of_stream: Vec<&Call> =
+                calls.iter().filter(|call| call.op.stream() == Some(number)).collect();
             let checked = entries::check(&before, &of_stream, &seen)
                 .and_then(|()| groups::check(&before, &of_stream, &seen));
             let groups = checked.map_err(|what| format!("{name}: {what}"))?;
@@ -170,11 +161,7 @@ fn text(error: streamlog::Error) -> String {
 /// What the store shows of a stream.
 fn look(store: &Store, name: &str, ready: bool) -> Outcome<StreamSeen> {
     let Some(stream) = store.get(name).map_err(text)? else {
-        return if ready {
-            Err("the stream is gone".into())
-        } else {
-            Ok(StreamSeen::default())
-        };
+        return if ready { Err("the stream is gone".into()) } else { Ok(StreamSeen::default()) };
     };
     let mut seen = StreamSeen::default();
     let mut last = EntryId::MIN;
@@ -203,8 +190,7 @@ fn look(store: &Store, name: &str, ready: bool) -> Outcome<StreamSeen> {
     seen.added = info.entries_added;
     for group in GROUPS {
         let found = look_at_group(&stream, group, ready);
-        seen.groups
-            .push(found.map_err(|what| format!("{group}: {what}"))?);
+        seen.groups.push(found.map_err(|what| format!("{group}: {what}"))?);
     }
     Ok(seen)
 }
@@ -212,11 +198,7 @@ fn look(store: &Store, name: &str, ready: bool) -> Outcome<StreamSeen> {
 fn look_at_group(stream: &Stream, name: &str, ready: bool) -> Outcome<GroupSeen> {
     let mut seen = GroupSeen::default();
     let Some(group) = stream.get_group(name).map_err(text)? else {
-        return if ready {
-            Err("the group is gone".into())
-        } else {
-            Ok(seen)
-        };
+        return if ready { Err("the group is gone".into()) } else { Ok(seen) };
     };
     let info = group.info().map_err(text)?;
     seen.cursor = info.last_delivered_id;

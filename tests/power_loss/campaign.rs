@@ -8,10 +8,7 @@ use super::run::{Budget, Replay, run};
 use super::series::{Series, describe, report};
 use std::time::Instant;
 
-const BUDGET: Budget = Budget {
-    captures: 24,
-    images: 12,
-};
+const BUDGET: Budget = Budget { captures: 24, images: 12 };
 
 fn number(variable: &str, default: u64) -> u64 {
     let Ok(text) = std::env::var(variable) else {
@@ -27,11 +24,7 @@ pub fn the_store_keeps_its_promises() {
     if let Ok(place) = std::env::var("STREAMLOG_SIM_REPLAY") {
         return replay::<Engine>(&place);
     }
-    let states = if cfg!(debug_assertions) {
-        10_000
-    } else {
-        100_000
-    };
+    let states = if cfg!(debug_assertions) { 10_000 } else { 100_000 };
     let series = Series {
         first_seed: number("STREAMLOG_SIM_SEED", 1),
         states: number("STREAMLOG_SIM_STATES", states),

@@ -38,10 +38,7 @@ pub fn check(view: &View, before: &Model, after: &Model) -> Result<Facts, Violat
         None => {
             let allowed: Vec<_> = allowed.iter().map(|state| names_of(state.keys())).collect();
             let names = names_of(view.streams.keys());
-            broken(
-                "names",
-                format!("the streams are {names}, allowed {allowed:?}"),
-            )
+            broken("names", format!("the streams are {names}, allowed {allowed:?}"))
         }
     }
 }
@@ -74,10 +71,7 @@ fn check_streams(
     before: &Model,
     after: &Model,
 ) -> Result<Facts, Violation> {
-    let mut facts = Facts {
-        lives: lives.clone(),
-        cut_tail: false,
-    };
+    let mut facts = Facts { lives: lives.clone(), cut_tail: false };
     let unborn = StreamLife::new(0);
     for (name, stream) in &view.streams {
         let life = lives[name];
@@ -100,10 +94,7 @@ fn check_stream(
     let found = check_entries(view, before, after)?;
     if view.length != view.entries.len() as u64 {
         let (length, count) = (view.length, view.entries.len());
-        return broken(
-            "C2",
-            format!("the length is {length}, the entries are {count}"),
-        );
+        return broken("C2", format!("the length is {length}, the entries are {count}"));
     }
     check_last_id(view, before)?;
     let allowed = &after.groups.states[before.groups.durable..];
@@ -114,9 +105,7 @@ fn check_stream(
         }
         match check_groups(view, state, before, after) {
             Ok(()) => {
-                return Ok(after.entries[found..]
-                    .iter()
-                    .any(|entry| entry.id.is_some()));
+                return Ok(after.entries[found..].iter().any(|entry| entry.id.is_some()));
             }
             Err(violation) => first = first.or(Some(violation)),
         }
@@ -125,10 +114,8 @@ fn check_stream(
         Some(violation) => Err(violation),
         None => {
             let allowed: Vec<_> = allowed.iter().map(|state| names_of(state.keys())).collect();
-            let text = format!(
-                "the groups are {}, allowed {allowed:?}",
-                names_of(view.groups.keys())
-            );
+            let text =
+                format!("the groups are {}, allowed {allowed:?}", names_of(view.groups.keys()));
             broken("C10", text)
         }
     }
@@ -167,11 +154,7 @@ fn check_entries(
     before: &StreamLife,
     after: &StreamLife,
 ) -> Result<usize, Violation> {
-    let mut walk = Walk {
-        before,
-        after,
-        units: BTreeMap::new(),
-    };
+    let mut walk = Walk { before, after, units: BTreeMap::new() };
     let appended = &after.entries;
     let mut next = 0;
     for (id, content) in &view.entries {
@@ -196,10 +179,7 @@ fn check_entries(
         let removed = entry.id.is_none_or(|id| after.removed.contains(&id));
         if index < before.durable && !removed {
             let id = entry.id.unwrap_or_default();
-            return broken(
-                "C1",
-                format!("{id} {:?} was durable and is lost", entry.content),
-            );
+            return broken("C1", format!("{id} {:?} was durable and is lost", entry.content));
         }
         if !entry.id.is_some_and(|id| after.removed.contains(&id)) {
             walk.units.entry(entry.unit).or_default().1 += 1;
@@ -207,10 +187,7 @@ fn check_entries(
     }
     for (there, missing) in walk.units.values() {
         if *there > 0 && *missing > 0 {
-            return broken(
-                "C4",
-                format!("{there} of a batch are there, {missing} are not"),
-            );
+            return broken("C4", format!("{there} of a batch are there, {missing} are not"));
         }
     }
     // A batch of several that is missing as a whole in front of what is there is a hole, too.
@@ -218,10 +195,7 @@ fn check_entries(
         let unit = walk.units.get(&entry.unit);
         if entry.id.is_some() && unit.is_some_and(|(there, missing)| *there == 0 && *missing > 0) {
             let id = entry.id.unwrap_or_default();
-            return broken(
-                "C2",
-                format!("the batch with {id} is missing, later ones are there"),
-            );
+            return broken("C2", format!("the batch with {id} is missing, later ones are there"));
         }
     }
     let ids: Vec<EntryId> = view.entries.iter().map(|(id, _)| *id).collect();
@@ -249,10 +223,7 @@ fn check_last_id(view: &StreamView, before: &StreamLife) -> Result<(), Violation
     let highest = known.chain(there).chain(pending.map(|(id, ..)| *id)).max();
     if highest.is_some_and(|id| id > view.last_id) {
         let (highest, last) = (highest.unwrap_or_default(), view.last_id);
-        return broken(
-            "C6",
-            format!("the last ID is {last}, but {highest} was given"),
-        );
+        return broken("C6", format!("the last ID is {last}, but {highest} was given"));
     }
     Ok(())
 }
@@ -283,10 +254,7 @@ fn check_group(
     let live: BTreeSet<EntryId> = view.entries.iter().map(|(id, _)| *id).collect();
     let pending: BTreeSet<EntryId> = group.pending.iter().map(|(id, ..)| *id).collect();
     if pending.len() != group.pending.len() {
-        return broken(
-            "C10",
-            format!("an ID is pending twice: {:?}", group.pending),
-        );
+        return broken("C10", format!("an ID is pending twice: {:?}", group.pending));
     }
     for id in live.iter().filter(|id| **id <= group.cursor) {
         if !pending.contains(id) && !after.is_passed(*id) {
@@ -297,27 +265,18 @@ fn check_group(
     }
     if group.cursor > view.last_id && !after.set_to.contains(&group.cursor) {
         let (cursor, last) = (group.cursor, view.last_id);
-        return broken(
-            "C9",
-            format!("the cursor {cursor} is above the last ID {last}"),
-        );
+        return broken("C9", format!("the cursor {cursor} is above the last ID {last}"));
     }
     for (id, owner, count) in &group.pending {
         let given = after.loose || after.given.contains(&(*id, owner.clone()));
         if !given || *count == 0 || !group.consumers.contains(owner) {
-            return broken(
-                "C9",
-                format!("{id} is pending {count} times with {owner:?}"),
-            );
+            return broken("C9", format!("{id} is pending {count} times with {owner:?}"));
         }
     }
     let acked = before.into_iter().flat_map(|group| &group.acked_durable);
     for id in acked.filter(|id| after.acked.contains(id) && live.contains(id)) {
         if pending.contains(id) || *id > group.cursor {
-            return broken(
-                "C11",
-                format!("the durable acknowledgement of {id} is lost"),
-            );
+            return broken("C11", format!("the durable acknowledgement of {id} is lost"));
         }
     }
     let from = before.map_or(0, |group| group.seen.durable);

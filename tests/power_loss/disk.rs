@@ -90,9 +90,7 @@ impl fmt::Debug for SimDisk {
 
 fn lock(inner: &Mutex<Inner>) -> MutexGuard<'_, Inner> {
     // A panic of the code under test while it held the disk is reported on its own.
-    inner
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner())
+    inner.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 impl SimDisk {
@@ -120,10 +118,7 @@ impl SimDisk {
             log: None,
             trace: world.seed,
         };
-        SimDisk {
-            inner: Arc::new(Mutex::new(inner)),
-            life: 0,
-        }
+        SimDisk { inner: Arc::new(Mutex::new(inner)), life: 0 }
     }
 
     /// The process dies (or ends): its locks and maps go, the page cache stays.
@@ -134,10 +129,7 @@ impl SimDisk {
         for file in inner.files.values_mut() {
             file.next_life();
         }
-        SimDisk {
-            inner: Arc::clone(&self.inner),
-            life: inner.life,
-        }
+        SimDisk { inner: Arc::clone(&self.inner), life: inner.life }
     }
 
     /// Takes captures at these steps.
@@ -312,9 +304,7 @@ impl Disk for SimDisk {
             false => NameKind::File,
         };
         let names = inner.names.list(dir);
-        Ok(names
-            .map(|(name, node)| (name.to_owned(), kind(node)))
-            .collect())
+        Ok(names.map(|(name, node)| (name.to_owned(), kind(node))).collect())
     }
 
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
@@ -340,11 +330,7 @@ impl Disk for SimDisk {
             }
             (None, _) => return Err(io::ErrorKind::NotFound.into()),
         };
-        Ok(Arc::new(SimFile {
-            disk: self.clone(),
-            node,
-            writable: mode != OpenMode::Read,
-        }))
+        Ok(Arc::new(SimFile { disk: self.clone(), node, writable: mode != OpenMode::Read }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -429,10 +415,7 @@ impl Disk for SimDisk {
         if !inner.locked.insert(node) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        Ok(Box::new(SimLock {
-            disk: self.clone(),
-            node,
-        }))
+        Ok(Box::new(SimLock { disk: self.clone(), node }))
     }
 
     fn now_ms(&self) -> u64 {

@@ -41,9 +41,7 @@ fn fail(error: Error) -> Fail {
 
 fn contents<'a>(entries: impl IntoIterator<Item = crate::EntryRef<'a>>) -> Entries {
     let entries = entries.into_iter();
-    entries
-        .map(|entry| (entry.id(), Content::of(entry.fields())))
-        .collect()
+    entries.map(|entry| (entry.id(), Content::of(entry.fields()))).collect()
 }
 
 fn wrong<T>(text: String) -> Result<T, Fail> {
@@ -104,9 +102,7 @@ impl Engine {
         let Some((first, last)) = stream.append_batch(&batch).map_err(fail)? else {
             return wrong("a batch answered that it was empty".to_owned());
         };
-        let ids = stream
-            .range(first..=last)
-            .map(|entry| Ok(entry.map_err(fail)?.id()));
+        let ids = stream.range(first..=last).map(|entry| Ok(entry.map_err(fail)?.id()));
         Ok(Answer::Ids(ids.collect::<Result<_, Fail>>()?))
     }
 
@@ -146,12 +142,7 @@ impl Engine {
                 let dropped = self.find_group(key)?.remove_consumer(&consumer.0);
                 Ok(Answer::Count(dropped.map_err(fail)?))
             }
-            Call::Read {
-                key,
-                consumer,
-                count,
-                no_ack,
-            } => {
+            Call::Read { key, consumer, count, no_ack } => {
                 let mut options = GroupReadOptions::new().count(*count);
                 if *no_ack {
                     options = options.no_ack();
@@ -159,11 +150,7 @@ impl Engine {
                 let read = self.consumer(key, consumer)?.read(options);
                 Ok(Answer::Entries(contents(&read.map_err(fail)?)))
             }
-            Call::History {
-                key,
-                consumer,
-                count,
-            } => {
+            Call::History { key, consumer, count } => {
                 let read = self.consumer(key, consumer)?.history(EntryId::MIN, *count);
                 Ok(Answer::Entries(contents(&read.map_err(fail)?)))
             }
@@ -176,11 +163,7 @@ impl Engine {
                 let claimed = consumer.claim(ids.iter().copied(), Duration::ZERO);
                 Ok(Answer::Entries(contents(&claimed.map_err(fail)?)))
             }
-            Call::AutoClaim {
-                key,
-                consumer,
-                count,
-            } => {
+            Call::AutoClaim { key, consumer, count } => {
                 let consumer = self.consumer(key, consumer)?;
                 let claimed = consumer.auto_claim(EntryId::MIN, Duration::ZERO, *count);
                 Ok(Answer::Entries(contents(&claimed.map_err(fail)?.delivery)))
@@ -195,10 +178,7 @@ impl Engine {
             Ok((entry.id(), Content::of(entry.fields())))
         });
         let entries = entries.collect::<Result<Entries, Fail>>()?;
-        let backwards = stream
-            .range(..)
-            .rev()
-            .map(|entry| Ok(entry.map_err(fail)?.id()));
+        let backwards = stream.range(..).rev().map(|entry| Ok(entry.map_err(fail)?.id()));
         let backwards = backwards.collect::<Result<Vec<EntryId>, Fail>>()?;
         if !entries.iter().map(|(id, _)| id).eq(backwards.iter().rev()) {
             return wrong(format!("backwards the IDs are {backwards:?}"));
@@ -228,9 +208,7 @@ impl Engine {
 fn group_view(group: &Group) -> Result<GroupView, Fail> {
     let info = group.info().map_err(fail)?;
     let consumers = group.consumers().map_err(fail)?;
-    let pending = group
-        .pending_range(.., PendingFilter::new())
-        .map_err(fail)?;
+    let pending = group.pending_range(.., PendingFilter::new()).map_err(fail)?;
     let pending: Vec<PendingView> = pending
         .into_iter()
         .map(|pending| (pending.id, Name(pending.consumer), pending.deliveries))
@@ -250,9 +228,7 @@ fn group_view(group: &Group) -> Result<GroupView, Fail> {
             .map(|(name, count)| (*name, *count))
             .eq(summed.map(|(name, count)| (name.as_slice(), *count)));
     if !agree {
-        return wrong(format!(
-            "{info:?}, {summary:?} and {pending:?} do not agree"
-        ));
+        return wrong(format!("{info:?}, {summary:?} and {pending:?} do not agree"));
     }
     let names: BTreeSet<Name> = consumers.into_iter().map(|info| Name(info.name)).collect();
     Ok(GroupView {
@@ -283,11 +259,7 @@ impl Subject for Engine {
             .stream_defaults(options.clone());
         let disk = Arc::new(disk.clone());
         let store = Store::open_on(disk, Path::new("/store"), &store).map_err(fail)?;
-        Ok(Engine {
-            store,
-            options,
-            streams: BTreeMap::new(),
-        })
+        Ok(Engine { store, options, streams: BTreeMap::new() })
     }
 
     fn call(&mut self, call: &Call) -> Result<Answer, Fail> {
@@ -308,12 +280,7 @@ impl Subject for Engine {
                 self.streams.remove(to);
                 self.store.rename(&from.0, &to.0).map_err(fail)?;
             }
-            Call::Append {
-                stream,
-                content,
-                id,
-                durable,
-            } => {
+            Call::Append { stream, content, id, durable } => {
                 return self.append(stream, content, *id, *durable);
             }
             Call::Batch { stream, contents } => return self.batch(stream, contents),
@@ -321,11 +288,7 @@ impl Subject for Engine {
                 let removed = self.stream(stream)?.delete(ids.iter().copied());
                 return Ok(Answer::Count(removed.map_err(fail)?));
             }
-            Call::Trim {
-                stream,
-                keep,
-                approximate,
-            } => {
+            Call::Trim { stream, keep, approximate } => {
                 return self.trim(stream, *keep, *approximate);
             }
             Call::SyncStream(name) => {

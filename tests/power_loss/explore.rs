@@ -112,12 +112,8 @@ impl<'a> Explorer<'a> {
             self.count(&image, &extremes, in_recovery);
             let judged = self.judge::<S>(&image, bounds, Rng::of(&[seed]), 1, &mut choices);
             judged.map_err(|violation| {
-                let place = Place {
-                    step: capture.step,
-                    what: capture.what,
-                    image: number,
-                    choices,
-                };
+                let place =
+                    Place { step: capture.step, what: capture.what, image: number, choices };
                 (violation, place)
             })?;
         }
@@ -205,10 +201,7 @@ impl<'a> Explorer<'a> {
         drop(recover::<S>(&disk, self.config)?);
         for capture in disk.take_captures() {
             let nested = Image::make(&capture, rng.below(6), rng.next());
-            choices.push(format!(
-                "in step {step} ({}): {}",
-                capture.what, nested.choices
-            ));
+            choices.push(format!("in step {step} ({}): {}", capture.what, nested.choices));
             self.count(&nested, &Extremes::of::<S>(&capture), true);
             self.judge::<S>(&nested, bounds, Rng::of(&[rng.next()]), depth + 1, choices)?;
             choices.pop();
@@ -251,28 +244,15 @@ impl<'a> Explorer<'a> {
             let before = model.clone();
             let answer: Result<Answer, Fail> = guarded(|| store.call(&call))?;
             if let Err(fail) = &answer {
-                return broken(
-                    "open",
-                    format!("a recovered store fails {call:?}: {fail:?}"),
-                );
+                return broken("open", format!("a recovered store fails {call:?}: {fail:?}"));
             }
-            let moment = Moment {
-                now_ms: disk.clock(),
-                faulted: false,
-                seen: None,
-            };
+            let moment = Moment { now_ms: disk.clock(), faulted: false, seen: None };
             model.learn(&call, &answer, &moment)?;
             for capture in disk.take_captures() {
                 let nested = Image::make(&capture, rng.below(6), rng.next());
-                choices.push(format!(
-                    "in {call:?} ({}): {}",
-                    capture.what, nested.choices
-                ));
+                choices.push(format!("in {call:?} ({}): {}", capture.what, nested.choices));
                 self.count(&nested, &Extremes::of::<S>(&capture), true);
-                let bounds = Bounds {
-                    before: &before,
-                    after: &model,
-                };
+                let bounds = Bounds { before: &before, after: &model };
                 self.judge::<S>(&nested, bounds, Rng::of(&[rng.next()]), depth + 1, choices)?;
                 choices.pop();
             }
@@ -299,11 +279,7 @@ fn difference(first: &View, second: &View) -> String {
         }
     }
     let names = |view: &View| view.streams.keys().cloned().collect::<Vec<_>>();
-    format!(
-        "the second recovery finds the streams {:?}, {:?}",
-        names(first),
-        names(second)
-    )
+    format!("the second recovery finds the streams {:?}, {:?}", names(first), names(second))
 }
 
 /// What the images of a capture lie between.

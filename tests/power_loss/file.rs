@@ -32,10 +32,7 @@ pub fn page_of(bytes: &[u8; PAGE]) -> PageRef {
     if *bytes == ZEROS {
         return None;
     }
-    Some(Arc::new(Page {
-        hash: mix_bytes(1, bytes),
-        bytes: *bytes,
-    }))
+    Some(Arc::new(Page { hash: mix_bytes(1, bytes), bytes: *bytes }))
 }
 
 pub fn page_bytes(page: &PageRef) -> &[u8; PAGE] {
@@ -205,9 +202,7 @@ impl FileState {
             // of a file again, and files that are used in turn are written over.
             drop(mem);
             if Arc::strong_count(self.mem.as_ref().unwrap()) > 1 {
-                return Err(io::Error::other(
-                    "a write below the frozen mark of a live map",
-                ));
+                return Err(io::Error::other("a write below the frozen mark of a live map"));
             }
             self.mem = Some(self.fresh(self.len)?);
             self.memory()?.write(offset as usize, bytes)?;
@@ -293,11 +288,7 @@ impl FileState {
     pub fn write_back(&mut self, rng: &mut Rng) {
         let share = rng.pick(&[10, 50, 100]);
         let metadata = rng.percent(25);
-        let chosen: Vec<Dirty> = self
-            .dirty()
-            .into_iter()
-            .filter(|_| rng.percent(share))
-            .collect();
+        let chosen: Vec<Dirty> = self.dirty().into_iter().filter(|_| rng.percent(share)).collect();
         if metadata {
             self.settle(chosen);
             self.disk_len = self.len;

@@ -103,10 +103,7 @@ impl Dice {
         let count = kept.iter().filter(|kept| **kept).count();
         write!(choices, ", {count} of {} name changes", pending.len()).unwrap();
         if count > 0 && count < kept.len() {
-            let which: String = kept
-                .iter()
-                .map(|kept| if *kept { '1' } else { '0' })
-                .collect();
+            let which: String = kept.iter().map(|kept| if *kept { '1' } else { '0' }).collect();
             write!(choices, " ({which})").unwrap();
         }
         (tree, count < kept.len())
@@ -133,10 +130,8 @@ impl Dice {
 
     /// The sector, counted over all files, that is treated differently from the others.
     fn odd_one(&mut self, dirty: u64) -> Option<u64> {
-        let one = matches!(
-            self.mode,
-            Mode::AllButOne | Mode::OnlyOne | Mode::Torn(_) | Mode::Noise(_)
-        );
+        let one =
+            matches!(self.mode, Mode::AllButOne | Mode::OnlyOne | Mode::Torn(_) | Mode::Noise(_));
         (one && dirty > 0).then(|| self.rng.below(dirty))
     }
 
@@ -199,9 +194,7 @@ fn dirty_sectors(old: &PageRef, new: &PageRef) -> impl Iterator<Item = usize> {
 
 fn count_dirty(file: &FileCapture) -> u64 {
     let pages = file.dirty.iter();
-    pages
-        .map(|(index, new)| dirty_sectors(file.disk.get(*index), new).count() as u64)
-        .sum()
+    pages.map(|(index, new)| dirty_sectors(file.disk.get(*index), new).count() as u64).sum()
 }
 
 /// Beyond the end there is nothing, so that nothing comes back when the file grows again.
@@ -251,14 +244,7 @@ impl Image {
             files.insert(*node, made);
         }
         let hash = hash_tree(&tree, &files, ROOT, 0);
-        Image {
-            tree,
-            files,
-            world,
-            hash,
-            choices,
-            lost_name,
-        }
+        Image { tree, files, world, hash, choices, lost_name }
     }
 
     /// Starts the machine again.
@@ -312,11 +298,7 @@ fn after_the_cut(before: World, rng: &mut Rng) -> World {
         14..17 => before.now_ms,
         _ => before.now_ms.saturating_sub(rng.below(20_000)),
     };
-    World {
-        seed: rng.next(),
-        now_ms,
-        ..before
-    }
+    World { seed: rng.next(), now_ms, ..before }
 }
 
 fn hash_tree(

@@ -32,10 +32,7 @@ impl Model {
             Fail::Refused(_) if may_refuse => {}
             Fail::Full | Fail::Unsure(_) if moment.faulted => {}
             Fail::Unsure(_) | Fail::Full | Fail::Refused(_) | Fail::Wrong(_) => {
-                return broken(
-                    "call",
-                    format!("{call:?} failed without a reason: {fail:?}"),
-                );
+                return broken("call", format!("{call:?} failed without a reason: {fail:?}"));
             }
         }
         if matches!(fail, Fail::Unsure(_)) {
@@ -57,9 +54,7 @@ impl Model {
     /// The call failed in such a way that its effect may be there after the next open.
     fn may_have_happened(&mut self, call: &Call) {
         match call {
-            Call::Append {
-                stream, content, ..
-            } => self.unsure_entries(stream, &[content]),
+            Call::Append { stream, content, .. } => self.unsure_entries(stream, &[content]),
             Call::Batch { stream, contents } => {
                 self.unsure_entries(stream, &contents.iter().collect::<Vec<_>>());
             }
@@ -105,11 +100,7 @@ impl Model {
         life.units += 1;
         life.uncertain = true;
         for content in contents {
-            life.entries.push(Appended {
-                id: None,
-                content: (*content).clone(),
-                unit: life.units,
-            });
+            life.entries.push(Appended { id: None, content: (*content).clone(), unit: life.units });
         }
     }
 
@@ -120,8 +111,7 @@ impl Model {
                 let mut names = self.names.last().clone();
                 names.insert(name.clone(), self.lives.len());
                 self.names.push(names);
-                self.lives
-                    .push(StreamLife::new(self.names.states.len() - 1));
+                self.lives.push(StreamLife::new(self.names.states.len() - 1));
             }
             (Call::RemoveStream(name), Answer::Flag(true)) => {
                 let mut names = self.names.last().clone();
@@ -135,15 +125,7 @@ impl Model {
                 }
                 self.names.push(names);
             }
-            (
-                Call::Append {
-                    stream,
-                    content,
-                    id,
-                    durable,
-                },
-                Answer::Id(given),
-            ) => {
+            (Call::Append { stream, content, id, durable }, Answer::Id(given)) => {
                 let durable = always || *durable;
                 return self.appended(stream, &[content], &[*given], *id, durable, moment.now_ms);
             }
@@ -155,14 +137,7 @@ impl Model {
             (Call::Delete { stream, ids }, Answer::Count(count)) => {
                 return self.deleted(stream, ids, *count);
             }
-            (
-                Call::Trim {
-                    stream,
-                    keep,
-                    approximate,
-                },
-                Answer::Count(count),
-            ) => {
+            (Call::Trim { stream, keep, approximate }, Answer::Count(count)) => {
                 return self.was_trimmed(stream, *keep, *approximate, *count);
             }
             (Call::SyncStream(stream), Answer::Id(_)) => self.entries_are_durable(stream),
@@ -199,10 +174,7 @@ impl Model {
             return broken("call", "an append to a stream that is not there");
         };
         if ids.len() != contents.len() {
-            return broken(
-                "C4",
-                format!("{} entries got the IDs {ids:?}", contents.len()),
-            );
+            return broken("C4", format!("{} entries got the IDs {ids:?}", contents.len()));
         }
         life.units += 1;
         for (id, content) in ids.iter().zip(contents) {
@@ -250,17 +222,11 @@ impl Model {
             return broken("call", "a trim of a stream that is not there");
         };
         let may_go = trimmed(life, keep);
-        let right = if approx {
-            count <= may_go.len() as u64
-        } else {
-            count == may_go.len() as u64
-        };
+        let right =
+            if approx { count <= may_go.len() as u64 } else { count == may_go.len() as u64 };
         if !life.uncertain && !right {
             let most = may_go.len();
-            return broken(
-                "C7",
-                format!("a trim to {keep:?} removed {count}, allowed {most}"),
-            );
+            return broken("C7", format!("a trim to {keep:?} removed {count}, allowed {most}"));
         }
         let gone = may_go.into_iter().take(usize::try_from(count).unwrap());
         let gone: Vec<EntryId> = gone.collect();
@@ -274,10 +240,7 @@ impl Model {
 
 impl Call {
     fn changes_names(&self) -> bool {
-        matches!(
-            self,
-            Call::CreateStream(_) | Call::RemoveStream(_) | Call::Rename { .. }
-        )
+        matches!(self, Call::CreateStream(_) | Call::RemoveStream(_) | Call::Rename { .. })
     }
 }
 

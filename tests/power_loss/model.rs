@@ -38,11 +38,7 @@ pub struct Timeline<T> {
 
 impl<T: Clone + PartialEq> Timeline<T> {
     pub fn new(state: T) -> Timeline<T> {
-        Timeline {
-            states: vec![state],
-            durable: 0,
-            hold: None,
-        }
+        Timeline { states: vec![state], durable: 0, hold: None }
     }
 
     pub fn last(&self) -> &T {
@@ -132,9 +128,8 @@ impl GroupLife {
     fn adopt(&self, view: &StreamView, group: &GroupView) -> GroupLife {
         let pending: BTreeSet<EntryId> = group.pending.iter().map(|(id, ..)| *id).collect();
         let below = view.entries.iter().map(|(id, _)| *id);
-        let passed: BTreeSet<EntryId> = below
-            .filter(|id| *id <= group.cursor && !pending.contains(id))
-            .collect();
+        let passed: BTreeSet<EntryId> =
+            below.filter(|id| *id <= group.cursor && !pending.contains(id)).collect();
         GroupLife {
             seen: Timeline::new(group.clone()),
             acked: passed.clone(),
@@ -247,15 +242,9 @@ impl StreamLife {
     }
 
     fn group_lives_called(&self, name: &[u8]) -> impl Iterator<Item = &GroupLife> {
-        let lives: BTreeSet<usize> = self
-            .groups
-            .states
-            .iter()
-            .filter_map(|groups| groups.get(name).copied())
-            .collect();
-        lives
-            .into_iter()
-            .filter_map(|life| self.group_lives.get(life))
+        let lives: BTreeSet<usize> =
+            self.groups.states.iter().filter_map(|groups| groups.get(name).copied()).collect();
+        lives.into_iter().filter_map(|life| self.group_lives.get(life))
     }
 }
 
@@ -294,11 +283,8 @@ impl Model {
     /// Starts again from what a recovery returned. `lives` says which stream it found under which
     /// name.
     pub fn adopt(&self, view: &View, lives: &BTreeMap<Name, usize>) -> Model {
-        let mut model = Model {
-            always: self.always,
-            names: Timeline::new(BTreeMap::new()),
-            lives: Vec::new(),
-        };
+        let mut model =
+            Model { always: self.always, names: Timeline::new(BTreeMap::new()), lives: Vec::new() };
         let mut names = BTreeMap::new();
         for (name, stream) in &view.streams {
             let Some(life) = lives.get(name).and_then(|life| self.lives.get(*life)) else {

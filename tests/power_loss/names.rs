@@ -49,11 +49,7 @@ fn not_found() -> io::Error {
 
 impl Names {
     pub fn from_disk(tree: Tree) -> Names {
-        Names {
-            current: tree.clone(),
-            durable: tree,
-            pending: Vec::new(),
-        }
+        Names { current: tree.clone(), durable: tree, pending: Vec::new() }
     }
 
     pub fn find(&self, path: &Path) -> io::Result<NodeId> {
@@ -84,10 +80,7 @@ impl Names {
     }
 
     pub fn change(&mut self, edits: Vec<(Key, Option<NodeId>)>) {
-        let op = NameOp {
-            edits,
-            given_up: false,
-        };
+        let op = NameOp { edits, given_up: false };
         apply(&mut self.current, &op);
         self.pending.push(op);
     }

@@ -102,35 +102,12 @@ const KINDS: &[(u64, OpKind)] = &[
     (14, OpKind::Append { size: Size::Tiny }),
     (6, OpKind::Append { size: Size::Sector }),
     (3, OpKind::Append { size: Size::Page }),
-    (
-        4,
-        OpKind::Append {
-            size: Size::Segment,
-        },
-    ),
+    (4, OpKind::Append { size: Size::Segment }),
     (2, OpKind::AppendExact),
     (2, OpKind::AppendDurable),
-    (
-        4,
-        OpKind::Batch {
-            entries: 3,
-            size: Size::Tiny,
-        },
-    ),
-    (
-        2,
-        OpKind::Batch {
-            entries: 12,
-            size: Size::Tiny,
-        },
-    ),
-    (
-        2,
-        OpKind::Batch {
-            entries: 3,
-            size: Size::Sector,
-        },
-    ),
+    (4, OpKind::Batch { entries: 3, size: Size::Tiny }),
+    (2, OpKind::Batch { entries: 12, size: Size::Tiny }),
+    (2, OpKind::Batch { entries: 3, size: Size::Sector }),
     (4, OpKind::Delete),
     (2, OpKind::Trim { approximate: false }),
     (2, OpKind::Trim { approximate: true }),
@@ -190,15 +167,8 @@ impl Plan {
         while (ops.len() as u64) < count {
             let kind = kind(&mut rng);
             // Runs of the same operation fill segments, and build up what is not yet on disk.
-            let append = matches!(
-                kind,
-                OpKind::Append { .. } | OpKind::Read { .. } | OpKind::Ack
-            );
-            let times = if append && rng.percent(15) {
-                2 + rng.below(6)
-            } else {
-                1
-            };
+            let append = matches!(kind, OpKind::Append { .. } | OpKind::Read { .. } | OpKind::Ack);
+            let times = if append && rng.percent(15) { 2 + rng.below(6) } else { 1 };
             for _ in 0..times {
                 let dice = rng.next();
                 ops.push(Op { kind, dice });
@@ -209,12 +179,7 @@ impl Plan {
 
     /// The same run with only these operations.
     pub fn only(&self, kept: &[usize]) -> Plan {
-        let ops = kept
-            .iter()
-            .filter_map(|index| self.ops.get(*index).copied());
-        Plan {
-            ops: ops.collect(),
-            ..self.clone()
-        }
+        let ops = kept.iter().filter_map(|index| self.ops.get(*index).copied());
+        Plan { ops: ops.collect(), ..self.clone() }
     }
 }

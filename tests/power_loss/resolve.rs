@@ -101,12 +101,7 @@ impl Resolver<'_> {
         durable: bool,
         rng: &mut Rng,
     ) -> Call {
-        Call::Append {
-            stream,
-            content: self.content(size, rng),
-            id,
-            durable,
-        }
+        Call::Append { stream, content: self.content(size, rng), id, durable }
     }
 
     /// Fields that no other entry of the run has.
@@ -148,62 +143,36 @@ impl Resolver<'_> {
     }
 
     fn group_call(&mut self, kind: OpKind, stream: Name, life: &StreamLife, rng: &mut Rng) -> Call {
-        let key = GroupKey {
-            stream: stream.clone(),
-            group: name('g', rng.below(2)),
-        };
+        let key = GroupKey { stream: stream.clone(), group: name('g', rng.below(2)) };
         let consumer = name('c', rng.below(3));
         let Some(group) = life.group(&key.group) else {
             let start = rng.pick(&[Some(EntryId::MIN), Some(EntryId::MIN), None]);
             return Call::CreateGroup { key, start };
         };
-        let pending: Vec<EntryId> = group
-            .seen
-            .last()
-            .pending
-            .iter()
-            .map(|(id, ..)| *id)
-            .collect();
+        let pending: Vec<EntryId> = group.seen.last().pending.iter().map(|(id, ..)| *id).collect();
         let count = rng.pick(&[1, 3, 10]);
         match kind {
             OpKind::RemoveGroup => Call::RemoveGroup(key),
-            OpKind::SetGroup => Call::SetGroup {
-                to: set_to(life, group, rng),
-                key,
-            },
+            OpKind::SetGroup => Call::SetGroup { to: set_to(life, group, rng), key },
             OpKind::CreateConsumer => Call::CreateConsumer { key, consumer },
             OpKind::RemoveConsumer => match group.seen.last().consumers.contains(&consumer) {
                 true => Call::RemoveConsumer { key, consumer },
                 false => Call::CreateConsumer { key, consumer },
             },
-            OpKind::History if group.seen.last().consumers.contains(&consumer) => Call::History {
-                key,
-                consumer,
-                count,
-            },
-            OpKind::Ack if !pending.is_empty() => Call::Ack {
-                ids: some_of(&pending, rng),
-                key,
-            },
-            OpKind::Claim if !pending.is_empty() => Call::Claim {
-                ids: some_of(&pending, rng),
-                key,
-                consumer,
-            },
-            OpKind::AutoClaim if !pending.is_empty() => Call::AutoClaim {
-                key,
-                consumer,
-                count,
-            },
+            OpKind::History if group.seen.last().consumers.contains(&consumer) => {
+                Call::History { key, consumer, count }
+            }
+            OpKind::Ack if !pending.is_empty() => Call::Ack { ids: some_of(&pending, rng), key },
+            OpKind::Claim if !pending.is_empty() => {
+                Call::Claim { ids: some_of(&pending, rng), key, consumer }
+            }
+            OpKind::AutoClaim if !pending.is_empty() => Call::AutoClaim { key, consumer, count },
             _ if life.live().is_empty() && rng.percent(70) => {
                 self.append(stream, Size::Tiny, WantId::Auto, false, rng)
             }
-            kind => Call::Read {
-                key,
-                consumer,
-                count,
-                no_ack: kind == OpKind::Read { no_ack: true },
-            },
+            kind => {
+                Call::Read { key, consumer, count, no_ack: kind == OpKind::Read { no_ack: true } }
+            }
         }
     }
 }
@@ -224,11 +193,7 @@ fn trim(stream: Name, life: &StreamLife, approximate: bool, rng: &mut Rng) -> Ca
         Some((id, _)) if rng.percent(50) => Keep::From(*id),
         _ => Keep::Newest(rng.below(live.len() as u64 + 1)),
     };
-    Call::Trim {
-        stream,
-        keep,
-        approximate,
-    }
+    Call::Trim { stream, keep, approximate }
 }
 
 fn set_to(life: &StreamLife, group: &GroupLife, rng: &mut Rng) -> EntryId {

@@ -65,9 +65,7 @@ pub fn run<S: Subject>(
             real.explorer.only = Some(replay.image);
             real.disk.want([replay.step]);
         }
-        None => real
-            .disk
-            .want(choose_steps(&log, budget.captures, plan.seed)),
+        None => real.disk.want(choose_steps(&log, budget.captures, plan.seed)),
     }
     real.carry_out(plan)?;
     if real.disk.trace() != probe.disk.trace() {
@@ -188,17 +186,11 @@ impl<'a, S: Subject> Run<'a, S> {
                 Ok(())
             }
             Action::FailSync(after) => {
-                self.disk.set_faults(Faults {
-                    sync_in: Some(after),
-                    space_in: None,
-                });
+                self.disk.set_faults(Faults { sync_in: Some(after), space_in: None });
                 Ok(())
             }
             Action::FailSpace(after) => {
-                self.disk.set_faults(Faults {
-                    sync_in: None,
-                    space_in: Some(after),
-                });
+                self.disk.set_faults(Faults { sync_in: None, space_in: Some(after) });
                 Ok(())
             }
         }
@@ -254,11 +246,7 @@ impl<'a, S: Subject> Run<'a, S> {
         };
         self.store = Some(store);
         let seen = seen.or_else(|fail| broken("call", format!("no state: {fail:?}")))?;
-        let moment = Moment {
-            now_ms,
-            faulted: self.faulted(),
-            seen: seen.as_ref(),
-        };
+        let moment = Moment { now_ms, faulted: self.faulted(), seen: seen.as_ref() };
         self.model.learn(call, &got, &moment)?;
         self.explorer.models_changed();
         self.explore(&captures, &before, false)?;
@@ -270,9 +258,7 @@ impl<'a, S: Subject> Run<'a, S> {
     fn explore(&mut self, captures: &[Capture], before: &Model, in_recovery: bool) -> Went {
         let after = &self.model;
         for capture in captures {
-            let explored = self
-                .explorer
-                .explore::<S>(capture, before, after, in_recovery);
+            let explored = self.explorer.explore::<S>(capture, before, after, in_recovery);
             if let Err((violation, place)) = explored {
                 self.place = Some(place);
                 return Err(violation);

@@ -12,45 +12,19 @@ use std::path::Path;
 pub type Test = (&'static str, fn());
 
 pub const TESTS: &[Test] = &[
-    (
-        "a_sector_is_on_disk_only_after_a_sync",
-        a_sector_is_on_disk_only_after_a_sync,
-    ),
-    (
-        "a_name_is_on_disk_only_after_a_sync_of_its_directory",
-        names_need_a_sync,
-    ),
-    (
-        "a_page_that_a_failed_sync_gave_up_stays_stale",
-        a_given_up_page_stays_stale,
-    ),
-    (
-        "images_mix_old_and_new_sectors",
-        images_mix_old_and_new_sectors,
-    ),
-    (
-        "a_process_that_ended_reaches_nothing",
-        a_process_that_ended_reaches_nothing,
-    ),
+    ("a_sector_is_on_disk_only_after_a_sync", a_sector_is_on_disk_only_after_a_sync),
+    ("a_name_is_on_disk_only_after_a_sync_of_its_directory", names_need_a_sync),
+    ("a_page_that_a_failed_sync_gave_up_stays_stale", a_given_up_page_stays_stale),
+    ("images_mix_old_and_new_sectors", images_mix_old_and_new_sectors),
+    ("a_process_that_ended_reaches_nothing", a_process_that_ended_reaches_nothing),
     ("the_toy_keeps_its_promises", the_toy_keeps_its_promises),
-    (
-        "every_bug_planted_in_the_toy_is_found",
-        every_planted_bug_is_found,
-    ),
-    (
-        "the_same_seed_gives_the_same_run",
-        the_same_seed_gives_the_same_run,
-    ),
+    ("every_bug_planted_in_the_toy_is_found", every_planted_bug_is_found),
+    ("the_same_seed_gives_the_same_run", the_same_seed_gives_the_same_run),
     ("the_store_keeps_its_promises", the_store_keeps_its_promises),
 ];
 
 fn world() -> World {
-    World {
-        seed: 7,
-        write_back: 0,
-        sync_all: true,
-        now_ms: 1_000,
-    }
+    World { seed: 7, write_back: 0, sync_all: true, now_ms: 1_000 }
 }
 
 /// A disk with a durable file `/a` of 8 KiB.
@@ -81,11 +55,7 @@ fn a_sector_is_on_disk_only_after_a_sync() {
     let mut writer = region.writer().unwrap();
     writer.write(5000, b"map").unwrap();
     file.write_at(b"file", 100).unwrap();
-    assert_eq!(
-        byte(&disk, 5000),
-        b'm',
-        "a store through a map is a store into the file"
-    );
+    assert_eq!(byte(&disk, 5000), b'm', "a store through a map is a store into the file");
     let cut = after_a_cut(&disk, Mode::AllOld);
     assert_eq!((byte(&cut, 5000), byte(&cut, 100)), (0, 0));
     let lucky = after_a_cut(&disk, Mode::AllCurrent);
@@ -113,13 +83,7 @@ fn names_need_a_sync() {
     disk.sync_dir(Path::new("/")).unwrap();
     let cut = after_a_cut(&disk, Mode::AllOld);
     assert_eq!(lists(&cut, "/d").unwrap(), 1);
-    assert_eq!(
-        cut.open(Path::new("/a"), OpenMode::Read)
-            .unwrap()
-            .len()
-            .unwrap(),
-        0
-    );
+    assert_eq!(cut.open(Path::new("/a"), OpenMode::Read).unwrap().len().unwrap(), 0);
 }
 
 fn a_given_up_page_stays_stale() {
@@ -129,10 +93,7 @@ fn a_given_up_page_stays_stale() {
         let file = disk.open(Path::new("/a"), OpenMode::Write).unwrap();
         (0..seed).for_each(|_| drop(disk.random().to_string()));
         file.write_at(b"x", 0).unwrap();
-        disk.set_faults(Faults {
-            sync_in: Some(0),
-            space_in: None,
-        });
+        disk.set_faults(Faults { sync_in: Some(0), space_in: None });
         file.sync().unwrap_err();
         file.sync().unwrap();
         assert_eq!(byte(&disk, 0), b'x', "the page cache still has it");
@@ -158,18 +119,12 @@ fn images_mix_old_and_new_sectors() {
         assert_eq!(image.hash, Image::make(&capture, number, 1).hash);
         hashes.insert(image.hash);
         let cut = image.boot();
-        let new: Vec<bool> = (0..16)
-            .map(|sector| byte(&cut, sector * 512) == 1)
-            .collect();
+        let new: Vec<bool> = (0..16).map(|sector| byte(&cut, sector * 512) == 1).collect();
         mixed += u32::from(new.contains(&true) && new.contains(&false));
         let ends = |sector: u64| (byte(&cut, sector * 512), byte(&cut, sector * 512 + 511));
         torn += u32::from((0..16).any(|sector| ends(sector) == (1, 0)));
     }
-    assert!(
-        hashes.len() > 50 && mixed > 30 && torn > 3,
-        "{} {mixed} {torn}",
-        hashes.len()
-    );
+    assert!(hashes.len() > 50 && mixed > 30 && torn > 3, "{} {mixed} {torn}", hashes.len());
 }
 
 fn a_process_that_ended_reaches_nothing() {
@@ -183,31 +138,16 @@ fn a_process_that_ended_reaches_nothing() {
     assert_eq!(byte(&next, 0), b'b', "the page cache outlives the process");
     let held = next.lock(Path::new("/LOCK"), "next").unwrap();
     drop(lock);
-    assert!(
-        next.lock(Path::new("/LOCK"), "third").is_err(),
-        "an old lock frees nothing"
-    );
+    assert!(next.lock(Path::new("/LOCK"), "third").is_err(), "an old lock frees nothing");
     drop(held);
 }
 
 fn toy(planted: &'static str, first_seed: u64, states: u64) -> Series {
-    Series {
-        first_seed,
-        states,
-        planted,
-        budget: Budget {
-            captures: 20,
-            images: 10,
-        },
-    }
+    Series { first_seed, states, planted, budget: Budget { captures: 20, images: 10 } }
 }
 
 fn the_toy_keeps_its_promises() {
-    let states = if cfg!(debug_assertions) {
-        2_000
-    } else {
-        20_000
-    };
+    let states = if cfg!(debug_assertions) { 2_000 } else { 20_000 };
     match toy("", 1, states).run::<Toy>() {
         Ok(stats) => println!("{stats}"),
         Err(found) => {

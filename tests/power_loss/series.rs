@@ -69,9 +69,7 @@ impl Series {
         });
         let mut done = done.into_inner().unwrap();
         done.sort_by_key(|(index, ..)| *index);
-        done.into_iter()
-            .map(|(_, plan, outcome)| (plan, outcome))
-            .collect()
+        done.into_iter().map(|(_, plan, outcome)| (plan, outcome)).collect()
     }
 }
 
@@ -97,12 +95,7 @@ pub fn describe(plan: &Plan, found: &Found) -> String {
         line(format_args!("  {index:3} {action}"));
     }
     match &found.place {
-        Some(Place {
-            step,
-            what,
-            image,
-            choices,
-        }) => {
+        Some(Place { step, what, image, choices }) => {
             line(format_args!(
                 "power cut at step {step} ({what}), in the last call; image {image}"
             ));

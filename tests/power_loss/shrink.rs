@@ -9,10 +9,7 @@ use std::time::{Duration, Instant};
 /// Leaves out operations, first many at a time, as long as the clause stays broken.
 pub fn shrink<S: Subject>(plan: &Plan, found: Found, limit: Duration) -> (Vec<usize>, Found) {
     let end = Instant::now() + limit;
-    let budget = Budget {
-        captures: 80,
-        images: 24,
-    };
+    let budget = Budget { captures: 80, images: 24 };
     let mut kept: Vec<usize> = (0..plan.ops.len()).collect();
     let mut found = found;
     let mut part = kept.len().div_ceil(2).max(1);

@@ -55,13 +55,7 @@ impl Stats {
 
 impl fmt::Display for Stats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Stats {
-            states,
-            runs,
-            calls,
-            failed_calls,
-            ..
-        } = self;
+        let Stats { states, runs, calls, failed_calls, .. } = self;
         writeln!(
             f,
             "  {states} states, {} of them distinct, from {runs} runs with {calls} calls \

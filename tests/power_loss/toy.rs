@@ -77,10 +77,7 @@ impl Toy {
         let mut newest = None;
         for (name, _) in disk.read_dir(Path::new(DIR))? {
             let name = name.to_string_lossy().into_owned();
-            match name
-                .strip_suffix(".log")
-                .and_then(|name| name.parse::<u64>().ok())
-            {
+            match name.strip_suffix(".log").and_then(|name| name.parse::<u64>().ok()) {
                 Some(number) => newest = newest.max(Some(number)),
                 None => disk.remove_file(&Path::new(DIR).join(name))?,
             }
@@ -124,20 +121,13 @@ impl Toy {
         read: Read,
     ) -> io::Result<Toy> {
         let region = Arc::new(file.map(file.len()?, true)?);
-        let writer = region
-            .writer()
-            .ok_or_else(|| io::Error::other("two writers"))?;
+        let writer = region.writer().ok_or_else(|| io::Error::other("two writers"))?;
         Ok(Toy {
             disk: disk.clone(),
             config: config.clone(),
             state: read.state,
             number,
-            log: LogFile {
-                size: file.len()?,
-                file,
-                writer,
-                tail: read.tail,
-            },
+            log: LogFile { size: file.len()?, file, writer, tail: read.tail },
             poisoned: false,
             _lock: lock,
         })
@@ -272,12 +262,7 @@ impl Subject for Toy {
                 return Ok(Answer::Flag(true));
             }
             Call::Rename { from, to } => self.commit(simple(Tag::Renamed, &[from, to]), true)?,
-            Call::Append {
-                stream,
-                content,
-                id,
-                durable,
-            } => {
+            Call::Append { stream, content, id, durable } => {
                 let want = match id {
                     WantId::Auto => NewId::Auto,
                     WantId::AutoSeq(ms) => NewId::AutoSeq(*ms),

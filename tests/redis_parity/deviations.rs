@@ -46,27 +46,10 @@ pub(crate) fn entries_read_capped(asked: u64, added: i64) -> u64 {
 /// get something.
 pub(crate) fn consumers_that_appear(op: &Op) -> Vec<(&'static [u8], [&'static [u8]; 2])> {
     match op {
-        Op::GroupRead {
-            group,
-            consumer,
-            from,
-            ..
-        } => from
-            .iter()
-            .map(|(key, _)| (*key, [*group, *consumer]))
-            .collect(),
-        Op::Claim {
-            key,
-            group,
-            consumer,
-            ..
+        Op::GroupRead { group, consumer, from, .. } => {
+            from.iter().map(|(key, _)| (*key, [*group, *consumer])).collect()
         }
-        | Op::AutoClaim {
-            key,
-            group,
-            consumer,
-            ..
-        } => {
+        Op::Claim { key, group, consumer, .. } | Op::AutoClaim { key, group, consumer, .. } => {
             vec![(*key, [*group, *consumer])]
         }
         _ => Vec::new(),
@@ -77,9 +60,7 @@ pub(crate) fn consumers_that_appear(op: &Op) -> Vec<(&'static [u8], [&'static [u
 pub(crate) fn redis_creates_the_consumer(op: &Op, key: &[u8], reply: &Reply) -> bool {
     match (op, reply) {
         (Op::GroupRead { from, .. }, _)
-            if from
-                .iter()
-                .any(|(k, what)| *k == key && *what != ReadFrom::New) =>
+            if from.iter().any(|(k, what)| *k == key && *what != ReadFrom::New) =>
         {
             true
         }
@@ -96,10 +77,7 @@ pub(crate) fn redis_creates_the_consumer(op: &Op, key: &[u8], reply: &Reply) -> 
 /// tells which differences there were.
 pub(crate) fn lag(counts: &Counts, group: &RawGroup) -> (Option<u64>, Vec<&'static str>) {
     let old = counts.lag(Rules::Redis70, group.cursor, group.entries_read);
-    assert_eq!(
-        group.lag, old,
-        "7.0.15's lag rule is not as stated: {counts:?}"
-    );
+    assert_eq!(group.lag, old, "7.0.15's lag rule is not as stated: {counts:?}");
     let new = counts.lag(Rules::Reference, group.cursor, group.entries_read);
     let mut used = Vec::new();
     if old != new {
@@ -113,11 +91,7 @@ pub(crate) fn lag(counts: &Counts, group: &RawGroup) -> (Option<u64>, Vec<&'stat
 
 /// Delivery counts stop at 2^63-1; 7.0.15's wrap to negative numbers and count on from there.
 pub(crate) fn delivery_count(count: i64) -> u64 {
-    if count < 0 {
-        i64::MAX as u64
-    } else {
-        count as u64
-    }
+    if count < 0 { i64::MAX as u64 } else { count as u64 }
 }
 
 /// An exclusive bound beyond the last, or before the first ID: Redis refuses the command, a Rust

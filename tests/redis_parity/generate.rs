@@ -61,40 +61,21 @@ impl Generator {
             5..225 => self.add(at),
             225..240 if WITH_BATCHES => self.batch(at),
             240..250 => Op::Len { key },
-            250..260 => Op::Get {
-                key,
-                id: self.id(at),
-            },
+            250..260 => Op::Get { key, id: self.id(at) },
             260..330 => self.range(at),
             330..370 => self.read(),
-            370..420 => Op::Delete {
-                key,
-                ids: self.ids(at),
-            },
-            420..455 => Op::Trim {
-                key,
-                cut: self.cut(at),
-            },
+            370..420 => Op::Delete { key, ids: self.ids(at) },
+            420..455 => Op::Trim { key, cut: self.cut(at) },
             455..540 => self.groups(at),
             540..700 => self.group_read(),
-            700..760 => Op::Ack {
-                key,
-                group: self.group(),
-                ids: self.ids(at),
-            },
-            760..780 => Op::Pending {
-                key,
-                group: self.group(),
-            },
+            700..760 => Op::Ack { key, group: self.group(), ids: self.ids(at) },
+            760..780 => Op::Pending { key, group: self.group() },
             780..820 => self.pending(at),
             820..890 => self.claim(at),
             890..935 => self.auto_claim(at),
             935..945 => Op::Info { key },
             945..955 => Op::Groups { key },
-            955..960 => Op::Consumers {
-                key,
-                group: self.group(),
-            },
+            955..960 => Op::Consumers { key, group: self.group() },
             960..970 if WITH_SET_ID => self.set_id(at),
             970..974 => self.remove(at),
             974..978 => self.rename(at),
@@ -113,48 +94,22 @@ impl Generator {
             // What makes a full millisecond worth having.
             let id = AddId::New(NewId::AutoSeq(ms));
             let fields = self.fields();
-            self.queue.push(Op::Add {
-                key,
-                create: true,
-                id,
-                cut: None,
-                fields,
-            });
+            self.queue.push(Op::Add { key, create: true, id, cut: None, fields });
         }
         self.know(at, id);
         let zero = [AddId::New(NewId::Exact(EntryId::MIN)), AddId::Ms(0)].contains(&id);
         let mut create = !self.rng.percent(15) || zero;
-        let cut = if self.rng.percent(20) {
-            Some(self.cut(at))
-        } else {
-            None
-        };
-        let fields = if self.rng.percent(1) {
-            Vec::new()
-        } else {
-            self.fields()
-        };
+        let cut = if self.rng.percent(20) { Some(self.cut(at)) } else { None };
+        let fields = if self.rng.percent(1) { Vec::new() } else { self.fields() };
         // One fault at a time: which of two is named first is not what is compared here.
         if fields.is_empty() {
-            return Op::Add {
-                key,
-                create: true,
-                id: AddId::New(NewId::Auto),
-                cut: None,
-                fields,
-            };
+            return Op::Add { key, create: true, id: AddId::New(NewId::Auto), cut: None, fields };
         }
         let mut id = id;
         if cut.is_some_and(|cut| cut.limit.is_some() && !cut.approximate) {
             (create, id) = (true, AddId::New(NewId::Auto));
         }
-        Op::Add {
-            key,
-            create,
-            id,
-            cut,
-            fields,
-        }
+        Op::Add { key, create, id, cut, fields }
     }
 
     fn batch(&mut self, at: usize) -> Op {
@@ -163,13 +118,8 @@ impl Generator {
             true => AddId::New(NewId::Auto),
             false => this.add_id(at),
         };
-        let entries = (0..self.rng.below(8))
-            .map(|_| (id(self), self.fields()))
-            .collect();
-        Op::AddBatch {
-            key: KEYS[at],
-            entries,
-        }
+        let entries = (0..self.rng.below(8)).map(|_| (id(self), self.fields())).collect();
+        Op::AddBatch { key: KEYS[at], entries }
     }
 
     fn range(&mut self, at: usize) -> Op {
@@ -185,15 +135,8 @@ impl Generator {
     }
 
     fn read(&mut self) -> Op {
-        let from = self
-            .several()
-            .into_iter()
-            .map(|at| (KEYS[at], self.start(at)))
-            .collect();
-        Op::Read {
-            from,
-            count: self.count(),
-        }
+        let from = self.several().into_iter().map(|at| (KEYS[at], self.start(at))).collect();
+        Op::Read { from, count: self.count() }
     }
 
     fn groups(&mut self, at: usize) -> Op {
@@ -208,32 +151,13 @@ impl Generator {
         match self.rng.below(100) {
             0..35 => {
                 let make = self.rng.percent(30);
-                Op::GroupCreate {
-                    key,
-                    group,
-                    start,
-                    make,
-                    entries_read,
-                }
+                Op::GroupCreate { key, group, start, make, entries_read }
             }
             35..55 => Op::GroupOpen { key, group, start },
-            55..80 => Op::GroupSet {
-                key,
-                group,
-                start,
-                entries_read,
-            },
+            55..80 => Op::GroupSet { key, group, start, entries_read },
             80..83 => Op::GroupDestroy { key, group },
-            83..91 => Op::ConsumerCreate {
-                key,
-                group,
-                consumer,
-            },
-            _ => Op::ConsumerDelete {
-                key,
-                group,
-                consumer,
-            },
+            83..91 => Op::ConsumerCreate { key, group, consumer },
+            _ => Op::ConsumerDelete { key, group, consumer },
         }
     }
 
@@ -246,11 +170,7 @@ impl Generator {
                 id => ReadFrom::History(id),
             },
         };
-        let from = self
-            .several()
-            .into_iter()
-            .map(|at| (KEYS[at], what(self, at)))
-            .collect();
+        let from = self.several().into_iter().map(|at| (KEYS[at], what(self, at))).collect();
         Op::GroupRead {
             group: self.group(),
             consumer: self.rng.pick(&CONSUMERS),
@@ -284,9 +204,7 @@ impl Generator {
             When::Time(9_000_000_000_000),
         ];
         const RETRIES: [u64; 5] = [0, 1, 7, i64::MAX as u64 - 1, i64::MAX as u64];
-        let when = (0..self.rng.pick(&[0, 0, 1, 1, 2]))
-            .map(|_| self.rng.pick(&WHENS))
-            .collect();
+        let when = (0..self.rng.pick(&[0, 0, 1, 1, 2])).map(|_| self.rng.pick(&WHENS)).collect();
         let claim = Claim {
             min_idle: self.min_idle(),
             ids: self.ids(at),
@@ -294,23 +212,14 @@ impl Generator {
             retry_count: self.rng.maybe(20, |rng| rng.pick(&RETRIES)),
             force: self.rng.percent(30),
             just_ids: self.rng.percent(30),
-            last_id: if self.rng.percent(8) {
-                Some(self.id(at))
-            } else {
-                None
-            },
+            last_id: if self.rng.percent(8) { Some(self.id(at)) } else { None },
         };
         let (key, group) = (KEYS[at], self.group());
         let consumer = self.rng.pick(&CONSUMERS);
         if claim.retry_count.is_some() {
             self.count_on(key, group, claim.ids.clone());
         }
-        Op::Claim {
-            key,
-            group,
-            consumer,
-            claim,
-        }
+        Op::Claim { key, group, consumer, claim }
     }
 
     /// Claims once more, to count on from what was set, and looks at it.
@@ -324,17 +233,9 @@ impl Generator {
             count: 100,
             consumer: None,
         });
-        let claim = Claim {
-            ids,
-            ..Claim::default()
-        };
+        let claim = Claim { ids, ..Claim::default() };
         let consumer = self.rng.pick(&CONSUMERS);
-        self.queue.push(Op::Claim {
-            key,
-            group,
-            consumer,
-            claim,
-        });
+        self.queue.push(Op::Claim { key, group, consumer, claim });
     }
 
     fn auto_claim(&mut self, at: usize) -> Op {
@@ -343,47 +244,27 @@ impl Generator {
             group: self.group(),
             consumer: self.rng.pick(&CONSUMERS),
             min_idle: self.min_idle(),
-            from: if self.rng.percent(40) {
-                EntryId::MIN
-            } else {
-                self.id(at)
-            },
-            count: if self.rng.percent(3) {
-                0
-            } else {
-                self.rng.pick(&[1, 1, 2, 3, 5, 100])
-            },
+            from: if self.rng.percent(40) { EntryId::MIN } else { self.id(at) },
+            count: if self.rng.percent(3) { 0 } else { self.rng.pick(&[1, 1, 2, 3, 5, 100]) },
             just_ids: self.rng.percent(30),
         }
     }
 
     fn set_id(&mut self, at: usize) -> Op {
         let ahead = EntryId::new(self.now[at] + 1, self.rng.below(3));
-        let last = if self.rng.percent(60) {
-            ahead
-        } else {
-            self.id(at)
-        };
+        let last = if self.rng.percent(60) { ahead } else { self.id(at) };
         Op::SetId {
             key: KEYS[at],
             last: if last == EntryId::MAX { ahead } else { last },
             added: self.rng.maybe(50, |rng| rng.below(60)),
-            max_deleted: if self.rng.percent(30) {
-                Some(self.id(at))
-            } else {
-                None
-            },
+            max_deleted: if self.rng.percent(30) { Some(self.id(at)) } else { None },
         }
     }
 
     /// Deletes an entry and trims up to it: now and then what is left of a node goes with that.
     fn empty_a_node(&mut self, at: usize) -> Op {
         let (key, id) = (KEYS[at], self.id(at));
-        let cut = Cut {
-            to: CutTo::MinId(id),
-            approximate: false,
-            limit: None,
-        };
+        let cut = Cut { to: CutTo::MinId(id), approximate: false, limit: None };
         self.queue.push(Op::Trim { key, cut });
         Op::Delete { key, ids: vec![id] }
     }
@@ -392,11 +273,7 @@ impl Generator {
     fn refill(&mut self, at: usize) {
         for group in [GROUPS[0], GROUPS[1]] {
             let start = self.start(at);
-            self.queue.push(Op::GroupOpen {
-                key: KEYS[at],
-                group,
-                start,
-            });
+            self.queue.push(Op::GroupOpen { key: KEYS[at], group, start });
         }
         for _ in 0..self.rng.below(8) {
             let op = self.add(at);
@@ -424,19 +301,12 @@ impl Generator {
     fn rename(&mut self, at: usize) -> Op {
         let to = self.other(at);
         self.refill(at);
-        Op::Rename {
-            from: KEYS[at],
-            to: KEYS[to],
-        }
+        Op::Rename { from: KEYS[at], to: KEYS[to] }
     }
 
     fn copy(&mut self, at: usize) -> Op {
         let replace = self.rng.percent(60);
         let to = self.other(at);
-        Op::Copy {
-            from: KEYS[at],
-            to: KEYS[to],
-            replace,
-        }
+        Op::Copy { from: KEYS[at], to: KEYS[to], replace }
     }
 }

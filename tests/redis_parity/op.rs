@@ -401,8 +401,7 @@ impl Words {
         if let Some(n) = claim.retry_count {
             self.put("RETRYCOUNT").num(n);
         }
-        self.when(claim.force, "FORCE")
-            .when(claim.just_ids, "JUSTID");
+        self.when(claim.force, "FORCE").when(claim.just_ids, "JUSTID");
         if let Some(id) = claim.last_id {
             self.put("LASTID").id(id);
         }

@@ -34,27 +34,17 @@ impl OurSide {
     }
 
     fn start(dir: Option<TempDir>) -> OurSide {
-        let mut side = OurSide {
-            dir,
-            store: None,
-            opened: 0,
-        };
+        let mut side = OurSide { dir, store: None, opened: 0 };
         side.store = Some(side.open().unwrap());
         side
     }
 
     /// Opens the store, each time at the next durability level: replies do not depend on it.
     fn open(&mut self) -> Result<Store> {
-        let levels = [
-            Durability::Manual,
-            Durability::EVERY_SECOND,
-            Durability::Always,
-        ];
+        let levels = [Durability::Manual, Durability::EVERY_SECOND, Durability::Always];
         let level = levels[self.opened as usize % levels.len()];
         self.opened += 1;
-        let defaults = StreamOptions::new()
-            .block_entries(NODE_ENTRIES)
-            .block_bytes(0);
+        let defaults = StreamOptions::new().block_entries(NODE_ENTRIES).block_bytes(0);
         let options = Store::options().durability(level).stream_defaults(defaults);
         match &self.dir {
             Some(dir) => options.open(dir.path()),
@@ -82,9 +72,7 @@ impl OurSide {
             Op::Remove { .. } | Op::Rename { .. } | Op::Copy { .. } => keys(store, op),
             Op::Exists { key } => Ok(Reply::Int(store.exists(key).into())),
             Op::Names => Ok(Reply::Names(store.names())),
-            Op::GroupCreate {
-                key, make: true, ..
-            } => {
+            Op::GroupCreate { key, make: true, .. } => {
                 let stream = store.stream(key)?;
                 on_stream(&stream, op)
             }
@@ -160,11 +148,9 @@ fn without_stream(op: &Op) -> Reply {
     match op {
         // Redis looks at arguments first, and there is no handle here that could.
         Op::AutoClaim { count: 0, .. } => Reply::Err(Class::InvalidArgument),
-        Op::SetId {
-            last,
-            max_deleted: Some(id),
-            ..
-        } if last < id => Reply::Err(Class::SetIdTooSmall),
+        Op::SetId { last, max_deleted: Some(id), .. } if last < id => {
+            Reply::Err(Class::SetIdTooSmall)
+        }
         Op::Trim { cut, .. } if cut.limit.is_some() && !cut.approximate => {
             Reply::Err(Class::InvalidTrim)
         }

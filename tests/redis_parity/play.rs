@@ -75,12 +75,7 @@ fn compare(
     if theirs == our && !matches!(our, Reply::Panicked(_)) {
         return Ok(our);
     }
-    Err(Box::new(Difference {
-        at,
-        op: op.clone(),
-        redis: theirs,
-        ours: our,
-    }))
+    Err(Box::new(Difference { at, op: op.clone(), redis: theirs, ours: our }))
 }
 
 /// Replaces `*` by `ms-*` unless the stream's last ID is in the future: only then the clock has
@@ -114,28 +109,13 @@ fn views() -> Vec<Op> {
         let (start, end) = (Edge::Lowest, Edge::Highest);
         views.push(Op::Info { key });
         views.push(Op::Len { key });
-        views.push(Op::Range {
-            key,
-            reverse: false,
-            start,
-            end,
-            count: None,
-            borrow: false,
-        });
+        views.push(Op::Range { key, reverse: false, start, end, count: None, borrow: false });
         views.push(Op::Groups { key });
         for group in GROUPS {
             let (min_idle, count, consumer) = (0, 100_000, None);
             views.push(Op::Consumers { key, group });
             views.push(Op::Pending { key, group });
-            views.push(Op::PendingRange {
-                key,
-                group,
-                min_idle,
-                start,
-                end,
-                count,
-                consumer,
-            });
+            views.push(Op::PendingRange { key, group, min_idle, start, end, count, consumer });
         }
     }
     views
@@ -204,12 +184,7 @@ pub(crate) fn play_and_shrink(
         part /= 2;
     }
     hush(false);
-    Err(Box::new(Failure {
-        script: script.to_vec(),
-        first,
-        small,
-        last,
-    }))
+    Err(Box::new(Failure { script: script.to_vec(), first, small, last }))
 }
 
 pub(crate) struct Failure {
@@ -226,12 +201,8 @@ impl Failure {
         let ops = self.script.len();
         let at = self.first.at;
         let mut line = |text_of: String| writeln!(text, "{text_of}").unwrap();
-        line(format!(
-            "Redis and streamlog differ at operation {at}, seed {seed}"
-        ));
-        line(format!(
-            "  again: STREAMLOG_PARITY_SEED={seed} STREAMLOG_PARITY_OPS={ops}"
-        ));
+        line(format!("Redis and streamlog differ at operation {at}, seed {seed}"));
+        line(format!("  again: STREAMLOG_PARITY_SEED={seed} STREAMLOG_PARITY_OPS={ops}"));
         line(self.first.text());
         line(format!("the last operations, up to {SHOWN}:"));
         let from = (at + 1).saturating_sub(SHOWN);
@@ -254,9 +225,7 @@ impl Failure {
 
 impl Difference {
     fn text(&self) -> String {
-        let Difference {
-            op, redis, ours, ..
-        } = self;
+        let Difference { op, redis, ours, .. } = self;
         format!("  asked: {op}\n  redis: {redis:?}\n  ours:  {ours:?}\n  ({op:?})")
     }
 }

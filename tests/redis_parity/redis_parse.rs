@@ -114,9 +114,7 @@ fn ids(value: &Value) -> Vec<EntryId> {
 fn fields(value: &Value) -> Fields {
     let flat = list(value);
     assert!(flat.len().is_multiple_of(2), "a field without a value");
-    flat.chunks(2)
-        .map(|pair| (bytes(&pair[0]), bytes(&pair[1])))
-        .collect()
+    flat.chunks(2).map(|pair| (bytes(&pair[0]), bytes(&pair[1]))).collect()
 }
 
 fn item(value: &Value) -> Item {
@@ -142,9 +140,7 @@ fn streams(value: &Value) -> Vec<(Vec<u8>, Vec<Item>)> {
 
 /// The value behind a name in a RESP2 map.
 pub(crate) fn pair<'a>(map: &'a Value, name: &str) -> &'a Value {
-    let found = list(map)
-        .chunks(2)
-        .find(|pair| pair[0] == Value::Bulk(name.into()));
+    let found = list(map).chunks(2).find(|pair| pair[0] == Value::Bulk(name.into()));
     &found.unwrap_or_else(|| panic!("no {name} in {map:?}"))[1]
 }
 
@@ -189,11 +185,7 @@ fn auto_claim(value: &Value, just_ids: bool) -> Reply {
         false => items(claimed),
     };
     let next = id(next);
-    Reply::AutoClaim {
-        next: (next != EntryId::MIN).then_some(next),
-        items,
-        deleted: ids(deleted),
-    }
+    Reply::AutoClaim { next: (next != EntryId::MIN).then_some(next), items, deleted: ids(deleted) }
 }
 
 fn stream_row(map: &Value) -> StreamRow {

@@ -31,10 +31,7 @@ struct Counter {
 
 impl RedisSide {
     pub(crate) fn new(client: Client) -> RedisSide {
-        RedisSide {
-            client,
-            met: BTreeMap::new(),
-        }
+        RedisSide { client, met: BTreeMap::new() }
     }
 
     fn met(&mut self, deviation: &'static str) {
@@ -75,15 +72,8 @@ impl RedisSide {
     fn set_entries_read(&mut self, key: &[u8], group: &[u8], cursor: EntryId, to: Option<i64>) {
         let to = to.unwrap_or(-1).to_string();
         let cursor = format!("{}-{}", cursor.ms, cursor.seq);
-        let words: [&[u8]; 7] = [
-            b"XGROUP",
-            b"SETID",
-            key,
-            group,
-            cursor.as_bytes(),
-            b"ENTRIESREAD",
-            to.as_bytes(),
-        ];
+        let words: [&[u8]; 7] =
+            [b"XGROUP", b"SETID", key, group, cursor.as_bytes(), b"ENTRIESREAD", to.as_bytes()];
         assert_eq!(self.ask(&words), Value::Simple("OK".into()));
     }
 
@@ -93,9 +83,7 @@ impl RedisSide {
         };
         let reply = self.plain(op);
         if let Reply::Err(Class::Other(_)) = reply {
-            let last = self
-                .counts(key)
-                .map_or(EntryId::MIN, |counts| counts.last_id);
+            let last = self.counts(key).map_or(EntryId::MIN, |counts| counts.last_id);
             if dev::is_full_millisecond(*id, last, &reply) {
                 self.met(dev::FULL_MILLISECOND);
                 return Reply::Err(Class::IdNotGreater);
@@ -110,13 +98,7 @@ impl RedisSide {
         let mut ids = Vec::new();
         for (id, fields) in entries {
             let (id, fields) = (*id, fields.clone());
-            match self.add(&Op::Add {
-                key,
-                create: true,
-                id,
-                cut: None,
-                fields,
-            }) {
+            match self.add(&Op::Add { key, create: true, id, cut: None, fields }) {
                 Reply::Ids(new) => ids.extend(new),
                 failed => {
                     match existed {
@@ -137,12 +119,8 @@ impl RedisSide {
     /// XGROUP CREATE and SETID.
     fn group_position(&mut self, op: &Op) -> Reply {
         let mut op = op.clone();
-        let (Op::GroupCreate {
-            key, entries_read, ..
-        }
-        | Op::GroupSet {
-            key, entries_read, ..
-        }) = &mut op
+        let (Op::GroupCreate { key, entries_read, .. } | Op::GroupSet { key, entries_read, .. }) =
+            &mut op
         else {
             unreachable!("not CREATE or SETID: {op:?}");
         };
@@ -163,21 +141,10 @@ impl RedisSide {
         };
         let mut counters = BTreeMap::new();
         for (key, _) in from {
-            let state = self
-                .raw_groups(key)
-                .into_iter()
-                .find(|state| state.name == *group);
+            let state = self.raw_groups(key).into_iter().find(|state| state.name == *group);
             if let (Some(state), Some(counts)) = (state, self.counts(key)) {
                 let (old, new) = (state.entries_read, state.entries_read);
-                counters.insert(
-                    *key,
-                    Counter {
-                        counts,
-                        cursor: state.cursor,
-                        old,
-                        new,
-                    },
-                );
+                counters.insert(*key, Counter { counts, cursor: state.cursor, old, new });
             }
         }
         let reply = self.plain(op);
@@ -212,10 +179,7 @@ impl RedisSide {
             let made = self.ask(&[b"XGROUP", b"CREATECONSUMER", key, group, consumer]);
             if made == Value::Int(1) {
                 let creates = dev::redis_creates_the_consumer(op, key, reply);
-                assert!(
-                    !creates,
-                    "{op}: 7.0.15 did not create the consumer: {reply:?}"
-                );
+                assert!(!creates, "{op}: 7.0.15 did not create the consumer: {reply:?}");
                 self.met(dev::CONSUMERS_APPEAR);
             }
         }
@@ -280,10 +244,7 @@ impl RedisSide {
         let (last, added) = (last.as_bytes(), added.as_bytes());
         self.ask(&[b"XSETID", key, last, b"ENTRIESADDED", added]);
         let after = self.counts(key).unwrap();
-        let expected = Counts {
-            blocks: after.blocks,
-            ..before
-        };
+        let expected = Counts { blocks: after.blocks, ..before };
         assert_eq!(after, expected, "only the nodes may change");
         if after.blocks != before.blocks {
             self.met(dev::COPY_PACKS);
@@ -305,20 +266,13 @@ impl RedisSide {
             self.ask(&[b"XTRIM", key, b"MAXLEN", b"0"]);
             self.ask(&[b"XSETID", key, max, b"ENTRIESADDED", added.as_bytes()]);
         } else {
-            let live = if before.length == 0 {
-                EntryId::MAX
-            } else {
-                before.first_id
-            };
+            let live = if before.length == 0 { EntryId::MAX } else { before.first_id };
             let live = format!("{}-{}", live.ms, live.seq);
             let removed = self.ask(&[b"XTRIM", key, b"MINID", live.as_bytes()]);
             assert_eq!(removed, Value::Int(0), "only an emptied node may go");
         }
         let after = self.counts(key).unwrap();
-        let expected = Counts {
-            blocks: after.blocks,
-            ..before
-        };
+        let expected = Counts { blocks: after.blocks, ..before };
         assert_eq!(after, expected, "only the node may go");
         if after.blocks < before.blocks {
             self.met(dev::EMPTIED_NODE);
@@ -335,28 +289,19 @@ fn follow(
     let mut parts = streams.iter();
     for (key, what) in from {
         let counter = counters.get_mut(key).unwrap();
-        let due = counter
-            .counts
-            .newest
-            .is_some_and(|newest| newest > counter.cursor);
+        let due = counter.counts.newest.is_some_and(|newest| newest > counter.cursor);
         if *what == ReadFrom::New && !due {
             continue;
         }
-        let (name, items) = parts
-            .next()
-            .expect("a part for each stream that yields something");
+        let (name, items) = parts.next().expect("a part for each stream that yields something");
         assert_eq!(name, key);
         if *what != ReadFrom::New {
             continue;
         }
         for (id, _) in items {
             let at = counter.cursor;
-            counter.old = counter
-                .counts
-                .after_delivery(Rules::Redis70, at, counter.old, *id);
-            counter.new = counter
-                .counts
-                .after_delivery(Rules::Reference, at, counter.new, *id);
+            counter.old = counter.counts.after_delivery(Rules::Redis70, at, counter.old, *id);
+            counter.new = counter.counts.after_delivery(Rules::Reference, at, counter.new, *id);
             counter.cursor = *id;
         }
     }
@@ -381,9 +326,7 @@ impl Side for RedisSide {
             Op::GroupCreate { .. } | Op::GroupSet { .. } => self.group_position(op),
             Op::GroupRead { .. } => self.group_read(op),
             Op::Groups { key } => self.groups(op, key),
-            Op::SetId {
-                key, last, added, ..
-            } => self.set_id(op, key, *last, *added),
+            Op::SetId { key, last, added, .. } => self.set_id(op, key, *last, *added),
             Op::Copy { to, .. } => {
                 let reply = self.plain(op);
                 if reply == Reply::Int(1) {

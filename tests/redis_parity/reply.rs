@@ -170,27 +170,15 @@ impl fmt::Debug for Reply {
                 .debug_map()
                 .entries(streams.iter().map(|(name, list)| (Text(name), items(list))))
                 .finish(),
-            Reply::Summary {
-                count,
-                first,
-                last,
-                consumers,
-            } => {
+            Reply::Summary { count, first, last, consumers } => {
                 let consumers: Vec<_> = consumers.iter().map(|(c, n)| (Text(c), n)).collect();
                 write!(f, "{count} pending, {first:?} to {last:?}, {consumers:?}")
             }
             Reply::Pending(rows) => f
                 .debug_list()
-                .entries(
-                    rows.iter()
-                        .map(|r| (r.id, Text(&r.consumer), &r.age, r.deliveries)),
-                )
+                .entries(rows.iter().map(|r| (r.id, Text(&r.consumer), &r.age, r.deliveries)))
                 .finish(),
-            Reply::AutoClaim {
-                next,
-                items: list,
-                deleted,
-            } => {
+            Reply::AutoClaim { next, items: list, deleted } => {
                 write!(f, "next {next:?}, [{}], deleted {deleted:?}", items(list))
             }
             Reply::Info(row) => write!(f, "{row:?}"),
@@ -210,10 +198,9 @@ impl fmt::Debug for Reply {
                 .debug_map()
                 .entries(rows.iter().map(|(name, pending)| (Text(name), pending)))
                 .finish(),
-            Reply::Names(names) => f
-                .debug_list()
-                .entries(names.iter().map(|name| Text(name)))
-                .finish(),
+            Reply::Names(names) => {
+                f.debug_list().entries(names.iter().map(|name| Text(name))).finish()
+            }
             Reply::Err(class) => write!(f, "error {class:?}"),
             Reply::Panicked(text) => write!(f, "PANIC: {text}"),
         }

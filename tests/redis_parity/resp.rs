@@ -38,22 +38,8 @@ impl Server {
         let started = Command::new("redis-server")
             .args(["--port", "0", "--unixsocket"])
             .arg(&socket)
-            .args([
-                "--save",
-                "",
-                "--appendonly",
-                "no",
-                "--daemonize",
-                "no",
-                "--databases",
-                "4",
-            ])
-            .args([
-                "--stream-node-max-entries",
-                &nodes,
-                "--stream-node-max-bytes",
-                "0",
-            ])
+            .args(["--save", "", "--appendonly", "no", "--daemonize", "no", "--databases", "4"])
+            .args(["--stream-node-max-entries", &nodes, "--stream-node-max-bytes", "0"])
             .args(["--dir"])
             .arg(dir.path())
             .stdin(Stdio::null())
@@ -67,10 +53,7 @@ impl Server {
         let server = Server { child, dir };
         let deadline = Instant::now() + Duration::from_secs(30);
         while UnixStream::connect(server.socket()).is_err() {
-            assert!(
-                Instant::now() < deadline,
-                "redis-server does not listen after 30 s"
-            );
+            assert!(Instant::now() < deadline, "redis-server does not listen after 30 s");
             std::thread::sleep(Duration::from_millis(10));
         }
         Ok(Some(server))
@@ -83,10 +66,7 @@ impl Server {
     /// A connection that works in a database of its own.
     pub(crate) fn client(&self, database: u32) -> Client {
         let stream = UnixStream::connect(self.socket()).unwrap();
-        let mut client = Client {
-            reader: BufReader::new(stream),
-            out: Vec::new(),
-        };
+        let mut client = Client { reader: BufReader::new(stream), out: Vec::new() };
         client.ask(&["SELECT", &database.to_string()]);
         client
     }

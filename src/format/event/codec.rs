@@ -77,13 +77,7 @@ impl Event {
 
     fn encode_of_group(&self, out: &mut Vec<u8>) {
         match self {
-            Event::GroupCreated {
-                group,
-                name,
-                last_id,
-                entries_read,
-                pinned,
-            } => {
+            Event::GroupCreated { group, name, last_id, entries_read, pinned } => {
                 write_head(out, GROUP_CREATED, *group);
                 write_bytes(out, name);
                 write_id(out, *last_id);
@@ -91,24 +85,13 @@ impl Event {
                 write_id(out, *pinned);
             }
             Event::GroupRemoved { group } => write_head(out, GROUP_REMOVED, *group),
-            Event::GroupSet {
-                group,
-                last_id,
-                entries_read,
-                pinned,
-            } => {
+            Event::GroupSet { group, last_id, entries_read, pinned } => {
                 write_head(out, GROUP_SET, *group);
                 write_id(out, *last_id);
                 write_option(out, *entries_read);
                 write_id(out, *pinned);
             }
-            Event::ConsumerCreated {
-                group,
-                consumer,
-                name,
-                seen_ms,
-                active_ms,
-            } => {
+            Event::ConsumerCreated { group, consumer, name, seen_ms, active_ms } => {
                 write_pair(out, CONSUMER_CREATED, *group, *consumer);
                 write_bytes(out, name);
                 write_varint(out, *seen_ms);
@@ -117,17 +100,11 @@ impl Event {
             Event::ConsumerRemoved { group, consumer } => {
                 write_pair(out, CONSUMER_REMOVED, *group, *consumer);
             }
-            Event::GroupCounters {
-                next_group,
-                delivered,
-            } => {
+            Event::GroupCounters { next_group, delivered } => {
                 write_head(out, GROUP_COUNTERS, *next_group);
                 write_id(out, *delivered);
             }
-            Event::ConsumerCounter {
-                group,
-                next_consumer,
-            } => {
+            Event::ConsumerCounter { group, next_consumer } => {
                 write_pair(out, CONSUMER_COUNTER, *group, *next_consumer);
             }
             of_entries => of_entries.encode_of_entries(out),
@@ -136,35 +113,19 @@ impl Event {
 
     fn encode_of_entries(&self, out: &mut Vec<u8>) {
         match self {
-            Event::Delivered {
-                group,
-                consumer,
-                time_ms,
-                no_ack,
-                entries_read,
-                ids,
-            } => {
+            Event::Delivered { group, consumer, time_ms, no_ack, entries_read, ids } => {
                 write_pair(out, DELIVERED, *group, *consumer);
                 write_varint(out, *time_ms);
                 out.push(u8::from(*no_ack));
                 write_option(out, *entries_read);
                 IdWriter::default().list(out, ids.len(), ids.iter().copied());
             }
-            Event::Redelivered {
-                group,
-                consumer,
-                time_ms,
-                ids,
-            } => {
+            Event::Redelivered { group, consumer, time_ms, ids } => {
                 write_pair(out, REDELIVERED, *group, *consumer);
                 write_varint(out, *time_ms);
                 IdWriter::default().list(out, ids.len(), ids.iter().copied());
             }
-            Event::PendingSet {
-                group,
-                records,
-                active_ms,
-            } => {
+            Event::PendingSet { group, records, active_ms } => {
                 write_head(out, PENDING_SET, *group);
                 write_records(out, records);
                 write_option(out, *active_ms);
@@ -173,11 +134,7 @@ impl Event {
                 write_head(out, PENDING_REMOVED, *group);
                 IdWriter::default().list(out, ids.len(), ids.iter().copied());
             }
-            Event::Seen {
-                group,
-                consumer,
-                time_ms,
-            } => {
+            Event::Seen { group, consumer, time_ms } => {
                 write_pair(out, SEEN, *group, *consumer);
                 write_varint(out, *time_ms);
             }
@@ -204,16 +161,10 @@ impl Event {
                 options: StoredOptions::decode(reader)?,
             },
             STREAM_REMOVED => Event::StreamRemoved,
-            STREAM_RENAMED => Event::StreamRenamed {
-                name: reader.name()?,
-            },
-            OPTIONS_SET => Event::OptionsSet {
-                options: StoredOptions::decode(reader)?,
-            },
+            STREAM_RENAMED => Event::StreamRenamed { name: reader.name()? },
+            OPTIONS_SET => Event::OptionsSet { options: StoredOptions::decode(reader)? },
             DELETED => Event::Deleted { ids: reader.ids()? },
-            TRIMMED => Event::Trimmed {
-                first: reader.id()?,
-            },
+            TRIMMED => Event::Trimmed { first: reader.id()? },
             COUNTERS => Event::Counters(Counters {
                 floor: reader.id()?,
                 max_deleted: reader.id()?,
@@ -247,18 +198,9 @@ impl Event {
                 seen_ms: reader.number()?,
                 active_ms: reader.option()?,
             },
-            CONSUMER_REMOVED => Event::ConsumerRemoved {
-                group,
-                consumer: reader.small()?,
-            },
-            GROUP_COUNTERS => Event::GroupCounters {
-                next_group: group,
-                delivered: reader.id()?,
-            },
-            CONSUMER_COUNTER => Event::ConsumerCounter {
-                group,
-                next_consumer: reader.small()?,
-            },
+            CONSUMER_REMOVED => Event::ConsumerRemoved { group, consumer: reader.small()? },
+            GROUP_COUNTERS => Event::GroupCounters { next_group: group, delivered: reader.id()? },
+            CONSUMER_COUNTER => Event::ConsumerCounter { group, next_consumer: reader.small()? },
             _ => return None,
         })
     }
@@ -280,20 +222,11 @@ impl Event {
                 time_ms: reader.number()?,
                 ids: reader.ids()?,
             },
-            PENDING_SET => Event::PendingSet {
-                group,
-                records: reader.records()?,
-                active_ms: reader.option()?,
-            },
-            PENDING_REMOVED => Event::PendingRemoved {
-                group,
-                ids: reader.ids()?,
-            },
-            SEEN => Event::Seen {
-                group,
-                consumer: reader.small()?,
-                time_ms: reader.number()?,
-            },
+            PENDING_SET => {
+                Event::PendingSet { group, records: reader.records()?, active_ms: reader.option()? }
+            }
+            PENDING_REMOVED => Event::PendingRemoved { group, ids: reader.ids()? },
+            SEEN => Event::Seen { group, consumer: reader.small()?, time_ms: reader.number()? },
             _ => return None,
         })
     }
@@ -428,18 +361,11 @@ impl Reader<'_> {
     }
 
     fn option(&mut self) -> Option<Option<u64>> {
-        if self.flag()? {
-            self.number().map(Some)
-        } else {
-            Some(None)
-        }
+        if self.flag()? { self.number().map(Some) } else { Some(None) }
     }
 
     fn id(&mut self) -> Option<EntryId> {
-        Some(EntryId {
-            ms: self.number()?,
-            seq: self.number()?,
-        })
+        Some(EntryId { ms: self.number()?, seq: self.number()? })
     }
 
     fn name(&mut self) -> Option<Box<[u8]>> {
@@ -459,9 +385,7 @@ impl Reader<'_> {
     }
 
     fn len(&mut self) -> Option<usize> {
-        usize::try_from(self.number()?)
-            .ok()
-            .filter(|len| *len <= MAX_IDS)
+        usize::try_from(self.number()?).ok().filter(|len| *len <= MAX_IDS)
     }
 
     /// Reads `len` IDs; `before` is the one in front of them and becomes the last of them.
@@ -475,20 +399,13 @@ impl Reader<'_> {
         while left > 0 {
             let ms = self.number()?;
             let seq = self.number()?;
-            let steps = if ms == 0 && seq == 1 {
-                self.number()?
-            } else {
-                1
-            };
+            let steps = if ms == 0 && seq == 1 { self.number()? } else { 1 };
             left = left.checked_sub(steps)?;
             if steps == 0 {
                 return None;
             }
             if ms != 0 {
-                *before = EntryId {
-                    ms: before.ms.wrapping_add(ms),
-                    seq,
-                };
+                *before = EntryId { ms: before.ms.wrapping_add(ms), seq };
                 take(*before);
                 continue;
             }
@@ -517,12 +434,7 @@ impl Reader<'_> {
                 return None;
             }
             self.each_id(len, &mut before, |id| {
-                records.push(PendingRecord {
-                    id,
-                    owner,
-                    time_ms,
-                    count,
-                });
+                records.push(PendingRecord { id, owner, time_ms, count });
             })?;
         }
         Some(records)

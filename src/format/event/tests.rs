@@ -24,14 +24,8 @@ fn any_ids() -> impl Strategy<Value = Vec<EntryId>> {
 }
 
 fn any_record() -> impl Strategy<Value = PendingRecord> {
-    (any_id(), any::<Option<u32>>(), any::<u64>(), any::<u64>()).prop_map(
-        |(id, owner, time_ms, count)| PendingRecord {
-            id,
-            owner,
-            time_ms,
-            count,
-        },
-    )
+    (any_id(), any::<Option<u32>>(), any::<u64>(), any::<u64>())
+        .prop_map(|(id, owner, time_ms, count)| PendingRecord { id, owner, time_ms, count })
 }
 
 fn any_records() -> impl Strategy<Value = Vec<PendingRecord>> {
@@ -69,38 +63,25 @@ fn of_stream() -> impl Strategy<Value = Event> {
         any_ids().prop_map(|ids| Event::Deleted { ids }),
         any_id().prop_map(|first| Event::Trimmed { first }),
         (any_id(), any_id(), any::<u64>()).prop_map(|(floor, max_deleted, added_offset)| {
-            Event::Counters(Counters {
-                floor,
-                max_deleted,
-                added_offset,
-            })
+            Event::Counters(Counters { floor, max_deleted, added_offset })
         }),
-        (any::<u32>(), any_id()).prop_map(|(next_group, delivered)| Event::GroupCounters {
-            next_group,
-            delivered
-        }),
+        (any::<u32>(), any_id())
+            .prop_map(|(next_group, delivered)| Event::GroupCounters { next_group, delivered }),
     ]
 }
 
 fn of_group() -> impl Strategy<Value = Event> {
     let ids = || (any::<u32>(), any::<u32>(), any::<u64>());
     prop_oneof![
-        (
-            any::<u32>(),
-            any_name(),
-            any_id(),
-            any::<Option<u64>>(),
-            any_id()
-        )
-            .prop_map(
-                |(group, name, last_id, entries_read, pinned)| Event::GroupCreated {
-                    group,
-                    name,
-                    last_id,
-                    entries_read,
-                    pinned
-                }
-            ),
+        (any::<u32>(), any_name(), any_id(), any::<Option<u64>>(), any_id()).prop_map(
+            |(group, name, last_id, entries_read, pinned)| Event::GroupCreated {
+                group,
+                name,
+                last_id,
+                entries_read,
+                pinned
+            }
+        ),
         any::<u32>().prop_map(|group| Event::GroupRemoved { group }),
         (any::<u32>(), any_id(), any::<Option<u64>>(), any_id()).prop_map(
             |(group, last_id, entries_read, pinned)| Event::GroupSet {
@@ -120,15 +101,8 @@ fn of_group() -> impl Strategy<Value = Event> {
             }
         ),
         ids().prop_map(|(group, consumer, _)| Event::ConsumerRemoved { group, consumer }),
-        ids().prop_map(|(group, consumer, time_ms)| Event::Seen {
-            group,
-            consumer,
-            time_ms
-        }),
-        ids().prop_map(|(group, next_consumer, _)| Event::ConsumerCounter {
-            group,
-            next_consumer
-        }),
+        ids().prop_map(|(group, consumer, time_ms)| Event::Seen { group, consumer, time_ms }),
+        ids().prop_map(|(group, next_consumer, _)| Event::ConsumerCounter { group, next_consumer }),
     ]
 }
 
@@ -152,11 +126,7 @@ fn of_entries() -> impl Strategy<Value = Event> {
             ids
         }),
         (any::<u32>(), any_records(), any::<Option<u64>>()).prop_map(
-            |(group, records, active_ms)| Event::PendingSet {
-                group,
-                records,
-                active_ms
-            }
+            |(group, records, active_ms)| Event::PendingSet { group, records, active_ms }
         ),
         (any::<u32>(), any_ids()).prop_map(|(group, ids)| Event::PendingRemoved { group, ids }),
     ]
@@ -207,9 +177,7 @@ proptest! {
 
 #[test]
 fn a_run_costs_a_few_bytes_however_long_it_is() {
-    let ids = (0..10_000)
-        .map(|seq| EntryId::new(1_700_000_000_000, seq))
-        .collect();
+    let ids = (0..10_000).map(|seq| EntryId::new(1_700_000_000_000, seq)).collect();
     let event = Event::PendingRemoved { group: 0, ids };
     // Tag, group, length, 6 + 1 for the first, 4 for the run.
     assert_eq!(bytes_of(&event).len(), 15);
@@ -217,9 +185,7 @@ fn a_run_costs_a_few_bytes_however_long_it_is() {
 
 #[test]
 fn ids_of_different_milliseconds_cost_two_bytes_each() {
-    let ids: Vec<_> = (0..1000)
-        .map(|n| EntryId::new(1_700_000_000_000 + n, 0))
-        .collect();
+    let ids: Vec<_> = (0..1000).map(|n| EntryId::new(1_700_000_000_000 + n, 0)).collect();
     let event = Event::PendingRemoved { group: 0, ids };
     assert_eq!(bytes_of(&event).len(), 4 + 7 + 999 * 2);
 }
@@ -233,11 +199,7 @@ fn records_of_one_delivery_share_what_they_have_in_common() {
         count: 1,
     };
     let records = (0..4096).map(record).collect();
-    let event = Event::PendingSet {
-        group: 0,
-        records,
-        active_ms: None,
-    };
+    let event = Event::PendingSet { group: 0, records, active_ms: None };
     assert!(bytes_of(&event).len() < 24);
 }
 

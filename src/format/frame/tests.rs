@@ -1,3 +1,5 @@
+//! Frames go there and back, and nothing else passes for one.
+
 use super::*;
 use crate::entry::encode_fields;
 use proptest::prelude::*;
@@ -80,10 +82,7 @@ fn unknown_attributes_are_skipped_unless_they_must_be_understood() {
     write_varint(&mut body, 1);
     write_varint(&mut body, 99 << 1);
     write_bytes(&mut body, b"later");
-    assert_eq!(
-        Extras::read(ATTRIBUTES, &body, &mut 0),
-        Some(Extras::default())
-    );
+    assert_eq!(Extras::read(ATTRIBUTES, &body, &mut 0), Some(Extras::default()));
     body[1] |= 1;
     assert_eq!(Extras::read(ATTRIBUTES, &body, &mut 0), None);
 }
@@ -105,7 +104,10 @@ proptest! {
     }
 
     #[test]
-    fn extras_go_there_and_back(distance in any::<Option<u64>>(), trim in proptest::option::of(any_id())) {
+    fn extras_go_there_and_back(
+        distance in any::<Option<u64>>(),
+        trim in proptest::option::of(any_id()),
+    ) {
         let extras = Extras { durable_distance: distance, trim_to: trim };
         let mut out = Vec::new();
         extras.write(&mut out);
@@ -134,7 +136,8 @@ proptest! {
         let mut at = 0;
         let _ = Extras::read(flags, &bytes, &mut at);
         for kind in [Kind::Entry, Kind::Batch] {
-            let header = Header { kind, flags, body_len: bytes.len(), body_crc: 0, block: None, crc: 0 };
+            let body_len = bytes.len();
+            let header = Header { kind, flags, body_len, body_crc: 0, block: None, crc: 0 };
             if let Some(mut entries) = Entries::new(&header, &bytes, 0, EntryId::MIN) {
                 while entries.next(&bytes).is_some() {}
             }

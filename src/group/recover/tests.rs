@@ -20,19 +20,12 @@ fn a_cursor_moved_by_a_lost_delivery_is_taken_back() {
     assert_eq!((found.from, found.to, found.dropped), (id(10), id(7), 3));
     assert_eq!(rig.group("g").last_id(), id(7));
     assert_eq!(rig.group("g").pending_summary().last, Some(id(7)));
-    assert_eq!(
-        rig.groups.max_delivered(),
-        id(10),
-        "lost IDs are not given again"
-    );
+    assert_eq!(rig.groups.max_delivered(), id(10), "lost IDs are not given again");
     assert_eq!(rig.clamp(id(7), 7), [], "once is enough");
     // What the journal says afterwards is what is in memory.
     let mut replayed = Groups::default();
     let events = clamped.iter().flat_map(|group| &group.events);
-    rig.journal
-        .iter()
-        .chain(events)
-        .for_each(|event| replayed.apply(event));
+    rig.journal.iter().chain(events).for_each(|event| replayed.apply(event));
     assert_eq!(replayed, rig.groups);
     assert_eq!(restored(&replayed), rig.groups);
 }
@@ -44,13 +37,7 @@ fn a_position_beyond_the_log_that_a_caller_wanted_is_kept() {
     rig.create("set", ZERO, None);
     rig.set("set", id(100), None);
     rig.create("raised", ZERO, None);
-    rig.claim(
-        "raised",
-        "c",
-        &[],
-        &ClaimOptions::new(Duration::ZERO).last_id(id(100)),
-        false,
-    );
+    rig.claim("raised", "c", &[], &ClaimOptions::new(Duration::ZERO).last_id(id(100)), false);
     rig.groups = restored(&rig.groups);
     assert_eq!(rig.clamp(id(2), 2), []);
     assert_eq!(rig.group("raised").last_id(), id(100));
@@ -59,10 +46,7 @@ fn a_position_beyond_the_log_that_a_caller_wanted_is_kept() {
     rig.log.add(id(101));
     rig.read("set", "c", 0);
     let clamped = rig.clamp(id(3), 3);
-    assert_eq!(
-        (clamped[0].to, clamped[0].dropped, clamped.len()),
-        (id(100), 1, 1)
-    );
+    assert_eq!((clamped[0].to, clamped[0].dropped, clamped.len()), (id(100), 1, 1));
 
     // And what is set within the log is not wanted beyond it.
     rig.set("set", id(3), None);
@@ -75,10 +59,7 @@ fn a_group_made_at_the_end_of_a_log_that_lost_its_tail_sees_what_comes_instead()
     rig.create("g", id(5), None);
     rig.clamp(id(3), 3);
     assert_eq!(rig.group("g").last_id(), id(3));
-    assert_eq!(
-        rig.group("g").info(&LogFacts::default()).entries_read,
-        Some(3)
-    );
+    assert_eq!(rig.group("g").info(&LogFacts::default()).entries_read, Some(3));
 }
 
 #[test]

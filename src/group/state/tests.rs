@@ -1,4 +1,5 @@
-//! The sequences of Redis's own tests. The numbers g57 and so on are those of the tests in Redis's `stream-cgroups.tcl`.
+//! The sequences of Redis's own tests. The numbers g57 and so on are those of the tests in Redis's
+//! `stream-cgroups.tcl`.
 
 use super::*;
 use crate::group::model::{Rig, id, restored};
@@ -37,11 +38,7 @@ fn g36_the_record_of_a_deleted_entry_is_listed_and_left_alone() {
     rig.read("g", "c", 0);
     rig.log.delete(id(2));
     assert_eq!(rig.history("g", "c", ZERO, 2), ids(&[1, 2]));
-    let counts: Vec<_> = rig
-        .pending("g")
-        .into_iter()
-        .map(|(_, _, count)| count)
-        .collect();
+    let counts: Vec<_> = rig.pending("g").into_iter().map(|(_, _, count)| count).collect();
     assert_eq!(counts, [2, 1, 1]);
 }
 
@@ -72,21 +69,10 @@ fn g57_g59_a_claim_needs_an_idle_record_and_resets_its_time() {
     rig.read("g", "alice", 1);
     rig.now += 10;
     assert_eq!(rig.claim("g", "bob", &ids(&[1]), &claim(11), false), []);
-    assert_eq!(
-        rig.claim("g", "bob", &ids(&[1]), &claim(10), false),
-        ids(&[1])
-    );
-    assert_eq!(
-        rig.claim("g", "alice", &ids(&[1]), &claim(10), false),
-        [],
-        "idle again from 0"
-    );
+    assert_eq!(rig.claim("g", "bob", &ids(&[1]), &claim(10), false), ids(&[1]));
+    assert_eq!(rig.claim("g", "alice", &ids(&[1]), &claim(10), false), [], "idle again from 0");
     rig.now += 5;
-    assert_eq!(
-        rig.claim("g", "bob", &ids(&[1]), &claim(5), false),
-        ids(&[1]),
-        "from itself"
-    );
+    assert_eq!(rig.claim("g", "bob", &ids(&[1]), &claim(5), false), ids(&[1]), "from itself");
     assert_eq!(rig.pending("g"), [(id(1), "bob".into(), 3)]);
 }
 
@@ -111,11 +97,7 @@ fn g63_g64_a_claim_drops_records_without_an_entry() {
     rig.log.delete(id(2));
     rig.log.trim_to(1);
     let claimed = rig.claim("g", "bob", &ids(&[3, 2, 1]), &claim(1_000_000), false);
-    assert_eq!(
-        claimed,
-        [],
-        "too young, but the two without an entry are gone"
-    );
+    assert_eq!(claimed, [], "too young, but the two without an entry are gone");
     assert_eq!(rig.pending("g"), [(id(3), "alice".into(), 1)]);
 }
 
@@ -126,10 +108,7 @@ fn g124_force_makes_records_for_live_entries_only() {
     rig.log.delete(id(2));
     let force = claim(1000).force();
     assert_eq!(rig.claim("g", "c", &ids(&[2, 3]), &claim(0), false), []);
-    assert_eq!(
-        rig.claim("g", "c", &ids(&[2, 3, 9]), &force, false),
-        ids(&[3])
-    );
+    assert_eq!(rig.claim("g", "c", &ids(&[2, 3, 9]), &force, false), ids(&[3]));
     assert_eq!(rig.claim("g", "c", &ids(&[1]), &force, true), ids(&[1]));
     let c = String::from("c");
     assert_eq!(rig.pending("g"), [(id(1), c.clone(), 1), (id(3), c, 2)]);
@@ -146,32 +125,16 @@ fn claim_options_set_count_time_and_cursor() {
     let idle_after = |rig: &mut Rig, options: ClaimOptions| {
         rig.claim("g", "b", &ids(&[1]), &options, false);
         let all = PendingFilter::new();
-        let found = rig
-            .group("g")
-            .pending_range(ZERO, EntryId::MAX, &all, rig.now);
+        let found = rig.group("g").pending_range(ZERO, EntryId::MAX, &all, rig.now);
         (found[0].idle.as_millis(), found[0].deliveries)
     };
     let second = Duration::from_secs(1);
     assert_eq!(idle_after(&mut rig, claim(0).idle(second)), (1000, 2));
-    assert_eq!(
-        idle_after(&mut rig, claim(0).time_ms(9_990).retry_count(7)),
-        (10, 7)
-    );
-    assert_eq!(
-        idle_after(&mut rig, claim(0).time_ms(10_001)),
-        (0, 8),
-        "the future is now"
-    );
-    assert_eq!(
-        idle_after(&mut rig, claim(0).idle(second * 11)),
-        (0, 9),
-        "before 1970 is now"
-    );
+    assert_eq!(idle_after(&mut rig, claim(0).time_ms(9_990).retry_count(7)), (10, 7));
+    assert_eq!(idle_after(&mut rig, claim(0).time_ms(10_001)), (0, 8), "the future is now");
+    assert_eq!(idle_after(&mut rig, claim(0).idle(second * 11)), (0, 9), "before 1970 is now");
     let largest = i64::MAX as u64;
-    assert_eq!(
-        idle_after(&mut rig, claim(0).retry_count(u64::MAX)),
-        (0, largest)
-    );
+    assert_eq!(idle_after(&mut rig, claim(0).retry_count(u64::MAX)), (0, largest));
     assert_eq!(idle_after(&mut rig, claim(0)), (0, largest));
 
     rig.claim("g", "b", &[], &claim(0).last_id(id(2)), false);
@@ -186,16 +149,10 @@ fn a_repeated_id_is_claimed_as_the_first_time_left_it() {
     let mut rig = Rig::with(1);
     rig.create("g", ZERO, None);
     rig.read("g", "a", 0);
-    assert_eq!(
-        rig.claim("g", "b", &ids(&[1, 1]), &claim(0), false),
-        ids(&[1, 1])
-    );
+    assert_eq!(rig.claim("g", "b", &ids(&[1, 1]), &claim(0), false), ids(&[1, 1]));
     assert_eq!(rig.pending("g"), [(id(1), "b".into(), 3)]);
     rig.now += 5;
-    assert_eq!(
-        rig.claim("g", "b", &ids(&[1, 1]), &claim(5), false),
-        ids(&[1])
-    );
+    assert_eq!(rig.claim("g", "b", &ids(&[1, 1]), &claim(5), false), ids(&[1]));
 }
 
 #[test]
@@ -203,10 +160,7 @@ fn g60_auto_claim_takes_goes_on_and_tells_what_is_gone() {
     let mut rig = Rig::with(4);
     rig.create("g", ZERO, None);
     rig.read("g", "alice", 1);
-    assert_eq!(
-        rig.auto("g", "bob", 0, ZERO, 1, false),
-        (ids(&[1]), vec![], None)
-    );
+    assert_eq!(rig.auto("g", "bob", 0, ZERO, 1, false), (ids(&[1]), vec![], None));
     rig.read("g", "alice", 0);
     rig.log.delete(id(2));
     let found = rig.auto("g", "bob", 0, ZERO, 3, false);
@@ -235,20 +189,11 @@ fn g62_g67_a_count_outside_what_redis_takes_is_refused() {
     let exists = &mut |_| Ok(true);
     let idle = Duration::ZERO;
     for count in [0, i64::MAX as u64 / 16 + 1, u64::MAX] {
-        let error = rig
-            .group("g")
-            .auto_claim(b"c", idle, ZERO, count, false, 0, exists);
-        assert!(matches!(
-            error.unwrap_err().kind(),
-            ErrorKind::InvalidArgument { .. }
-        ));
+        let error = rig.group("g").auto_claim(b"c", idle, ZERO, count, false, 0, exists);
+        assert!(matches!(error.unwrap_err().kind(), ErrorKind::InvalidArgument { .. }));
     }
     let most = i64::MAX as u64 / 16;
-    assert!(
-        rig.group("g")
-            .auto_claim(b"c", idle, ZERO, most, false, 0, exists)
-            .is_ok()
-    );
+    assert!(rig.group("g").auto_claim(b"c", idle, ZERO, most, false, 0, exists).is_ok());
 }
 
 #[test]
@@ -282,15 +227,10 @@ fn what_nobody_owns_is_shown_and_claimed_whatever_its_age() {
     rig.nack("g", id(1));
     assert_eq!(rig.pending("g")[0], (id(1), String::new(), 1));
     let old = PendingFilter::new().min_idle(Duration::from_secs(1_000_000));
-    let found = rig
-        .group("g")
-        .pending_range(ZERO, EntryId::MAX, &old, rig.now);
+    let found = rig.group("g").pending_range(ZERO, EntryId::MAX, &old, rig.now);
     assert_eq!(found.len(), 1);
     let summary = rig.group("g").pending_summary();
-    assert_eq!(
-        (summary.count, summary.consumers),
-        (2, vec![(b"alice".to_vec(), 1)])
-    );
+    assert_eq!((summary.count, summary.consumers), (2, vec![(b"alice".to_vec(), 1)]));
     assert_eq!(rig.history("g", "alice", ZERO, 0), ids(&[2]));
     assert_eq!(restored(&rig.groups), rig.groups);
     let found = rig.auto("g", "bob", u64::MAX, ZERO, 10, false);
@@ -303,10 +243,7 @@ fn g70_every_attempt_is_seen_and_only_what_is_obtained_makes_active() {
     rig.create("g", ZERO, None);
     let times = |rig: &Rig| {
         let infos = rig.group("g").consumer_infos(rig.now);
-        (
-            infos[0].idle.as_millis(),
-            infos[0].inactive.map(|time| time.as_millis()),
-        )
+        (infos[0].idle.as_millis(), infos[0].inactive.map(|time| time.as_millis()))
     };
     rig.read("g", "alice", 0);
     rig.now += 100;
@@ -319,11 +256,7 @@ fn g70_every_attempt_is_seen_and_only_what_is_obtained_makes_active() {
     rig.history("g", "alice", ZERO, 0);
     assert_eq!(times(&rig), (0, Some(100)));
     rig.claim("g", "alice", &ids(&[1]), &claim(50), false);
-    assert_eq!(
-        times(&rig),
-        (0, Some(100)),
-        "the history read made it young"
-    );
+    assert_eq!(times(&rig), (0, Some(100)), "the history read made it young");
     rig.claim("g", "alice", &ids(&[1]), &claim(0), true);
     assert_eq!(times(&rig), (0, Some(0)));
     rig.now = 0;
@@ -344,11 +277,7 @@ fn numbers_are_never_used_again() {
     rig.apply(vec![event]);
     assert_eq!(rig.pending("g"), []);
     rig.groups = restored(&rig.groups);
-    assert_eq!(
-        rig.groups.max_delivered(),
-        id(1),
-        "kept although nothing is pending"
-    );
+    assert_eq!(rig.groups.max_delivered(), id(1), "kept although nothing is pending");
     rig.create("h", ZERO, None);
     assert!(rig.groups.find(b"h").unwrap() > first);
     let (consumer, _) = rig.group("g").attend(b"c", 0).unwrap();
@@ -364,11 +293,7 @@ fn names_are_in_byte_order_and_of_any_bytes() {
         let event = rig.group("b").create_consumer(name.as_bytes(), 0).unwrap();
         rig.apply(event.into_iter().collect());
     }
-    let names: Vec<_> = rig
-        .groups
-        .by_name()
-        .map(|group| group.name().to_vec())
-        .collect();
+    let names: Vec<_> = rig.groups.by_name().map(|group| group.name().to_vec()).collect();
     assert_eq!(names, [&b""[..], b"B", b"a\0", b"b"]);
     let infos = rig.group("b").consumer_infos(0);
     let names: Vec<_> = infos.into_iter().map(|consumer| consumer.name).collect();
@@ -398,33 +323,13 @@ fn an_event_that_does_not_fit_changes_nothing() {
     rig.create("g", ZERO, None);
     rig.read("g", "c", 2);
     let before = rig.groups.clone();
-    let record = PendingRecord {
-        id: id(1),
-        owner: Some(9),
-        time_ms: 0,
-        count: 5,
-    };
+    let record = PendingRecord { id: id(1), owner: Some(9), time_ms: 0, count: 5 };
     rig.apply(vec![
         Event::GroupRemoved { group: 9 },
-        Event::PendingRemoved {
-            group: 9,
-            ids: ids(&[1]),
-        },
-        Event::PendingSet {
-            group: 0,
-            records: vec![record],
-            active_ms: Some(1),
-        },
-        Event::Redelivered {
-            group: 0,
-            consumer: 9,
-            time_ms: 5,
-            ids: ids(&[1]),
-        },
-        Event::ConsumerRemoved {
-            group: 0,
-            consumer: 9,
-        },
+        Event::PendingRemoved { group: 9, ids: ids(&[1]) },
+        Event::PendingSet { group: 0, records: vec![record], active_ms: Some(1) },
+        Event::Redelivered { group: 0, consumer: 9, time_ms: 5, ids: ids(&[1]) },
+        Event::ConsumerRemoved { group: 0, consumer: 9 },
         Event::Deleted { ids: ids(&[1]) },
     ]);
     assert_eq!(rig.groups, before);

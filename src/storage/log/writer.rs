@@ -14,18 +14,9 @@ pub(super) struct Prepared {
 impl Prepared {
     pub(super) fn new(home: &Home, number: u64, size: u64) -> Result<Prepared> {
         let (header, file) = segment::create(home, number, size)?;
-        let path = home
-            .dir
-            .join(name::segment(header.number, header.generation));
-        let region = file
-            .map(size, true)
-            .map_err(|e| Error::io("map", &path, e))?;
-        Ok(Prepared {
-            header,
-            file,
-            region: Arc::new(region),
-            size,
-        })
+        let path = home.dir.join(name::segment(header.number, header.generation));
+        let region = file.map(size, true).map_err(|e| Error::io("map", &path, e))?;
+        Ok(Prepared { header, file, region: Arc::new(region), size })
     }
 }
 
@@ -85,10 +76,7 @@ impl Appender<'_> {
     }
 
     pub(crate) fn tail(&self) -> Tail {
-        Tail {
-            last_id: self.writer.last_id,
-            ordinal: self.writer.ordinal,
-        }
+        Tail { last_id: self.writer.last_id, ordinal: self.writer.ordinal }
     }
 
     pub(crate) fn options(&self) -> StoredOptions {
@@ -106,11 +94,7 @@ impl Appender<'_> {
     /// Whether an entry of this size would go into the block that is being filled.
     pub(crate) fn joins_block(&self, len: usize) -> bool {
         let need = (HEADER + BLOCK_HEADER + 64 + len) as u64;
-        let fits = self
-            .writer
-            .active
-            .as_ref()
-            .is_some_and(|a| a.size - a.end >= need);
+        let fits = self.writer.active.as_ref().is_some_and(|a| a.size - a.end >= need);
         fits && self.writer.block_has_room(self.log, len)
     }
 
@@ -167,14 +151,8 @@ impl Appender<'_> {
     pub(crate) fn append_batch(&mut self, entries: &[(EntryId, &[u8])]) -> Result<u64> {
         let (log, writer) = (self.log, &mut *self.writer);
         // Every entry in a frame of its own, block start and all, is the most that it can take.
-        let need: u64 = entries
-            .iter()
-            .map(|(_, list)| padded(list.len() + 96))
-            .sum();
-        let max = writer
-            .options
-            .segment_bytes
-            .saturating_sub(FILE_HEADER as u64 + BEGIN_ROOM);
+        let need: u64 = entries.iter().map(|(_, list)| padded(list.len() + 96)).sum();
+        let max = writer.options.segment_bytes.saturating_sub(FILE_HEADER as u64 + BEGIN_ROOM);
         if need > max {
             return Err(Error::new(ErrorKind::BatchTooLarge { size: need, max }));
         }
@@ -204,11 +182,7 @@ pub(super) struct BatchPoint {
 
 impl Writer {
     pub(super) fn batch_point(&self) -> BatchPoint {
-        BatchPoint {
-            last_id: self.last_id,
-            ordinal: self.ordinal,
-            chain: self.chain,
-        }
+        BatchPoint { last_id: self.last_id, ordinal: self.ordinal, chain: self.chain }
     }
 
     /// Takes back frames that were written and not published. Their bytes stay, so the segment ends
@@ -265,12 +239,7 @@ impl Writer {
     }
 
     pub(super) fn begin_segment(&mut self, log: &Log, prepared: Prepared) -> Result<()> {
-        let Prepared {
-            header,
-            file,
-            region,
-            size,
-        } = prepared;
+        let Prepared { header, file, region, size } = prepared;
         let begin = Begin {
             previous: self.previous,
             position: self.position,
@@ -280,10 +249,7 @@ impl Writer {
             name: self.name.clone(),
         };
         let at = FILE_HEADER as u64;
-        let path = log
-            .home
-            .dir
-            .join(name::segment(header.number, header.generation));
+        let path = log.home.dir.join(name::segment(header.number, header.generation));
         let Some(mut writer) = region.writer() else {
             return Err(Error::corrupt("the segment has a writer already").at(&path));
         };
@@ -318,9 +284,7 @@ impl Writer {
         self.durable_told = durable;
         self.block.open = false;
         self.last_size = size;
-        log.unsynced
-            .lock()
-            .push((Arc::clone(&segment), Arc::clone(&file)));
+        log.unsynced.lock().push((Arc::clone(&segment), Arc::clone(&file)));
         {
             let mut segments = log.segments.write();
             let mut list = Vec::clone(&segments);
@@ -329,15 +293,8 @@ impl Writer {
         }
         self.position = segment.end_position();
         let trim_to = EntryId::MIN;
-        self.active = Some(Active {
-            segment,
-            file,
-            region: writer,
-            end,
-            size,
-            entries: 0,
-            trim_to,
-        });
+        self.active =
+            Some(Active { segment, file, region: writer, end, size, entries: 0, trim_to });
         Ok(())
     }
 
@@ -346,10 +303,7 @@ impl Writer {
         let told = self.durable_told;
         self.durable_told = durable;
         let distance = (durable != told).then(|| self.position.saturating_sub(durable));
-        Extras {
-            durable_distance: distance,
-            trim_to,
-        }
+        Extras { durable_distance: distance, trim_to }
     }
 
     /// Opens a block for the entry if the last one is full; its header goes into the frame.
@@ -363,21 +317,13 @@ impl Writer {
             return None;
         }
         log.restart_block.store(false, Ordering::Release);
-        self.block = Block {
-            base: id,
-            entries: 0,
-            bytes: 0,
-            open: true,
-        };
+        self.block = Block { base: id, entries: 0, bytes: 0, open: true };
         Some((id, self.ordinal))
     }
 
     /// Whether the block that is being filled takes one more entry.
     pub(super) fn block_has_room(&self, log: &Log, len: usize) -> bool {
-        let (most, bytes) = (
-            self.options.block_entries,
-            u64::from(self.options.block_bytes),
-        );
+        let (most, bytes) = (self.options.block_entries, u64::from(self.options.block_bytes));
         let block = &self.block;
         block.open
             && !log.restart_block.load(Ordering::Acquire)
@@ -437,10 +383,7 @@ impl Writer {
         log.home.disk.step("stored");
         active.region.freeze(active.end);
         active.segment.grew(active.end, active.entries);
-        let tail = Tail {
-            last_id: self.last_id,
-            ordinal: self.ordinal,
-        };
+        let tail = Tail { last_id: self.last_id, ordinal: self.ordinal };
         log.written.advance_to(self.position);
         if log.always {
             self.hidden.push_back((self.position, tail));
@@ -488,10 +431,7 @@ impl Writer {
 
     /// How many of the entries go into the open block; at least one.
     pub(super) fn room_in_block(&self, entries: &[(EntryId, &[u8])]) -> usize {
-        let (most, bytes) = (
-            self.options.block_entries,
-            u64::from(self.options.block_bytes),
-        );
+        let (most, bytes) = (self.options.block_entries, u64::from(self.options.block_bytes));
         let (mut count, mut size) = (self.block.entries, self.block.bytes);
         let mut taken = 0;
         for (_, list) in entries {
@@ -517,9 +457,5 @@ pub(super) fn put(
     at: u64,
     bytes: &[u8],
 ) -> std::io::Result<()> {
-    if by_call {
-        file.write_at(bytes, at)
-    } else {
-        region.write(at, bytes)
-    }
+    if by_call { file.write_at(bytes, at) } else { region.write(at, bytes) }
 }

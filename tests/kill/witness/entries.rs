@@ -56,12 +56,7 @@ impl Check<'_> {
     fn collect_appends(&mut self) -> Outcome<()> {
         // The highest ID that was reported up to a line.
         let mut reported = vec![(0, self.before.last_id)];
-        let mut done: Vec<&Call> = self
-            .calls
-            .iter()
-            .copied()
-            .filter(|c| !c.is_open())
-            .collect();
+        let mut done: Vec<&Call> = self.calls.iter().copied().filter(|c| !c.is_open()).collect();
         done.sort_by_key(|call| call.end());
         for call in done {
             let Some((line, result)) = &call.done else {
@@ -86,12 +81,8 @@ impl Check<'_> {
 
     /// Takes in what deletions and trims may have removed.
     fn collect_removals(&mut self) {
-        let ids: BTreeSet<EntryId> = self
-            .certain
-            .keys()
-            .chain(self.seen.entries.keys())
-            .copied()
-            .collect();
+        let ids: BTreeSet<EntryId> =
+            self.certain.keys().chain(self.seen.entries.keys()).copied().collect();
         self.ids = ids.into_iter().collect();
         for call in self.calls {
             if let Op::Delete { ids, .. } = &call.op {
@@ -105,16 +96,11 @@ impl Check<'_> {
     fn trims_below(&self, op: &Op) -> EntryId {
         match op {
             Op::TrimMin { min, .. } => *min,
-            Op::TrimLen { keep: len, .. }
-            | Op::Append {
-                max_len: Some(len), ..
-            } => {
+            Op::TrimLen { keep: len, .. } | Op::Append { max_len: Some(len), .. } => {
                 let kept = usize::try_from(*len).unwrap_or(usize::MAX);
                 let first = self.ids.len().checked_sub(kept);
                 // With nothing kept, everything may go.
-                first.map_or(EntryId::MIN, |n| {
-                    self.ids.get(n).copied().unwrap_or(EntryId::MAX)
-                })
+                first.map_or(EntryId::MIN, |n| self.ids.get(n).copied().unwrap_or(EntryId::MAX))
             }
             _ => EntryId::MIN,
         }
@@ -190,21 +176,14 @@ impl Check<'_> {
     fn stays_removed(&self) -> Outcome<()> {
         for call in self.calls.iter().filter(|call| !call.is_open()) {
             let back = match &call.op {
-                Op::Delete { ids, .. } => ids
-                    .iter()
-                    .find(|id| self.seen.entries.contains_key(id))
-                    .copied(),
-                Op::TrimMin {
-                    min, exact: true, ..
-                } => self.seen.entries.range(..*min).next().map(|(id, _)| *id),
-                Op::TrimLen {
-                    keep: len,
-                    exact: true,
-                    ..
+                Op::Delete { ids, .. } => {
+                    ids.iter().find(|id| self.seen.entries.contains_key(id)).copied()
                 }
-                | Op::Append {
-                    max_len: Some(len), ..
-                } => self.too_many(call, *len),
+                Op::TrimMin { min, exact: true, .. } => {
+                    self.seen.entries.range(..*min).next().map(|(id, _)| *id)
+                }
+                Op::TrimLen { keep: len, exact: true, .. }
+                | Op::Append { max_len: Some(len), .. } => self.too_many(call, *len),
                 _ => None,
             };
             if let Some(id) = back {
@@ -221,11 +200,7 @@ impl Check<'_> {
             .entries
             .keys()
             .rev()
-            .filter(|id| {
-                self.certain
-                    .get(id)
-                    .is_some_and(|entry| entry.told < call.intent)
-            })
+            .filter(|id| self.certain.get(id).is_some_and(|entry| entry.told < call.intent))
             .nth(usize::try_from(len).ok()?)
             .copied()
     }
@@ -265,10 +240,7 @@ impl Check<'_> {
         let new = self.certain.len() - self.before.entries.len();
         let least = self.before.added + new as u64;
         let open = self.calls.iter().filter(|call| call.is_open());
-        let most = least
-            + open
-                .map(|call| tokens(&call.op).count() as u64)
-                .sum::<u64>();
+        let most = least + open.map(|call| tokens(&call.op).count() as u64).sum::<u64>();
         if !(least..=most).contains(&self.seen.added) {
             return Err(format!(
                 "{} entries were added, and it should be {least} to {most}",
@@ -294,11 +266,7 @@ fn appended(op: &Op, done: &Done) -> Outcome<Vec<(u64, EntryId)>> {
     let tokens = tokens(op);
     let count = tokens.end - tokens.start;
     let (Some(first), Some(last)) = (done.ids.first(), done.ids.last()) else {
-        return if count == 0 {
-            Ok(Vec::new())
-        } else {
-            Err(format!("{op:?} gave no ID"))
-        };
+        return if count == 0 { Ok(Vec::new()) } else { Err(format!("{op:?} gave no ID")) };
     };
     if count == 0 {
         return Ok(Vec::new());

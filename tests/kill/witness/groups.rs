@@ -56,10 +56,7 @@ pub(super) fn check(
         };
         let checked = check.all();
         checked.map_err(|what| format!("{name}: {what}"))?;
-        groups.push(GroupSeen {
-            acked: check.acked_from_now(),
-            ..now.clone()
-        });
+        groups.push(GroupSeen { acked: check.acked_from_now(), ..now.clone() });
     }
     Ok(groups)
 }
@@ -96,12 +93,7 @@ impl<'a> Check<'a> {
     }
 
     fn done(&self) -> impl Iterator<Item = &'a Call> + use<'a> {
-        let done: Vec<_> = self
-            .calls
-            .iter()
-            .copied()
-            .filter(|c| !c.is_open())
-            .collect();
+        let done: Vec<_> = self.calls.iter().copied().filter(|c| !c.is_open()).collect();
         done.into_iter()
     }
 
@@ -118,11 +110,7 @@ impl<'a> Check<'a> {
             let Some((line, done)) = &call.done else {
                 continue;
             };
-            if let Some(id) = done
-                .gone
-                .iter()
-                .find(|id| self.stream.entries.contains_key(id))
-            {
+            if let Some(id) = done.gone.iter().find(|id| self.stream.entries.contains_key(id)) {
                 return Err(format!("{id} was said to be gone and is there"));
             }
             let Some(consumer) = consumer_of(&call.op) else {
@@ -249,9 +237,7 @@ impl<'a> Check<'a> {
             }
             let settled = self.acked.contains(id) || self.maybe_acked.contains(id);
             if !settled && !self.seen.pending.contains_key(id) {
-                return Err(format!(
-                    "{id} is LOST to the group: not pending, not acknowledged"
-                ));
+                return Err(format!("{id} is LOST to the group: not pending, not acknowledged"));
             }
         }
         Ok(())
@@ -290,7 +276,6 @@ impl<'a> Check<'a> {
         let done = maybe.filter(|id| !self.seen.pending.contains_key(id));
         let all = self.acked.iter().copied().chain(done);
         // Entries that are gone need no acknowledgement any more.
-        all.filter(|id| self.stream.entries.contains_key(id))
-            .collect()
+        all.filter(|id| self.stream.entries.contains_key(id)).collect()
     }
 }

@@ -57,10 +57,7 @@ impl Model {
         match call {
             Call::CreateGroup { start, .. } => {
                 let cursor = start.unwrap_or(life.top);
-                let empty = GroupView {
-                    cursor,
-                    ..GroupView::default()
-                };
+                let empty = GroupView { cursor, ..GroupView::default() };
                 let mut with = life.groups.last().clone();
                 with.insert(key.group.clone(), life.group_lives.len());
                 life.group_lives.push(GroupLife::new(empty));
@@ -106,10 +103,7 @@ impl StreamLife {
         if let (Call::Ack { ids, .. }, Answer::Count(count)) = (call, answer) {
             let known = group.pending_of(ids).len() as u64;
             if known != *count && !uncertain {
-                return broken(
-                    "call",
-                    format!("acknowledged {count}, {known} were pending"),
-                );
+                return broken("call", format!("acknowledged {count}, {known} were pending"));
             }
         }
         group.may_have_changed(call);
@@ -138,10 +132,7 @@ impl StreamLife {
         let due: Vec<EntryId> = due.take(count).collect();
         let got: Vec<EntryId> = entries.iter().map(|(id, _)| *id).collect();
         if due != got {
-            return broken(
-                "C10",
-                format!("a group read gave {got:?}, due were {due:?}"),
-            );
+            return broken("C10", format!("a group read gave {got:?}, due were {due:?}"));
         }
         Ok(())
     }
@@ -152,10 +143,7 @@ impl StreamLife {
                 entry.content == *content && entry.id.is_none_or(|known| known == *id)
             };
             if !self.entries.iter().any(fits) {
-                return broken(
-                    "C2",
-                    format!("{id} {content:?} was handed out, not appended"),
-                );
+                return broken("C2", format!("{id} {content:?} was handed out, not appended"));
             }
         }
         Ok(())

@@ -15,9 +15,7 @@ pub const RECORD_HEADER: usize = 16;
 
 pub fn record(number: u64, offset: u64, changes: &[Change]) -> Vec<u8> {
     let mut payload = Vec::new();
-    changes
-        .iter()
-        .for_each(|change| change.encode(&mut payload));
+    changes.iter().for_each(|change| change.encode(&mut payload));
     let mut bytes = (payload.len() as u64 | 1 << 63).to_le_bytes().to_vec();
     bytes.extend(checksum(number, offset, &payload).to_le_bytes());
     bytes.extend(payload);
@@ -52,11 +50,7 @@ pub fn read_file(file: &dyn DiskFile, number: u64, planted: &str) -> io::Result<
         tail = end;
     }
     let clean = bytes[tail..].iter().all(|byte| *byte == 0);
-    Ok(Read {
-        state,
-        tail: tail as u64,
-        clean,
-    })
+    Ok(Read { state, tail: tail as u64, clean })
 }
 
 fn read_record(
@@ -103,9 +97,7 @@ pub fn write_file(
     let file = disk.open(&temporary, OpenMode::CreateNew)?;
     file.allocate(size)?;
     let region = Arc::new(file.map(size, true)?);
-    let mut writer = region
-        .writer()
-        .ok_or_else(|| io::Error::other("two writers"))?;
+    let mut writer = region.writer().ok_or_else(|| io::Error::other("two writers"))?;
     writer.write(0, &first)?;
     if config.planted != "no sync before the rename" {
         file.sync()?;
@@ -121,10 +113,5 @@ pub fn write_file(
     if number > 1 && config.planted != "old file removed before the rename" {
         disk.remove_file(&path_of(number - 1))?;
     }
-    Ok(LogFile {
-        file,
-        writer,
-        tail: first.len() as u64,
-        size,
-    })
+    Ok(LogFile { file, writer, tail: first.len() as u64, size })
 }

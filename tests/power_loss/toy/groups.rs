@@ -23,21 +23,13 @@ impl Toy {
             }
             Call::CreateConsumer { consumer, .. } => {
                 self.commit(
-                    change(
-                        Tag::ConsumerMade,
-                        &[names[0], names[1], &**consumer],
-                        vec![],
-                    ),
+                    change(Tag::ConsumerMade, &[names[0], names[1], &**consumer], vec![]),
                     true,
                 )?;
             }
             Call::RemoveConsumer { consumer, .. } => {
                 self.commit(
-                    change(
-                        Tag::ConsumerGone,
-                        &[names[0], names[1], &**consumer],
-                        vec![],
-                    ),
+                    change(Tag::ConsumerGone, &[names[0], names[1], &**consumer], vec![]),
                     true,
                 )?;
             }
@@ -50,12 +42,7 @@ impl Toy {
                 self.commit(change(Tag::NotPending, &names, ids), lasting)?;
                 return Ok(Answer::Count(count));
             }
-            Call::Read {
-                consumer,
-                count,
-                no_ack,
-                ..
-            } => {
+            Call::Read { consumer, count, no_ack, .. } => {
                 return self.read(key, consumer, *count, *no_ack);
             }
             _ => return self.hand_out_again(key, call),
@@ -96,9 +83,7 @@ impl Toy {
         let (stream, group) = self.find(key)?;
         let pending = group.pending.iter();
         let (consumer, wanted): (&Name, Vec<EntryId>) = match call {
-            Call::History {
-                consumer, count, ..
-            } => {
+            Call::History { consumer, count, .. } => {
                 let own = pending.filter(|(_, (owner, _))| owner == consumer);
                 (consumer, own.take(*count).map(|(id, _)| *id).collect())
             }
@@ -106,18 +91,14 @@ impl Toy {
                 let known = pending.filter(|(id, _)| ids.contains(id));
                 (consumer, known.map(|(id, _)| *id).collect())
             }
-            Call::AutoClaim {
-                consumer, count, ..
-            } => (consumer, pending.take(*count).map(|(id, _)| *id).collect()),
+            Call::AutoClaim { consumer, count, .. } => {
+                (consumer, pending.take(*count).map(|(id, _)| *id).collect())
+            }
             _ => return refused("not a call to a group"),
         };
-        let (there, gone): (Vec<EntryId>, Vec<EntryId>) = wanted
-            .into_iter()
-            .partition(|id| stream.entries.contains_key(id));
-        let entries: Entries = there
-            .iter()
-            .map(|id| (*id, stream.entries[id].clone()))
-            .collect();
+        let (there, gone): (Vec<EntryId>, Vec<EntryId>) =
+            wanted.into_iter().partition(|id| stream.entries.contains_key(id));
+        let entries: Entries = there.iter().map(|id| (*id, stream.entries[id].clone())).collect();
         let counts = there.iter().map(|id| group.pending[id].1 + 1).collect();
         let texts = [&*key.stream, &*key.group, &**consumer];
         let mut changes = vec![Change::new(Tag::Pending, &texts, there, counts)];

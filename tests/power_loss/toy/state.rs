@@ -54,21 +54,11 @@ pub struct Change {
 
 impl Change {
     pub fn new(tag: Tag, texts: &[&[u8]], ids: Vec<EntryId>, numbers: Vec<u64>) -> Change {
-        Change {
-            tag,
-            texts: texts.iter().map(|text| text.to_vec()).collect(),
-            ids,
-            numbers,
-        }
+        Change { tag, texts: texts.iter().map(|text| text.to_vec()).collect(), ids, numbers }
     }
 
     pub fn encode(&self, out: &mut Vec<u8>) {
-        let counts = [
-            self.tag as usize,
-            self.texts.len(),
-            self.ids.len(),
-            self.numbers.len(),
-        ];
+        let counts = [self.tag as usize, self.texts.len(), self.ids.len(), self.numbers.len()];
         for count in counts {
             out.extend((count as u32).to_le_bytes());
         }
@@ -93,16 +83,10 @@ impl Change {
                 Some(text.to_vec())
             })
             .collect();
-        let ids: Option<Vec<EntryId>> = (0..ids)
-            .map(|_| Some(EntryId::new(take_u64(bytes)?, take_u64(bytes)?)))
-            .collect();
+        let ids: Option<Vec<EntryId>> =
+            (0..ids).map(|_| Some(EntryId::new(take_u64(bytes)?, take_u64(bytes)?))).collect();
         let numbers: Option<Vec<u64>> = (0..numbers).map(|_| take_u64(bytes)).collect();
-        Some(Change {
-            tag,
-            texts: texts?,
-            ids: ids?,
-            numbers: numbers?,
-        })
+        Some(Change { tag, texts: texts?, ids: ids?, numbers: numbers? })
     }
 }
 
@@ -173,11 +157,7 @@ impl ToyState {
 
     pub fn view(&self) -> View {
         let streams = self.streams.iter();
-        View {
-            streams: streams
-                .map(|(name, stream)| (name.clone(), stream.view()))
-                .collect(),
-        }
+        View { streams: streams.map(|(name, stream)| (name.clone(), stream.view())).collect() }
     }
 }
 
@@ -259,12 +239,7 @@ impl ToyStream {
         }
         for (group_name, group) in &self.groups {
             let texts = [name, &**group_name];
-            changes.push(Change::new(
-                Tag::GroupSet,
-                &texts,
-                vec![group.cursor],
-                vec![],
-            ));
+            changes.push(Change::new(Tag::GroupSet, &texts, vec![group.cursor], vec![]));
             for consumer in &group.consumers {
                 let texts = [name, &**group_name, &**consumer];
                 changes.push(Change::new(Tag::ConsumerMade, &texts, vec![], vec![]));
@@ -279,18 +254,12 @@ impl ToyStream {
     fn view(&self) -> StreamView {
         let entries = self.entries.iter();
         StreamView {
-            entries: entries
-                .map(|(id, content)| (*id, content.clone()))
-                .collect(),
+            entries: entries.map(|(id, content)| (*id, content.clone())).collect(),
             length: self.entries.len() as u64,
             last_id: self.last,
             max_deleted: self.max_deleted,
             entries_added: self.added,
-            groups: self
-                .groups
-                .iter()
-                .map(|(name, group)| (name.clone(), group.view()))
-                .collect(),
+            groups: self.groups.iter().map(|(name, group)| (name.clone(), group.view())).collect(),
         }
     }
 }
@@ -302,9 +271,7 @@ impl ToyGroup {
             cursor: self.cursor,
             entries_read: None,
             consumers: self.consumers.clone(),
-            pending: pending
-                .map(|(id, (owner, count))| (*id, owner.clone(), *count))
-                .collect(),
+            pending: pending.map(|(id, (owner, count))| (*id, owner.clone(), *count)).collect(),
         }
     }
 }

@@ -91,18 +91,12 @@ fn consumers_appear_with_data_only(redis: &mut Redis) {
     redis.expect("XINFO CONSUMERS k g", "[]");
     // A list of deleted IDs alone is not enough either.
     redis.fill(&["1-0"]);
-    redis.expect(
-        "XREADGROUP GROUP g reads STREAMS k >",
-        "[[k [[1-0 [f v]]]]]",
-    );
+    redis.expect("XREADGROUP GROUP g reads STREAMS k >", "[[k [[1-0 [f v]]]]]");
     redis.expect("XDEL k 1-0", "1");
     redis.expect("XAUTOCLAIM k g claims 0 0", "[0-0 [] [1-0]]");
     assert!(!redis.say("XINFO CONSUMERS k g").contains("claims"));
     redis.expect("XREADGROUP GROUP g asks STREAMS k 0", "[[k []]]");
-    assert!(
-        redis.say("XINFO CONSUMERS k g").contains("asks"),
-        "history creates it"
-    );
+    assert!(redis.say("XINFO CONSUMERS k g").contains("asks"), "history creates it");
 }
 
 /// Test 80 of stream-cgroups.tcl: the reference ends with 1/1 and 3/0.
@@ -139,10 +133,7 @@ fn lag_goes_below_zero(redis: &mut Redis) {
 fn deliveries_wrap(redis: &mut Redis) {
     redis.fill(&["1-0"]);
     redis.expect("XGROUP CREATE k g 0", "OK");
-    redis.expect(
-        "XCLAIM k g c 0 1-0 FORCE JUSTID RETRYCOUNT 9223372036854775807",
-        "[1-0]",
-    );
+    redis.expect("XCLAIM k g c 0 1-0 FORCE JUSTID RETRYCOUNT 9223372036854775807", "[1-0]");
     redis.expect("XCLAIM k g c 0 1-0", "[[1-0 [f v]]]");
     let pending = redis.say("XPENDING k g - + 1");
     assert!(pending.ends_with(" -9223372036854775808]]"), "{pending}");
@@ -151,10 +142,7 @@ fn deliveries_wrap(redis: &mut Redis) {
 fn an_impossible_bound_is_an_error(redis: &mut Redis) {
     redis.fill(&["1-0"]);
     let max = "18446744073709551615-18446744073709551615";
-    redis.expect(
-        &format!("XRANGE k ({max} +"),
-        "ERR invalid start ID for the interval",
-    );
+    redis.expect(&format!("XRANGE k ({max} +"), "ERR invalid start ID for the interval");
     redis.expect("XRANGE k - (0-0", "ERR invalid end ID for the interval");
     redis.expect("XRANGE k + -", "[]");
 }
@@ -187,15 +175,9 @@ fn an_emptied_node_stays(redis: &mut Redis) {
     redis.expect("XTRIM k MINID 2-0", "1");
     let info = redis.say("XINFO STREAM k");
     assert!(info.contains("length 0 radix-tree-keys 1 "), "{info}");
-    redis.expect(
-        "XTRIM k MINID 18446744073709551615-18446744073709551615",
-        "0",
-    );
+    redis.expect("XTRIM k MINID 18446744073709551615-18446744073709551615", "0");
     let info = redis.say("XINFO STREAM k");
-    assert!(
-        info.contains("length 0 radix-tree-keys 0 "),
-        "the way to bring it there: {info}"
-    );
+    assert!(info.contains("length 0 radix-tree-keys 0 "), "the way to bring it there: {info}");
 }
 
 fn a_copy_keeps_the_nodes(redis: &mut Redis) {

@@ -110,14 +110,8 @@ impl Generator {
         };
         let approximate = self.rng.percent(50);
         let limited = if approximate { 50 } else { 3 };
-        let limit = self
-            .rng
-            .maybe(limited, |rng| rng.pick(&[0, 1, 3, 4, 5, 8, 10]));
-        Cut {
-            to,
-            approximate,
-            limit,
-        }
+        let limit = self.rng.maybe(limited, |rng| rng.pick(&[0, 1, 3, 4, 5, 8, 10]));
+        Cut { to, approximate, limit }
     }
 
     pub(super) fn edge(&mut self, at: usize) -> Edge {
@@ -139,9 +133,7 @@ impl Generator {
         }
         if self.rng.percent(2) {
             let (lowest, highest) = (Edge::Excl(EntryId::MIN), Edge::Excl(EntryId::MAX));
-            return self
-                .rng
-                .pick(&[(Edge::Lowest, lowest), (highest, Edge::Highest)]);
+            return self.rng.pick(&[(Edge::Lowest, lowest), (highest, Edge::Highest)]);
         }
         let (start, end) = (self.edge(at), self.edge(at));
         let value = |edge| match edge {
@@ -158,8 +150,7 @@ impl Generator {
 
     /// The first group is used most, so that much happens in it.
     pub(super) fn group(&mut self) -> Name {
-        self.rng
-            .pick(&[GROUPS[0], GROUPS[0], GROUPS[0], GROUPS[1], GROUPS[2]])
+        self.rng.pick(&[GROUPS[0], GROUPS[0], GROUPS[0], GROUPS[1], GROUPS[2]])
     }
 
     pub(super) fn start(&mut self, at: usize) -> Start {
@@ -177,13 +168,10 @@ impl Generator {
     /// One to three streams of a call; now and then one of them twice.
     pub(super) fn several(&mut self) -> Vec<usize> {
         let some = 1 + self.rng.below(3).min(self.rng.below(3));
-        (0..some)
-            .map(|_| self.rng.below(KEYS.len() as u64) as usize)
-            .collect()
+        (0..some).map(|_| self.rng.below(KEYS.len() as u64) as usize).collect()
     }
 
     pub(super) fn min_idle(&mut self) -> u64 {
-        self.rng
-            .pick(&[0, 0, 0, QUARTER_HOUR - 100_000, YEAR_2001 / 2])
+        self.rng.pick(&[0, 0, 0, QUARTER_HOUR - 100_000, YEAR_2001 / 2])
     }
 }

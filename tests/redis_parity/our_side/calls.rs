@@ -35,9 +35,7 @@ fn new_id(id: AddId) -> Result<NewId> {
 }
 
 pub(super) fn pairs(fields: Pairs<'_>) -> Fields {
-    fields
-        .map(|(name, value)| (name.to_vec(), value.to_vec()))
-        .collect()
+    fields.map(|(name, value)| (name.to_vec(), value.to_vec())).collect()
 }
 
 /// Redis creates the stream within XADD; here that is a call of its own, to be undone if the
@@ -60,21 +58,11 @@ pub(super) fn add(store: &Store, op: &Op) -> Result<Reply> {
 
 fn append(stream: &Stream, op: &Op) -> Result<Reply> {
     match op {
-        Op::Add {
-            id: AddId::New(NewId::Auto),
-            cut: None,
-            fields,
-            ..
-        } => {
+        Op::Add { id: AddId::New(NewId::Auto), cut: None, fields, .. } => {
             let fields = fields.iter().map(|(name, value)| (name, value));
             Ok(Reply::Ids(vec![stream.append(fields)?]))
         }
-        Op::Add {
-            id,
-            cut: trim,
-            fields,
-            ..
-        } => {
+        Op::Add { id, cut: trim, fields, .. } => {
             let mut options = AppendOptions::new().id(new_id(*id)?);
             if let Some(trim) = trim {
                 options = options.trim(cut(trim));
@@ -109,9 +97,7 @@ pub(super) fn keys(store: &Store, op: &Op) -> Result<Reply> {
             let moved = store.get(from)?;
             store.rename(from, to)?;
             if moved.is_some_and(|stream| stream.name() != *to) {
-                return Ok(Reply::Err(Class::Other(
-                    "a handle kept the old name".into(),
-                )));
+                return Ok(Reply::Err(Class::Other("a handle kept the old name".into())));
             }
             (Reply::Ok, from != to)
         }
@@ -137,37 +123,21 @@ pub(super) fn read(store: &Store, from: &[(Name, Start)], count: usize) -> Resul
     }
     let options = ReadOptions::new().count(count);
     let entries = |batch: &Batch| -> Vec<Item> {
-        batch
-            .iter()
-            .map(|entry| (entry.id(), Some(pairs(entry.fields()))))
-            .collect()
+        batch.iter().map(|entry| (entry.id(), Some(pairs(entry.fields())))).collect()
     };
     let read: Vec<_> = match streams.as_slice() {
         [] => Vec::new(),
         [(stream, start)] => {
             let batch = stream.read(*start, options)?;
-            if batch.is_empty() {
-                Vec::new()
-            } else {
-                vec![(stream.name(), entries(&batch))]
-            }
+            if batch.is_empty() { Vec::new() } else { vec![(stream.name(), entries(&batch))] }
         }
         several => {
-            let several: Vec<_> = several
-                .iter()
-                .map(|(stream, start)| (stream, *start))
-                .collect();
+            let several: Vec<_> = several.iter().map(|(stream, start)| (stream, *start)).collect();
             let read = store.read(&several, options)?;
-            read.iter()
-                .map(|(stream, batch)| (stream.name(), entries(batch)))
-                .collect()
+            read.iter().map(|(stream, batch)| (stream.name(), entries(batch))).collect()
         }
     };
-    Ok(if read.is_empty() {
-        Reply::Nil
-    } else {
-        Reply::Streams(read)
-    })
+    Ok(if read.is_empty() { Reply::Nil } else { Reply::Streams(read) })
 }
 
 /// The bounds of a range, its incomplete IDs completed as text.
@@ -192,15 +162,7 @@ pub(super) fn bounds(start: Edge, end: Edge) -> Result<(Bound<EntryId>, Bound<En
 }
 
 fn range(stream: &Stream, op: &Op) -> Result<Reply> {
-    let Op::Range {
-        reverse,
-        start,
-        end,
-        count,
-        borrow,
-        ..
-    } = op
-    else {
+    let Op::Range { reverse, start, end, count, borrow, .. } = op else {
         unreachable!("not a range: {op:?}");
     };
     let bounds = bounds(*start, *end)?;
@@ -254,9 +216,7 @@ fn groups(stream: &Stream) -> Result<Reply> {
         entries_read: group.entries_read,
         lag: group.lag,
     };
-    Ok(Reply::Groups(
-        stream.groups()?.into_iter().map(row).collect(),
-    ))
+    Ok(Reply::Groups(stream.groups()?.into_iter().map(row).collect()))
 }
 
 pub(super) fn on_stream(stream: &Stream, op: &Op) -> Result<Reply> {
@@ -268,21 +228,11 @@ pub(super) fn on_stream(stream: &Stream, op: &Op) -> Result<Reply> {
         Op::Trim { cut: to, .. } => Reply::Int(stream.trim(cut(to))?),
         Op::Info { .. } => info(stream)?,
         Op::Groups { .. } => groups(stream)?,
-        Op::SetId {
-            last,
-            added,
-            max_deleted,
-            ..
-        } => {
+        Op::SetId { last, added, max_deleted, .. } => {
             stream.set_id(*last, *added, *max_deleted)?;
             Reply::Ok
         }
-        Op::GroupCreate {
-            group,
-            start,
-            entries_read,
-            ..
-        } => {
+        Op::GroupCreate { group, start, entries_read, .. } => {
             match entries_read {
                 None => stream.create_group(group, *start)?,
                 some => stream.create_group_with(group, *start, *some)?,
@@ -305,10 +255,7 @@ fn destroy(stream: &Stream, name: Name) -> Result<Reply> {
         let answer = handle.pending();
         let right = matches!(&answer, Err(e) if matches!(e.kind(), ErrorKind::NoGroup { .. }));
         if !right {
-            let text = format!(
-                "a handle of a removed group: {:?}",
-                answer.map(|sum| sum.count)
-            );
+            let text = format!("a handle of a removed group: {:?}", answer.map(|sum| sum.count));
             return Ok(Reply::Err(Class::Other(text)));
         }
     }

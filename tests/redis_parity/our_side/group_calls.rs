@@ -11,10 +11,7 @@ use streamlog::{
 
 /// Entries in the order of the call.
 fn items(delivery: &Delivery) -> Vec<Item> {
-    delivery
-        .iter()
-        .map(|entry| (entry.id(), Some(pairs(entry.fields()))))
-        .collect()
+    delivery.iter().map(|entry| (entry.id(), Some(pairs(entry.fields())))).collect()
 }
 
 /// Entries and the IDs of those that are gone, by ID: the order of a history.
@@ -26,24 +23,13 @@ fn history(delivery: &Delivery) -> Vec<Item> {
 }
 
 pub(super) fn group_read(store: &Store, op: &Op) -> Result<Reply> {
-    let Op::GroupRead {
-        group,
-        consumer,
-        from,
-        count,
-        no_ack,
-        together,
-    } = op
-    else {
+    let Op::GroupRead { group, consumer, from, count, no_ack, together } = op else {
         unreachable!("not an XREADGROUP: {op:?}");
     };
     let mut consumers: Vec<(Consumer, ReadFrom)> = Vec::new();
     for (key, what) in from {
         let stream = store.get(key)?;
-        let group = stream
-            .map(|stream| stream.get_group(group))
-            .transpose()?
-            .flatten();
+        let group = stream.map(|stream| stream.get_group(group)).transpose()?.flatten();
         let Some(group) = group else {
             return Ok(Reply::Err(Class::NoGroup));
         };
@@ -57,11 +43,7 @@ pub(super) fn group_read(store: &Store, op: &Op) -> Result<Reply> {
         [(consumer, ReadFrom::New)] if !together => {
             let delivery = consumer.read(options)?;
             let name = consumer.group().stream().name();
-            if delivery.is_empty() {
-                Vec::new()
-            } else {
-                vec![(name, items(&delivery))]
-            }
+            if delivery.is_empty() { Vec::new() } else { vec![(name, items(&delivery))] }
         }
         [(consumer, ReadFrom::History(after))] if !together => {
             let delivery = consumer.history(*after, *count)?;
@@ -70,28 +52,14 @@ pub(super) fn group_read(store: &Store, op: &Op) -> Result<Reply> {
         several => {
             let several: Vec<_> = several.iter().map(|(c, what)| (c, *what)).collect();
             let read = store.read_group(&several, options)?;
-            read.iter()
-                .map(|(stream, part)| (stream.name(), history(part)))
-                .collect()
+            read.iter().map(|(stream, part)| (stream.name(), history(part))).collect()
         }
     };
-    Ok(if parts.is_empty() {
-        Reply::Nil
-    } else {
-        Reply::Streams(parts)
-    })
+    Ok(if parts.is_empty() { Reply::Nil } else { Reply::Streams(parts) })
 }
 
 fn pending_range(group: &Group, op: &Op) -> Result<Reply> {
-    let Op::PendingRange {
-        min_idle,
-        start,
-        end,
-        count,
-        consumer,
-        ..
-    } = op
-    else {
+    let Op::PendingRange { min_idle, start, end, count, consumer, .. } = op else {
         unreachable!("not an XPENDING of a range: {op:?}");
     };
     let idle = Duration::from_millis(*min_idle);
@@ -122,23 +90,13 @@ pub(super) fn on_group(group: &Group, op: &Op) -> Result<Reply> {
             }
         }
         Op::PendingRange { .. } => pending_range(group, op)?,
-        Op::Claim {
-            consumer, claim, ..
-        } => claim_ids(&group.consumer(consumer)?, claim)?,
+        Op::Claim { consumer, claim, .. } => claim_ids(&group.consumer(consumer)?, claim)?,
         Op::AutoClaim { consumer, .. } => auto_claim(&group.consumer(consumer)?, op)?,
         Op::Consumers { .. } => {
             let rows = group.consumers()?;
-            Reply::Consumers(
-                rows.into_iter()
-                    .map(|row| (row.name, row.pending))
-                    .collect(),
-            )
+            Reply::Consumers(rows.into_iter().map(|row| (row.name, row.pending)).collect())
         }
-        Op::GroupSet {
-            start,
-            entries_read,
-            ..
-        } => {
+        Op::GroupSet { start, entries_read, .. } => {
             match entries_read {
                 None => group.set_id(*start)?,
                 some => group.set_id_with(*start, *some)?,
@@ -154,11 +112,7 @@ pub(super) fn on_group(group: &Group, op: &Op) -> Result<Reply> {
 pub(super) fn claim_ids(consumer: &Consumer, claim: &Claim) -> Result<Reply> {
     let min_idle = Duration::from_millis(claim.min_idle);
     let ids = claim.ids.iter().copied();
-    let plain = Claim {
-        min_idle: claim.min_idle,
-        ids: claim.ids.clone(),
-        ..Claim::default()
-    };
+    let plain = Claim { min_idle: claim.min_idle, ids: claim.ids.clone(), ..Claim::default() };
     if *claim == plain {
         return Ok(Reply::Items(items(&consumer.claim(ids, min_idle)?)));
     }
@@ -185,14 +139,7 @@ pub(super) fn claim_ids(consumer: &Consumer, claim: &Claim) -> Result<Reply> {
 }
 
 pub(super) fn auto_claim(consumer: &Consumer, op: &Op) -> Result<Reply> {
-    let Op::AutoClaim {
-        min_idle,
-        from,
-        count,
-        just_ids,
-        ..
-    } = op
-    else {
+    let Op::AutoClaim { min_idle, from, count, just_ids, .. } = op else {
         unreachable!("not an XAUTOCLAIM: {op:?}");
     };
     let min_idle = Duration::from_millis(*min_idle);
@@ -200,20 +147,12 @@ pub(super) fn auto_claim(consumer: &Consumer, op: &Op) -> Result<Reply> {
         true => {
             let found = consumer.auto_claim_ids(*from, min_idle, *count)?;
             let items = found.ids.into_iter().map(|id| (id, None)).collect();
-            Reply::AutoClaim {
-                next: found.next,
-                items,
-                deleted: found.deleted,
-            }
+            Reply::AutoClaim { next: found.next, items, deleted: found.deleted }
         }
         false => {
             let found = consumer.auto_claim(*from, min_idle, *count)?;
             let items = items(&found.delivery);
-            Reply::AutoClaim {
-                next: found.next,
-                items,
-                deleted: found.deleted,
-            }
+            Reply::AutoClaim { next: found.next, items, deleted: found.deleted }
         }
     })
 }
