@@ -92,9 +92,10 @@ impl StreamInner {
             let clamped = state.groups.clamp(&facts);
             let events: Vec<Event> =
                 clamped.iter().flat_map(|group| group.events.iter().cloned()).collect();
+            let mut position = 0;
             if !events.is_empty() {
                 match shared.journal.append(&[(self.number, &events)], false) {
-                    Ok(_) => {}
+                    Ok(end) => position = end,
                     Err(Refused::Error(error)) => return Err(error),
                     Err(Refused::Full) => {
                         drop(state);
@@ -113,7 +114,11 @@ impl StreamInner {
                 to: group.to,
                 dropped: group.dropped,
             }));
-            return Ok(());
+            drop((report, state));
+            // The entries to come may take the IDs over which a group was taken back (a position
+            // that a caller set keeps none from being given). Were this lost once they are there,
+            // the group would pass them over.
+            return shared.sync_journal(position);
         }
     }
 
