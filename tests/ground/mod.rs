@@ -116,10 +116,10 @@ fn sleeps(name: &str) -> bool {
         let Some((_, rest)) = stat.split_once('(') else {
             continue;
         };
-        if let Some((comm, rest)) = rest.rsplit_once(')') {
-            if comm == name {
-                return rest.trim_start().starts_with('S');
-            }
+        if let Some((comm, rest)) = rest.rsplit_once(')')
+            && comm == name
+        {
+            return rest.trim_start().starts_with('S');
         }
     }
     false

@@ -172,7 +172,7 @@ fn a_deleted_entry_satisfies_no_consumer() {
         let (stream, group) = grouped(store, "s");
         put_range(&stream, 1, 2);
         let consumer = group.consumer("c").unwrap();
-        consumer.read(GroupReadOptions::new().count(1)).unwrap();
+        drop(consumer.read(GroupReadOptions::new().count(1)).unwrap());
         stream.delete([id("2-0")]).unwrap();
         let short = GroupReadOptions::new().block(Duration::from_millis(20));
         assert!(consumer.read(short).unwrap().is_empty());

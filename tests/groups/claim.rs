@@ -91,9 +91,9 @@ fn the_options_set_idle_time_and_count() {
     on_both(|store| {
         let (_, group, _, b) = pending(store, 3);
         let idle = ClaimOptions::new(NOW).idle(HOUR).retry_count(10);
-        b.claim_with(all(&["1-0"]), idle).unwrap();
+        drop(b.claim_with(all(&["1-0"]), idle).unwrap());
         let long_ago = ClaimOptions::new(NOW).time_ms(1000);
-        b.claim_with(all(&["2-0"]), long_ago).unwrap();
+        drop(b.claim_with(all(&["2-0"]), long_ago).unwrap());
         let future = ClaimOptions::new(NOW).time_ms(u64::MAX).retry_count(0);
         b.claim_ids(all(&["3-0"]), future).unwrap();
         let found = group.pending_range(.., PendingFilter::new()).unwrap();
@@ -137,7 +137,7 @@ fn a_claim_raises_the_last_id_and_never_lowers_it() {
         put_range(&stream, 4, 6);
         let raise = |text| {
             let options = ClaimOptions::new(NOW).last_id(id(text));
-            b.claim_with(all(&["1-0"]), options).unwrap();
+            drop(b.claim_with(all(&["1-0"]), options).unwrap());
             group.info().unwrap().last_delivered_id
         };
         assert_eq!(raise("5-0"), id("5-0"));
@@ -205,7 +205,7 @@ fn an_automatic_claim_looks_at_ten_times_its_count() {
         let (_, _, a, b) = pending(store, 50);
         // Only the last one has been idle long enough.
         let idle = ClaimOptions::new(NOW).idle(HOUR);
-        a.claim_with([id("50-0")], idle).unwrap();
+        drop(a.claim_with([id("50-0")], idle).unwrap());
         let step = |from| {
             let found = b.auto_claim(from, HOUR, 2).unwrap();
             (found.next, texts(found.delivery.ids()))

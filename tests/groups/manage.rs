@@ -122,7 +122,7 @@ fn a_consumer_comes_into_being_by_its_first_call() {
         let claims = group.consumer("claims").unwrap();
         assert!(claims.claim(all(&["1-0"]), Duration::ZERO).unwrap().is_empty());
         let auto = group.consumer("auto").unwrap();
-        auto.auto_claim(EntryId::MIN, Duration::ZERO, 1).unwrap();
+        drop(auto.auto_claim(EntryId::MIN, Duration::ZERO, 1).unwrap());
         let want = ["auto", "claims", "handle", "history", "made"];
         assert_eq!(names(), want.map(|name| name.as_bytes().to_vec()));
         for info in group.consumers().unwrap() {
@@ -139,11 +139,11 @@ fn a_consumer_is_active_when_something_was_delivered() {
         let group = stream.create_group("g", Start::First).unwrap();
         let inactive = |n: usize| group.consumers().unwrap()[n].inactive;
         let (a, b) = (group.consumer("a").unwrap(), group.consumer("b").unwrap());
-        a.read(now().count(1)).unwrap();
-        b.read(now().no_ack()).unwrap();
+        drop(a.read(now().count(1)).unwrap());
+        drop(b.read(now().no_ack()).unwrap());
         assert!(inactive(0).is_some());
         assert_eq!(inactive(1), None);
-        b.claim(all(&["1-0"]), Duration::ZERO).unwrap();
+        drop(b.claim(all(&["1-0"]), Duration::ZERO).unwrap());
         assert!(inactive(1).is_some());
     });
 }
@@ -154,8 +154,8 @@ fn a_removed_consumer_loses_its_records_for_good() {
         let stream = stream(store, 4);
         let group = stream.create_group("g", Start::First).unwrap();
         let (a, b) = (group.consumer("a").unwrap(), group.consumer("b").unwrap());
-        a.read(now().count(3)).unwrap();
-        b.read(now()).unwrap();
+        drop(a.read(now().count(3)).unwrap());
+        drop(b.read(now()).unwrap());
         assert_eq!(group.remove_consumer("a").unwrap(), 3);
         assert_eq!(group.remove_consumer("a").unwrap(), 0);
         assert_eq!(group.remove_consumer("nobody").unwrap(), 0);
@@ -180,8 +180,8 @@ fn pending_entries_are_summed_up_and_listed() {
         assert_eq!((empty.count, empty.first, empty.last), (0, None, None));
         assert_eq!(empty.consumers, []);
         let (a, b) = (group.consumer("a").unwrap(), group.consumer("b").unwrap());
-        b.read(now().count(2)).unwrap();
-        a.read(now().count(3)).unwrap();
+        drop(b.read(now().count(2)).unwrap());
+        drop(a.read(now().count(3)).unwrap());
         group.create_consumer("idle").unwrap();
         let summary = group.pending().unwrap();
         assert_eq!(summary.count, 5);
