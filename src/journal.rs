@@ -448,3 +448,6 @@ impl Inner {
         Extras { durable_distance: tell.then(|| written.saturating_sub(durable)), trim_to: None }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -263,7 +263,10 @@ impl Shared {
             if state.options.is_none() || state.removed {
                 continue;
             }
-            let lost = loaded.broken.contains(&number) && options.on_damage == OnDamage::Refuse;
+            // It stays lost over checkpoints, until somebody chooses to go on without the rest.
+            state.lost |= loaded.broken.contains(&number);
+            state.lost &= options.on_damage == OnDamage::Refuse;
+            let lost = state.lost;
             names.by_name.insert(state.name.clone(), number);
             names.streams.insert(number, Arc::new(StreamInner::new(number, state, lost)));
         }

@@ -23,9 +23,7 @@ const WRITERS: u64 = 4;
 const EACH: u64 = 600;
 
 fn small(store: &Store, segment: u64) -> Stream {
-    let options = StreamOptions::new()
-        .segment_bytes(segment)
-        .max_entry_bytes(1000);
+    let options = StreamOptions::new().segment_bytes(segment).max_entry_bytes(1000);
     store.stream_with("s", options).unwrap()
 }
 
@@ -39,10 +37,8 @@ impl Drop for Done<'_> {
 }
 
 fn levels(scenario: impl Fn(&Store)) {
-    let often = Durability::Interval {
-        every: Duration::from_millis(1),
-        max_unsynced_bytes: 64 << 10,
-    };
+    let often =
+        Durability::Interval { every: Duration::from_millis(1), max_unsynced_bytes: 64 << 10 };
     for level in [Durability::Manual, often] {
         on_both_with(&Store::options().durability(level), &scenario);
     }
@@ -54,10 +50,7 @@ fn stamp(who: u64, n: u64) -> [(&'static str, String); 2] {
 }
 
 fn number(value: Option<&[u8]>) -> u64 {
-    std::str::from_utf8(value.unwrap())
-        .unwrap()
-        .parse()
-        .unwrap()
+    std::str::from_utf8(value.unwrap()).unwrap().parse().unwrap()
 }
 
 /// Appends singly and in batches; what returned is found at once. Returns the IDs.
@@ -301,9 +294,7 @@ fn a_group_delivers_each_entry_to_exactly_one_of_many_consumers() {
                 let consumer = group.consumer(format!("c{n}")).unwrap();
                 let (left, seen) = (&left, &seen);
                 threads.spawn(move || {
-                    let options = GroupReadOptions::new()
-                        .count(7)
-                        .block(Duration::from_millis(20));
+                    let options = GroupReadOptions::new().count(7).block(Duration::from_millis(20));
                     while left.load(Ordering::Acquire) > 0 {
                         let delivery = consumer.read(options).unwrap();
                         let ids: Vec<_> = delivery.ids().collect();
@@ -359,9 +350,7 @@ fn claims_and_acknowledgements_at_once_end_each_entry_once() {
                         let half: Vec<_> = new.ids().step_by(2).collect();
                         let n = group.ack(half).unwrap();
                         acked.fetch_add(n, Ordering::AcqRel);
-                        let found = consumer
-                            .auto_claim(EntryId::MIN, Duration::ZERO, 10)
-                            .unwrap();
+                        let found = consumer.auto_claim(EntryId::MIN, Duration::ZERO, 10).unwrap();
                         assert!(found.deleted.is_empty());
                         let n = found.delivery.ack_all().unwrap();
                         acked.fetch_add(n, Ordering::AcqRel);

@@ -179,6 +179,7 @@ impl Groups {
             | Event::PendingRemoved { group, .. } => self.apply_to_entries(*group, event),
             Event::StreamCreated { .. }
             | Event::StreamRemoved
+            | Event::Lost
             | Event::StreamRenamed { .. }
             | Event::OptionsSet { .. }
             | Event::Deleted { .. }

@@ -35,9 +35,7 @@ fn a_position_beyond_the_end_is_legal_and_a_count_is_cut() {
         let stream = store.stream("s").unwrap();
         put_range(&stream, 1, 3);
         let beyond = Start::After(EntryId::MAX);
-        let group = stream
-            .create_group_with("g", beyond, Some(u64::MAX))
-            .unwrap();
+        let group = stream.create_group_with("g", beyond, Some(u64::MAX)).unwrap();
         let info = group.info().unwrap();
         assert_eq!(info.last_delivered_id, EntryId::MAX);
         assert_eq!(info.entries_read, Some(3));
@@ -55,25 +53,13 @@ fn acknowledgements_and_claims_of_anything_are_counted_not_refused() {
         let consumer = group.consumer("c").unwrap();
         drop(consumer.read(GroupReadOptions::new().count(2)).unwrap());
         assert_eq!(group.ack([]).unwrap(), 0);
-        assert_eq!(
-            group.ack([EntryId::MIN, EntryId::MAX, id("3-0")]).unwrap(),
-            0
-        );
+        assert_eq!(group.ack([EntryId::MIN, EntryId::MAX, id("3-0")]).unwrap(), 0);
         assert_eq!(group.ack(all(&["1-0", "1-0"])).unwrap(), 1);
         assert!(consumer.claim([], Duration::ZERO).unwrap().is_empty());
-        assert!(
-            consumer
-                .claim(all(&["2-0"]), Duration::MAX)
-                .unwrap()
-                .is_empty()
-        );
-        let wild = ClaimOptions::new(Duration::ZERO)
-            .idle(Duration::MAX)
-            .retry_count(u64::MAX)
-            .force();
-        let claimed = consumer
-            .claim_with([id("2-0"), EntryId::MAX], wild)
-            .unwrap();
+        assert!(consumer.claim(all(&["2-0"]), Duration::MAX).unwrap().is_empty());
+        let wild =
+            ClaimOptions::new(Duration::ZERO).idle(Duration::MAX).retry_count(u64::MAX).force();
+        let claimed = consumer.claim_with([id("2-0"), EntryId::MAX], wild).unwrap();
         assert_eq!(texts(claimed.ids()), ["2-0"]);
         // One more delivery does not overflow the count.
         drop(consumer.claim(all(&["2-0"]), Duration::ZERO).unwrap());
@@ -131,10 +117,7 @@ fn the_last_id_cannot_be_set_below_what_there_is() {
         let refused = |last: &str, added, max: Option<&str>, reason: &'static str| {
             let refused = error(stream.set_id(id(last), added, max.map(id)));
             assert_eq!(*refused.kind(), ErrorKind::SetIdTooSmall { reason });
-            assert_eq!(
-                refused.to_string(),
-                format!("cannot set the last ID: {reason}")
-            );
+            assert_eq!(refused.to_string(), format!("cannot set the last ID: {reason}"));
         };
         let given = "it is smaller than the given max-deleted ID";
         refused("6-0", None, Some("6-1"), given);
@@ -218,9 +201,7 @@ fn everything_on_a_closed_store_says_so() {
             consumer.read(GroupReadOptions::new()).map(drop),
             consumer.history(EntryId::MIN, 0).map(drop),
             consumer.claim(none, Duration::ZERO).map(drop),
-            consumer
-                .auto_claim(EntryId::MIN, Duration::ZERO, 1)
-                .map(drop),
+            consumer.auto_claim(EntryId::MIN, Duration::ZERO, 1).map(drop),
             store.stream("t").map(drop),
             store.get("s").map(drop),
             store.remove("s").map(drop),

@@ -102,19 +102,13 @@ fn an_entry_has_a_field_and_a_largest_size() {
         let options = StreamOptions::new().max_entry_bytes(64);
         let stream = store.stream_with("s", options).unwrap();
         let none: [(&str, &str); 0] = [];
-        assert_eq!(
-            text(stream.append(none)),
-            "an entry needs at least one field"
-        );
+        assert_eq!(text(stream.append(none)), "an entry needs at least one field");
         assert_eq!(kind(NewEntries::new().push(none)), ErrorKind::NoFields);
         // One byte for the count of pairs, one for each length.
         let fits = "v".repeat(60);
         stream.append([("n", &fits)]).unwrap();
         let large = error(stream.append([("n", format!("{fits}v"))]));
-        assert_eq!(
-            *large.kind(),
-            ErrorKind::EntryTooLarge { size: 65, max: 64 }
-        );
+        assert_eq!(*large.kind(), ErrorKind::EntryTooLarge { size: 65, max: 64 });
         let want = "the entry has 65 bytes or more; at most 64 are allowed";
         assert_eq!(large.to_string(), want);
         assert!(!large.to_string().contains("vv"));
@@ -130,9 +124,7 @@ fn an_entry_has_a_field_and_a_largest_size() {
 #[test]
 fn a_batch_must_fit_into_one_segment() {
     on_both(|store| {
-        let options = StreamOptions::new()
-            .segment_bytes(4096)
-            .max_entry_bytes(500);
+        let options = StreamOptions::new().segment_bytes(4096).max_entry_bytes(500);
         let stream = store.stream_with("s", options).unwrap();
         let mut batch = NewEntries::new();
         for _ in 0..20 {

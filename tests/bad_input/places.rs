@@ -139,12 +139,7 @@ fn a_store_without_its_store_file_is_not_taken_for_a_new_one() {
 
 fn config(options: &StoreOptions, field: &str, value: &str, allowed: &str) {
     let refused = error(options.open_in_memory());
-    let ErrorKind::InvalidConfig {
-        field: f,
-        value: v,
-        allowed: a,
-    } = refused.kind()
-    else {
+    let ErrorKind::InvalidConfig { field: f, value: v, allowed: a } = refused.kind() else {
         panic!("{refused:?}");
     };
     assert_eq!((*f, &v[..], *a), (field, value, allowed));
@@ -179,10 +174,7 @@ fn the_largest_entry_has_bounds() {
 
 #[test]
 fn an_interval_has_a_length_and_a_size() {
-    let level = |every, max_unsynced_bytes| Durability::Interval {
-        every,
-        max_unsynced_bytes,
-    };
+    let level = |every, max_unsynced_bytes| Durability::Interval { every, max_unsynced_bytes };
     let second = Duration::from_secs(1);
     let none = Store::options().durability(level(Duration::ZERO, 1));
     config(&none, "interval", "0ns", "longer than zero");

@@ -1,0 +1,93 @@
+//! The journal as a store uses it, on the heap: what damage to its files does.
+
+use crate::error::ErrorKind;
+use crate::id::EntryId;
+use crate::options::{OnDamage, Start};
+use crate::storage::disk::{Disk, OpenMode};
+use crate::storage::mem::MemDisk;
+use crate::store::{Store, StoreOptions};
+use std::path::Path;
+use std::sync::Arc;
+
+fn open(disk: &Arc<MemDisk>, options: &StoreOptions) -> Store {
+    let disk = Arc::clone(disk) as Arc<dyn Disk>;
+    Store::open_on(disk, Path::new("/store"), options).unwrap()
+}
+
+/// Changes one byte of the record that gave a consumer this name, in every journal file.
+fn damage(disk: &MemDisk, name: &[u8]) {
+    let mut found = 0;
+    for file in ["0", "1", "2"] {
+        let path = Path::new("/store/state").join(file);
+        let file = disk.open(&path, OpenMode::Write).unwrap();
+        let mut bytes = vec![0; usize::try_from(file.len().unwrap()).unwrap()];
+        file.read_at(&mut bytes, 0).unwrap();
+        for at in 0..bytes.len() - name.len() {
+            if bytes[at..].starts_with(name) {
+                file.write_at(b"!", at as u64).unwrap();
+                found += 1;
+            }
+        }
+    }
+    assert_eq!(found, 1, "the record is not where it was expected");
+}
+
+/// Fails if a checkpoint forgets that the state it writes is an old one: the second opening then
+/// went on with it as if nothing had happened (found by the fuzz target `journal`).
+#[test]
+fn a_stream_whose_state_was_lost_stays_refused_until_told_otherwise() {
+    let disk = Arc::new(MemDisk::new());
+    let refuse = Store::options();
+    let store = open(&disk, &refuse);
+    let stream = store.stream("s").unwrap();
+    let group = stream.create_group("g", Start::First).unwrap();
+    for name in ["anna", "berta", "carla"] {
+        group.create_consumer(name).unwrap();
+        // Each record tells that the one before is durable, so a bad one is no torn tail.
+        store.step_sync().unwrap();
+    }
+    // As a killed process leaves it.
+    std::mem::forget((store, stream, group));
+    let disk = copy(&disk);
+    damage(&disk, b"berta");
+    for _ in 0..3 {
+        let store = open(&disk, &refuse);
+        let error = store.stream("s").unwrap_err();
+        assert_eq!(*error.kind(), ErrorKind::GroupStateLost);
+        store.close().unwrap();
+    }
+    let skip = Store::options().on_damage(OnDamage::Skip);
+    for options in [&skip, &refuse] {
+        let store = open(&disk, options);
+        let stream = store.stream("s").unwrap();
+        assert!(stream.append([("a", "b")]).unwrap() > EntryId::MIN);
+        let group = stream.get_group("g").unwrap().unwrap();
+        let names: Vec<_> = group.consumers().unwrap().into_iter().map(|c| c.name).collect();
+        assert_eq!(names, [b"anna"]);
+        store.close().unwrap();
+    }
+}
+
+/// The files of a store under a new lock.
+fn copy(from: &MemDisk) -> Arc<MemDisk> {
+    let to = Arc::new(MemDisk::new());
+    copy_dir(from, &to, Path::new("/store"));
+    to
+}
+
+fn copy_dir(from: &MemDisk, to: &MemDisk, dir: &Path) {
+    to.create_dir(dir).unwrap();
+    for (name, kind) in from.read_dir(dir).unwrap() {
+        let path = dir.join(name);
+        if kind == crate::storage::disk::NameKind::Dir {
+            copy_dir(from, to, &path);
+            continue;
+        }
+        let file = from.open(&path, OpenMode::Read).unwrap();
+        let mut bytes = vec![0; usize::try_from(file.len().unwrap()).unwrap()];
+        file.read_at(&mut bytes, 0).unwrap();
+        let copy = to.open(&path, OpenMode::CreateNew).unwrap();
+        copy.allocate(bytes.len() as u64).unwrap();
+        copy.write_at(&bytes, 0).unwrap();
+    }
+}
