@@ -134,7 +134,9 @@ impl Recovery<'_> {
         let Some((begin, _, frame)) = read_begin(&mut window, seed)? else {
             if window.nonzero_end(FILE_HEADER as u64)? == FILE_HEADER as u64 {
                 self.empty.push(path);
-            } else if was_durable(&mut window, seed, FILE_HEADER as u64)? {
+            } else if was_durable(&mut window, seed, FILE_HEADER as u64)?
+                || read_footer(&*file, seed).is_some()
+            {
                 let error = Error::corrupt("the first frame of the segment fails its checks");
                 self.unusable(error.at(&path).offset(FILE_HEADER as u64), path)?;
             } else {
@@ -151,7 +153,16 @@ impl Recovery<'_> {
                 Content::Scanned(Box::new(scan(&*file, &path, seed, 0)?))
             }
         };
-        Ok(Some(Candidate { number, path, file, header, begin, first_offset, content }))
+        Ok(Some(Candidate {
+            number,
+            path,
+            file,
+            header,
+            begin,
+            first_offset,
+            content,
+            hurt: false,
+        }))
     }
 
     fn check_header(&self, header: FileHeader, number: u64, generation: u32) -> Result<FileHeader> {
@@ -222,10 +233,34 @@ impl Recovery<'_> {
                 Some(end) => {
                     self.end_as_recorded(candidate, end, next_begin)?;
                 }
-                None => self.note_tail(candidate),
+                None => {
+                    self.check_last(candidate)?;
+                    self.note_tail(candidate);
+                }
             }
             n += 1;
         }
+        Ok(())
+    }
+
+    /// A segment is sealed only once the one behind it is durable, so none can be missing.
+    fn check_last(&mut self, last: &Candidate) -> Result<()> {
+        let Content::Sealed(footer) = &last.content else {
+            return Ok(());
+        };
+        let (after, before) = (footer.last_id, EntryId::MAX);
+        if !self.known.skip_damage {
+            let ids = Some((after, before));
+            let what = "segments behind this one are missing";
+            return Err(Error::new(ErrorKind::Corrupt { what, ids }).at(&last.path));
+        }
+        self.report.gaps.push(Gap {
+            path: last.path.clone(),
+            from: footer.end,
+            to: footer.end,
+            after,
+            before,
+        });
         Ok(())
     }
 
@@ -259,6 +294,7 @@ impl Recovery<'_> {
             });
         }
         candidate.content = Content::Scanned(Box::new(again));
+        candidate.hurt = true;
         Ok(())
     }
 
@@ -309,6 +345,7 @@ impl Recovery<'_> {
             let what = "the segment does not end as the one behind it says";
             return Err(Error::corrupt(what).at(&candidate.path).offset(end));
         }
+        candidate.hurt |= !agrees;
         Ok(())
     }
 
@@ -391,7 +428,8 @@ impl Recovery<'_> {
                         active = Some((Arc::clone(&candidate.file), len));
                         block = scan.last_block.map(continued);
                     }
-                    (scan.entries, scan.index, false, scan.holes)
+                    // A footer is never written into a segment with damage in it.
+                    (scan.entries, scan.index, candidate.hurt, scan.holes)
                 }
             };
             tail = Tail { last_id, ordinal: begin.ordinal + entries };

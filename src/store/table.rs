@@ -42,6 +42,7 @@ impl Shared {
         state.apply(&event);
         let inner = Arc::new(StreamInner::new(number, state, false));
         inner.set_level(options.durability.unwrap_or(self.options.durability));
+        inner.make_home(self)?;
         inner.log(self)?;
         let position = self.change_names(|names| {
             (!names.by_name.contains_key(name)).then(|| {

@@ -36,16 +36,25 @@ impl StreamInner {
         }
     }
 
+    /// Makes the stream's directory, durably: before the record of its creation.
+    pub(crate) fn make_home(&self, shared: &Shared) -> Result<()> {
+        let (home, parent) = (self.home(shared), shared.streams_dir());
+        let made = home.disk.create_dir(&home.dir);
+        made.map_err(|e| Error::io("create directory", &home.dir, e))?;
+        let synced = home.disk.sync_dir(&parent);
+        synced.map_err(|e| Error::io("sync directory", &parent, e))
+    }
+
     fn open(&self, shared: &Shared) -> Result<Log> {
         let home = self.home(shared);
-        match home.disk.create_dir(&home.dir) {
-            Ok(()) => {
-                let parent = shared.streams_dir();
-                let synced = home.disk.sync_dir(&parent);
-                synced.map_err(|e| Error::io("sync directory", &parent, e))?;
+        if let Err(e) = home.disk.read_dir(&home.dir)
+            && e.kind() == std::io::ErrorKind::NotFound
+        {
+            if shared.options.on_damage == OnDamage::Refuse {
+                let error = Error::corrupt("the stream's directory is missing");
+                return Err(error.at(&home.dir));
             }
-            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(e) => return Err(Error::io("create directory", &home.dir, e)),
+            self.make_home(shared)?;
         }
         let known = self.known(shared);
         let recovered = recover(&home, &known)?;

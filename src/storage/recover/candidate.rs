@@ -11,6 +11,8 @@ pub(super) struct Candidate {
     pub(super) begin: Begin,
     pub(super) first_offset: u64,
     pub(super) content: Content,
+    /// Damage in it was skipped: nothing is written into it any more.
+    pub(super) hurt: bool,
 }
 
 pub(super) enum Content {

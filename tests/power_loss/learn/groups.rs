@@ -15,6 +15,9 @@ impl Model {
         let Some(life) = self.stream_mut(&key.stream) else {
             return broken("call", "a group call to a stream that is not there");
         };
+        // A call that found nothing to do has made nothing durable either.
+        let was = life.group(&key.group).map(|group| group.seen.last().clone());
+        let changed = was.as_ref() != moment.seen;
         match (call, moment.seen) {
             (Call::CreateGroup { start, .. }, Some(seen)) => {
                 let start = start.unwrap_or(life.top);
@@ -39,7 +42,7 @@ impl Model {
             call,
             Call::Read { .. } | Call::History { .. } | Call::Claim { .. } | Call::AutoClaim { .. }
         );
-        if always && lasting {
+        if always && lasting && changed {
             life.groups.settle();
             if let Some(group) = life.group_mut(&key.group) {
                 group.settle();
