@@ -59,6 +59,9 @@ struct Recovery<'a> {
     report: StreamRecovery,
     next_number: u64,
     empty: Vec<PathBuf>,
+    /// Segments behind the end of the log were set aside. They name the place where theirs went on,
+    /// so nothing may go on there again: the log continues in a new segment.
+    later_aside: bool,
 }
 
 /// Recovers the stream in `home.dir`, which exists.
@@ -67,7 +70,8 @@ struct Recovery<'a> {
 /// `Corrupt` for damage that was not to be skipped; `Io`.
 pub(crate) fn recover(home: &Home, known: &Known) -> Result<Recovered> {
     let report = StreamRecovery { name: known.name.clone(), ..StreamRecovery::default() };
-    let mut recovery = Recovery { home, known, report, next_number: 0, empty: Vec::new() };
+    let mut recovery =
+        Recovery { home, known, report, next_number: 0, empty: Vec::new(), later_aside: false };
     let candidates = recovery.read_all()?;
     let mut chain = recovery.pick_chain(candidates);
     let durable = chain.iter().map(Candidate::durable).max().unwrap_or(0);
@@ -200,6 +204,7 @@ impl Recovery<'_> {
             let aside = if hangs { &chain } else { &beside };
             let aside: Vec<_> = aside.iter().map(|segment| segment.path.clone()).collect();
             self.report.set_aside.extend(aside);
+            self.later_aside |= hangs;
             if !hangs {
                 self.report.set_aside.sort();
                 return chain;
@@ -301,6 +306,7 @@ impl Recovery<'_> {
     /// The log ends inside segment `n` of the chain; later ones are set aside.
     fn cut_here(&mut self, chain: &mut Vec<Candidate>, n: usize) {
         let aside: Vec<_> = chain.drain(n + 1..).map(|later| later.path).collect();
+        self.later_aside |= !aside.is_empty();
         self.report.set_aside.extend(aside);
         if let Some(last) = chain.last() {
             self.note_tail(last);
@@ -422,7 +428,8 @@ impl Recovery<'_> {
             let (entries, index, sealed, holes) = match candidate.content {
                 Content::Sealed(footer) => (footer.entries, footer.index, true, Vec::new()),
                 Content::Scanned(scan) => {
-                    if n + 1 == count && scan.nonzero_end <= scan.end && scan.holes.is_empty() {
+                    let goes_on = n + 1 == count && !self.later_aside;
+                    if goes_on && scan.nonzero_end <= scan.end && scan.holes.is_empty() {
                         let path = &candidate.path;
                         let len = candidate.file.len().map_err(|e| Error::io("stat", path, e))?;
                         active = Some((Arc::clone(&candidate.file), len));
