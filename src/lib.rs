@@ -5,6 +5,10 @@ mod consumer;
 mod entry;
 mod error;
 mod format;
+#[cfg(fuzzing)]
+pub mod fuzzing;
+#[cfg(all(test, not(fuzzing)))]
+mod fuzzing;
 mod group;
 mod id;
 mod journal;
