@@ -22,17 +22,8 @@ pub fn id(data: &[u8]) -> bool {
     assert_eq!(id.to_string().parse::<EntryId>().unwrap(), id);
     let end = end.unwrap();
     assert!(end.ms == id.ms && (end == id || end.seq == u64::MAX));
-    assert!(
-        text.bytes()
-            .all(|byte| byte.is_ascii_digit() || byte == b'-')
-    );
-    assert!(
-        id.next()
-            .is_none_or(|next| next > id && next.prev() == Some(id))
-    );
-    assert!(
-        id.prev()
-            .is_none_or(|prev| prev < id && prev.next() == Some(id))
-    );
+    assert!(text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-'));
+    assert!(id.next().is_none_or(|next| next > id && next.prev() == Some(id)));
+    assert!(id.prev().is_none_or(|prev| prev < id && prev.next() == Some(id)));
     true
 }

@@ -141,11 +141,7 @@ impl Run {
     }
 
     fn append(&mut self, input: &mut Input<'_>) {
-        let ms = self
-            .model
-            .last_id
-            .ms
-            .saturating_add(u64::from(input.byte()));
+        let ms = self.model.last_id.ms.saturating_add(u64::from(input.byte()));
         let value = Self::value(input);
         let trim = input.byte();
         let mut options = AppendOptions::new().id(NewId::AutoSeq(ms));
@@ -186,9 +182,7 @@ impl Run {
         for _ in 0..input.byte() % 12 {
             let value = vec![input.byte(); usize::from(input.byte())];
             let ms = self.model.last_id.ms.saturating_add(1);
-            batch
-                .push_with(NewId::AutoSeq(ms), [("v", &value)])
-                .unwrap();
+            batch.push_with(NewId::AutoSeq(ms), [("v", &value)]).unwrap();
             values.push(value);
         }
         match self.stream().append_batch(&batch) {
@@ -204,9 +198,8 @@ impl Run {
     }
 
     fn delete(&mut self, input: &mut Input<'_>) {
-        let mut ids: Vec<EntryId> = (0..input.byte() % 5)
-            .filter_map(|_| self.some(input))
-            .collect();
+        let mut ids: Vec<EntryId> =
+            (0..input.byte() % 5).filter_map(|_| self.some(input)).collect();
         ids.push(EntryId::new(u64::from(input.byte()), 0));
         let count = self.stream().delete(ids.iter().copied()).unwrap();
         let mut gone = 0;
@@ -296,10 +289,7 @@ impl Run {
         }
         let read = handle.read(options).unwrap();
         let of = self.model.groups.get_mut(&group).unwrap();
-        let above = (
-            std::ops::Bound::Excluded(of.cursor),
-            std::ops::Bound::Unbounded,
-        );
+        let above = (std::ops::Bound::Excluded(of.cursor), std::ops::Bound::Unbounded);
         let most = if count == 0 { usize::MAX } else { count };
         let wanted: Vec<_> = self.model.entries.range(above).take(most).collect();
         assert_eq!(read.len(), wanted.len());
@@ -402,9 +392,7 @@ impl Run {
             assert_eq!(info.last_delivered_id, group.cursor);
             let pending = handle.pending_range(.., PendingFilter::new()).unwrap();
             let there = pending.iter().map(|record| {
-                let owner = CONSUMERS
-                    .iter()
-                    .position(|c| c.as_bytes() == record.consumer);
+                let owner = CONSUMERS.iter().position(|c| c.as_bytes() == record.consumer);
                 (record.id, (owner.unwrap(), record.deliveries))
             });
             let wanted = group.pending.iter().map(|(id, record)| (*id, *record));

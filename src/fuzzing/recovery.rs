@@ -29,10 +29,7 @@ fn disk() -> Arc<MemDisk> {
     for path in [dir, &dir.join(name::STATE), &dir.join(name::STREAMS)] {
         disk.create_dir(path).unwrap();
     }
-    let header = StoreHeader {
-        uuid: UUID,
-        created_ms: 0,
-    };
+    let header = StoreHeader { uuid: UUID, created_ms: 0 };
     image::store(&disk, &dir.join(name::STORE), &header.encode());
     disk
 }
@@ -50,9 +47,7 @@ fn options(switches: u8) -> StoreOptions {
 
 fn open(disk: &Arc<MemDisk>, options: &StoreOptions) -> Option<Store> {
     let disk = Arc::clone(disk) as Arc<dyn Disk>;
-    Store::open_on(disk, Path::new(DIR), options)
-        .inspect_err(expected)
-        .ok()
+    Store::open_on(disk, Path::new(DIR), options).inspect_err(expected).ok()
 }
 
 /// The only errors that bytes on a disk may lead to.
@@ -77,9 +72,7 @@ pub fn segment(data: &[u8]) -> bool {
         image::repair(&mut files, FileKind::Segment, STREAM);
     }
     let disk = disk();
-    let dir = Path::new(DIR)
-        .join(name::STREAMS)
-        .join(name::stream_dir(STREAM));
+    let dir = Path::new(DIR).join(name::STREAMS).join(name::stream_dir(STREAM));
     disk.create_dir(&dir).unwrap();
     for (number, bytes) in &files {
         let path = dir.join(name::segment(u64::from(*number), 0));
@@ -122,10 +115,7 @@ fn entries_of(stream: &Stream) -> Option<Vec<Entry>> {
     stream.len().inspect_err(expected).ok()?;
     let forward: Result<Vec<Entry>, Error> = stream.range(..).collect();
     let forward = forward.inspect_err(expected).ok()?;
-    assert!(
-        forward.windows(2).all(|pair| pair[0].id() < pair[1].id()),
-        "IDs do not grow"
-    );
+    assert!(forward.windows(2).all(|pair| pair[0].id() < pair[1].id()), "IDs do not grow");
     let back: Result<Vec<Entry>, Error> = stream.range(..).rev().collect();
     let mut back = back.inspect_err(expected).ok()?;
     back.reverse();
@@ -214,9 +204,7 @@ fn groups_of(disk: &Arc<MemDisk>, options: &StoreOptions) -> Option<Vec<String>>
             for group in stream.groups().unwrap_or_default() {
                 let group = stream.get_group(&group.name).unwrap().unwrap();
                 let reader = group.consumer(VISITOR).unwrap();
-                let read = reader
-                    .read(GroupReadOptions::new())
-                    .map(|batch| batch.len());
+                let read = reader.read(GroupReadOptions::new()).map(|batch| batch.len());
                 match read {
                     Ok(found) => assert_eq!(found, 0),
                     Err(error) => expected(&error),

@@ -25,17 +25,13 @@ const TARGETS: [(&str, Target); 5] = [
 ];
 
 fn corpus(target: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("fuzz/corpus")
-        .join(target)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target)
 }
 
 fn replay(target: &str) {
     let (_, body) = TARGETS.iter().find(|(name, _)| *name == target).unwrap();
-    let mut inputs: Vec<PathBuf> = fs::read_dir(corpus(target))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut inputs: Vec<PathBuf> =
+        fs::read_dir(corpus(target)).unwrap().map(|entry| entry.unwrap().path()).collect();
     inputs.sort();
     assert!(inputs.len() >= 20, "only {} inputs", inputs.len());
     let past: Vec<bool> = inputs
@@ -269,19 +265,14 @@ fn files_of_a_store(number: usize, random: &mut Random) -> (Vec<Image>, Vec<Imag
         // As a killed process leaves it.
         std::mem::forget((store, stream, group, a, b));
     }
-    (
-        files_in(&disk, "/store/streams/1"),
-        files_in(&disk, "/store/state"),
-    )
+    (files_in(&disk, "/store/streams/1"), files_in(&disk, "/store/state"))
 }
 
 fn files_in(disk: &MemDisk, dir: &str) -> Vec<Image> {
     let mut files = Vec::new();
     for (name, kind) in disk.read_dir(Path::new(dir)).unwrap() {
         assert_eq!(kind, NameKind::File);
-        let file = disk
-            .open(&Path::new(dir).join(&name), OpenMode::Read)
-            .unwrap();
+        let file = disk.open(&Path::new(dir).join(&name), OpenMode::Read).unwrap();
         let mut bytes = vec![0; usize::try_from(file.len().unwrap()).unwrap()];
         file.read_at(&mut bytes, 0).unwrap();
         bytes.truncate(64 * 4096);
