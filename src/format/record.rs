@@ -76,6 +76,10 @@ impl Record {
     }
 }
 
+/// What a section says it covers if the stream has lost a record before: its state is not certain,
+/// and a later checkpoint must not make it look so.
+pub(crate) const LOST: u64 = u64::MAX;
+
 /// Events that rebuild a stream's state as it was after the record `covers`, or a part of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Section {

@@ -5,7 +5,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::event::Event;
 use crate::format::frame::{BLOCK_HEADER, Extras, HEADER, Header, Kind};
 use crate::format::header::{FILE_HEADER, FileHeader, FileKind};
-use crate::format::record::{CheckpointEnd, Record, Section};
+use crate::format::record::{CheckpointEnd, LOST, Record, Section};
 use crate::storage::disk::{DiskFile, OpenMode};
 use crate::storage::scan::{Window, next_frame, was_durable};
 use std::collections::{BTreeMap, HashMap};
@@ -26,6 +26,8 @@ pub(crate) struct Loaded {
     pub(crate) events: BTreeMap<u64, Vec<Event>>,
     /// Streams of which a record is missing; their events end before it.
     pub(crate) broken: Vec<u64>,
+    /// Streams of which a record says that they were removed.
+    pub(crate) removed: Vec<u64>,
     pub(crate) report: JournalRecovery,
 }
 
@@ -221,9 +223,36 @@ fn combine(files: Vec<File>) -> Result<Loaded> {
 
 fn take_sections(loaded: &mut Loaded, sections: Vec<Section>) {
     for section in sections {
+        if section.covers == LOST {
+            if !loaded.broken.contains(&section.stream) {
+                loaded.broken.push(section.stream);
+            }
+            let events = loaded.events.entry(section.stream).or_default();
+            events.extend(section.events);
+            continue;
+        }
         loaded.last.insert(section.stream, section.covers);
         loaded.next_record = loaded.next_record.max(section.covers + 1);
         loaded.events.entry(section.stream).or_default().extend(section.events);
+    }
+}
+
+/// What was decided about a stream as a whole holds whatever is missing of its state.
+fn rename_broken(loaded: &mut Loaded, stream: u64, events: Vec<Event>) {
+    for event in events {
+        match event {
+            Event::StreamRemoved => {
+                loaded.events.remove(&stream);
+                loaded.broken.retain(|other| *other != stream);
+                loaded.removed.push(stream);
+            }
+            Event::StreamRenamed { .. } => {
+                if let Some(known) = loaded.events.get_mut(&stream) {
+                    known.push(event);
+                }
+            }
+            _ => {}
+        }
     }
 }
 
@@ -235,12 +264,17 @@ fn apply_records(loaded: &mut Loaded, mut records: Vec<Record>) {
         for part in record.parts {
             loaded.next_stream = loaded.next_stream.max(part.stream + 1);
             let last = loaded.last.get(&part.stream).copied().unwrap_or(0);
-            if record.number <= last || loaded.broken.contains(&part.stream) {
+            if loaded.broken.contains(&part.stream) {
+                rename_broken(loaded, part.stream, part.events);
+                continue;
+            }
+            if record.number <= last {
                 continue;
             }
             // A stream whose chain is interrupted stops here; the others go on.
             if part.previous != last {
                 loaded.broken.push(part.stream);
+                rename_broken(loaded, part.stream, part.events);
                 continue;
             }
             loaded.last.insert(part.stream, record.number);
@@ -250,6 +284,7 @@ fn apply_records(loaded: &mut Loaded, mut records: Vec<Record>) {
             events.extend(part.events);
             if gone {
                 loaded.events.remove(&part.stream);
+                loaded.removed.push(part.stream);
             }
         }
     }

@@ -6,7 +6,7 @@ use crate::format::event::{Event, StoredOptions};
 use crate::format::header::{FILE_HEADER, FileHeader};
 use crate::format::name;
 use crate::journal::Loaded;
-use crate::options::{Durability, StreamOptions};
+use crate::options::{Durability, OnDamage, StreamOptions};
 use crate::state::StreamState;
 use crate::storage::disk::{Disk, NameKind, OpenMode};
 use crate::storage::scan::{Window, read_begin};
@@ -30,6 +30,9 @@ pub(super) fn adopt(
         disk.read_dir(&streams).map_err(|e| Error::io("read directory", &streams, e))?;
     found.sort_by(|a, b| a.0.cmp(&b.0));
     let known_end = loaded.next_stream;
+    let refuse = options.on_damage == OnDamage::Refuse;
+    // Where records are missing, a stream that no record knows may have been made by one of them.
+    let uncertain = !loaded.report.gaps.is_empty();
     for (file, kind) in found {
         let path = streams.join(&file);
         let number = file.to_str().and_then(name::parse_stream_dir);
@@ -37,28 +40,46 @@ pub(super) fn adopt(
             report.strays.push(path);
             continue;
         };
-        if names.streams.contains_key(&number) || loaded.broken.contains(&number) {
+        if names.streams.contains_key(&number) {
             continue;
         }
+        if loaded.turn == 0 && refuse {
+            // A stream is made only behind a durable checkpoint.
+            let what = "no journal file has a complete checkpoint";
+            return Err(Error::corrupt(what).at(&dir.join(name::STATE)));
+        }
         loaded.next_stream = loaded.next_stream.max(number + 1);
-        let begun = if number >= known_end { stream_name(&**disk, &path, uuid)? } else { None };
+        let gone = loaded.removed.contains(&number);
+        let broken = !gone && (loaded.broken.contains(&number) || uncertain && number < known_end);
+        let begun =
+            if number >= known_end || broken { stream_name(&**disk, &path, uuid)? } else { None };
         match begun {
-            Some(stream) if !names.by_name.contains_key(&stream) => {
-                let event = Event::StreamCreated {
-                    name: stream.clone().into(),
-                    options: StoredOptions::from(&options.stream),
-                };
-                let mut state = StreamState::default();
-                state.apply(&event);
+            Some(stream) if broken || !names.by_name.contains_key(&stream) => {
                 report.adopted.push(stream.clone());
-                names.by_name.insert(stream, number);
-                names.streams.insert(number, Arc::new(StreamInner::new(number, state, false)));
+                names.adopt(number, stream, options, broken && refuse);
             }
+            // Damage deletes nothing.
+            _ if broken => {}
             // Removed, or never used.
             _ => remove_dir(&**disk, &path),
         }
     }
     Ok(())
+}
+
+impl Names {
+    /// Takes in a stream of which only the directory is known. If a later one has its name, it is
+    /// kept without.
+    fn adopt(&mut self, number: u64, name: Vec<u8>, options: &StoreOptions, lost: bool) {
+        let event = Event::StreamCreated {
+            name: name.clone().into(),
+            options: StoredOptions::from(&options.stream),
+        };
+        let mut state = StreamState::default();
+        state.apply(&event);
+        self.by_name.entry(name).or_insert(number);
+        self.streams.insert(number, Arc::new(StreamInner::new(number, state, lost)));
+    }
 }
 
 /// The name that the first segment of a directory says its stream has.

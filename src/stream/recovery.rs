@@ -3,6 +3,7 @@
 use super::{Arc, BTreeMap, ClampedGroup, Durability, EntryId, Error, ErrorKind, Event};
 use super::{Home, Known, Live, Log, OnDamage, Refused, Result, Shared, Span, StoredOptions};
 use super::{StreamInner, StreamState, deletions, name, recover};
+use crate::format::record::LOST;
 use crate::storage::cursor::Forward;
 use crate::storage::log::Tail;
 use std::sync::atomic::Ordering;
@@ -140,7 +141,8 @@ impl StreamInner {
         if state.removed || state.options.is_none() {
             return Ok(None);
         }
-        let covers = covers();
+        // A refusal outlives the checkpoint that forgets the damaged record.
+        let covers = if self.lost { LOST } else { covers() };
         let (mut events, counters) = (state.dump(), state.counters);
         let mut deleted = state.deleted.clone();
         let marked = self.marked_deletions(&state);
