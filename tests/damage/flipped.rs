@@ -69,7 +69,7 @@ fn a_flipped_bit_in_a_sealed_segment_is_refused_where_it_is() {
         flip(&path, at);
         let before = std::fs::read(&path).unwrap();
         check_refused(copied.path(), &path, at);
-        assert_eq!(std::fs::read(&path).unwrap(), before);
+        assert!(std::fs::read(&path).unwrap() == before);
     }
 }
 
@@ -82,7 +82,7 @@ fn a_flipped_bit_in_the_last_segment_is_refused_where_it_is() {
     flip(&path, at);
     let before = std::fs::read(&path).unwrap();
     check_refused(copied.path(), &path, at);
-    assert_eq!(std::fs::read(&path).unwrap(), before);
+    assert!(std::fs::read(&path).unwrap() == before);
 }
 
 /// The numbers that are missing from `1..=500`: one run of them.
@@ -119,7 +119,7 @@ fn skipping_reads_the_rest_and_reports_the_gap() {
     put(&stream, "501-0");
     store.close().unwrap();
     // What is damaged is never written again.
-    assert_eq!(std::fs::read(&path).unwrap(), before);
+    assert!(std::fs::read(&path).unwrap() == before);
     let store = open_skipping(copied.path()).unwrap();
     assert_eq!(read_a(&store).unwrap().len() as u64, length + 1);
     assert_eq!(store.recovery().streams[0].gaps.len(), 1);

@@ -119,10 +119,7 @@ fn garbage_behind_the_tail_is_cut_and_stays_where_it_is() {
     assert!(!cut.frames_behind);
     put(&stream(&store), "31-0");
     store.close().unwrap();
-    assert_eq!(
-        std::fs::read(&path).unwrap()[..end + 100],
-        before[..end + 100]
-    );
+    assert!(std::fs::read(&path).unwrap()[..end + 100] == before[..end + 100]);
     let store = open(copied.path());
     assert_eq!(numbers(&stream(&store)), (1..=31).collect::<Vec<_>>());
 }
