@@ -1,0 +1,109 @@
+//! The eleven numbered invariants of the crate's design, each with tests named after it.
+//!
+//! `cargo test --test invariants`; arguments are parts of names, as with the usual harness. Most
+//! tests need a disk that fails, waits or forgets where they say, so the crate's own sources are
+//! compiled in as modules and the seam stays private.
+//!
+//! A comment at each test names the change of the code that makes it fail. Each of them was made,
+//! and the test was seen to fail.
+#![allow(dead_code, unused_imports, unreachable_pub)]
+#![allow(clippy::print_stdout, clippy::unwrap_used)]
+
+/// The crate's modules. (Inline, so that theirs are found in the folders beside them.)
+#[path = "../src"]
+mod source {
+    pub mod commit;
+    pub mod consumer;
+    pub mod entry;
+    pub mod error;
+    pub mod format;
+    pub mod group;
+    pub mod id;
+    pub mod journal;
+    pub mod notify;
+    pub mod options;
+    pub mod read;
+    pub mod state;
+    pub mod storage;
+    pub mod store;
+    pub mod stream;
+    pub mod sync;
+    pub mod wait;
+    pub mod worker;
+}
+
+use source::{
+    commit, consumer, entry, error, format, group, id, journal, notify, options, read, state,
+    storage, store, stream, sync, wait, worker,
+};
+
+#[path = "invariants/disk.rs"]
+mod disk;
+#[path = "invariants/ground.rs"]
+mod ground;
+#[path = "invariants/ids.rs"]
+mod ids;
+
+pub use consumer::{AutoClaim, AutoClaimIds, Consumer, Deliveries, Delivery, Group};
+pub use entry::{Entry, EntryRef, Fields, NewEntries};
+pub use error::{Error, ErrorKind, Result};
+pub use group::{ConsumerInfo, GroupInfo, Pending, PendingSummary};
+pub use id::{EntryId, NewId};
+pub use journal::JournalRecovery;
+pub use options::{
+    AppendOptions, ClaimOptions, Durability, GroupReadOptions, OnDamage, PendingFilter, ReadFrom,
+    ReadOptions, Start, StreamOptions, Trim,
+};
+pub use read::{Batch, BatchIter, OwnedRange, Range, Snapshot};
+pub use storage::recover::{CutTail, Gap, StreamRecovery};
+pub use store::{ClampedGroup, Health, RecoveryReport, Store, StoreOptions};
+pub use stream::{Stream, StreamInfo};
+pub use wait::Tail;
+
+use std::panic::catch_unwind;
+use std::process::ExitCode;
+
+/// A test and its name.
+type Test = (&'static str, fn());
+
+/// The tests of a module, each under its own name.
+macro_rules! tests {
+    ($($module:ident: $($test:ident)*;)*) => {
+        &[$($((stringify!($test), $module::$test as fn())),*),*]
+    };
+}
+
+const TESTS: &[Test] = tests! {
+    ids:
+        invariant_01_ids_increase_over_deletions_and_trims_of_lost_entries
+        invariant_01_ids_increase_over_deliveries_of_lost_entries
+        invariant_01_positions_that_a_caller_set_are_no_ids
+        invariant_01_ids_increase_though_the_clock_goes_back
+        invariant_01_a_stream_that_is_made_anew_begins_anew
+        invariant_02_under_always_published_follows_durable
+        invariant_02_elsewhere_published_follows_written
+        invariant_02_a_sync_covers_what_was_written_before_it_began
+        invariant_02_published_bytes_never_change;
+};
+
+fn main() -> ExitCode {
+    let filters: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|arg| !arg.starts_with('-'))
+        .collect();
+    let mut failed = 0;
+    for (name, test) in TESTS {
+        if !filters.is_empty() && !filters.iter().any(|part| name.contains(part)) {
+            continue;
+        }
+        let passed = catch_unwind(test).is_ok();
+        failed += usize::from(!passed);
+        println!("test {name} ... {}", if passed { "ok" } else { "FAILED" });
+    }
+    println!("{failed} failed");
+    if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
