@@ -120,6 +120,8 @@ pub(crate) trait Source {
         stream: u64,
         covers: &mut dyn FnMut() -> u64,
     ) -> Result<Option<(u64, Vec<Event>)>>;
+    /// Makes durable what records refer to, ahead of a sync of the records.
+    fn sync_streams(&self);
 }
 
 impl Journal {
@@ -308,7 +310,7 @@ impl Journal {
         // The file that is overwritten holds the state before last. The last one must be durable
         // by now, or a power cut could leave none.
         if self.commit.durable() < self.inner.lock().switched_at {
-            self.sync()?;
+            self.sync_after(self.written.get(), || source.sync_streams())?;
         }
         let (slot, turn, size, mut copied) = {
             let inner = self.inner.lock();

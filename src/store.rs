@@ -24,6 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
+mod failure;
 mod manage;
 mod open;
 mod table;
@@ -219,6 +220,10 @@ impl Source for StreamSource<'_> {
         };
         inner.dump(covers)
     }
+
+    /// None is open yet, and what is in their files was synced when it was written or will be when
+    /// it is recovered.
+    fn sync_streams(&self) {}
 }
 
 impl Source for Shared {
@@ -232,6 +237,10 @@ impl Source for Shared {
         covers: &mut dyn FnMut() -> u64,
     ) -> Result<Option<(u64, Vec<Event>)>> {
         StreamSource { names: &self.names }.dump(stream, covers)
+    }
+
+    fn sync_streams(&self) {
+        self.flush_streams(|_| true);
     }
 }
 
@@ -405,7 +414,7 @@ impl Shared {
         self.check_process()?;
         let synced = self.journal.sync_after(upto, || {
             // Segments before the journal, so that no group points past its stream.
-            self.flush_streams(|_| true);
+            self.sync_streams();
         });
         if synced.is_err()
             && let Some(cause) = self.journal.commit.poisoned()
@@ -431,12 +440,7 @@ impl Shared {
             let done = stream.maintain(self);
             first = first.and(done);
         }
-        first.and(self.journal.maintain(self))
-    }
-
-    pub(crate) fn checkpoint(&self) -> Result<()> {
-        self.journal.checkpoint(self)?;
-        self.sync_journal(self.journal.written())
+        first.and(self.maintain_journal())
     }
 
     fn close(&self) -> Result<()> {

@@ -194,7 +194,7 @@ impl StreamInner {
                 Err(Refused::Error(error)) => return Err(error),
                 Err(Refused::Full) => {
                     drop(locked);
-                    shared.journal.make_room(shared, again)?;
+                    shared.make_room(again)?;
                     again = true;
                 }
             }
@@ -241,12 +241,18 @@ impl StreamInner {
         };
         let result = log.commit.wait(upto, || log.written(), |t| log.sync_files(t), done);
         if result.is_err() {
-            if let Some(cause) = log.commit.poisoned() {
-                shared.judge(&cause);
-            }
-            self.waiters.wake_all();
+            self.failed(shared, log);
         }
         result
+    }
+
+    /// After a failure that may have been a sync's: stops what it stops, and wakes who waits. The
+    /// log's writer must be free.
+    fn failed(&self, shared: &Shared, log: &Log) {
+        if let Some(cause) = log.commit.poisoned() {
+            shared.judge(&cause);
+            self.waiters.wake_all();
+        }
     }
 
     /// The file system was synced as a whole after `target` was written.
@@ -268,8 +274,16 @@ impl StreamInner {
         if self.gone.load(Ordering::Acquire) || log.is_poisoned() {
             return Ok(());
         }
+        let done = self.maintain_log(shared, log);
+        if done.is_err() {
+            self.failed(shared, log);
+        }
+        done
+    }
+
+    fn maintain_log(&self, shared: &Shared, log: &Log) -> Result<()> {
         log.prepare()?;
-        log.seal()?;
+        log.poison_if_sync(log.seal())?;
         let first = log.view.lock().first;
         if !log.has_trimmed(first) {
             return Ok(());
@@ -288,7 +302,8 @@ impl StreamInner {
             drop(shared.disk.remove_file(&segment.path));
         }
         let dir = &log.home.dir;
-        shared.disk.sync_dir(dir).map_err(|e| Error::io("sync directory", dir, e))
+        let synced = shared.disk.sync_dir(dir);
+        log.poison_if_sync(synced.map_err(|e| Error::io("sync directory", dir, e)))
     }
 
     pub(crate) fn close(&self) -> Result<()> {

@@ -273,7 +273,7 @@ impl Store {
         let Some(position) = removed else {
             return Ok(false);
         };
-        shared.finish_names(position)?;
+        shared.finish_names(position, Some(&inner))?;
         shared.discard(&inner);
         Ok(true)
     }
@@ -303,7 +303,7 @@ impl Store {
         let Some(position) = position else {
             return Err(Error::new(ErrorKind::NoStream { name: from.to_vec() }));
         };
-        shared.finish_names(position)?;
+        shared.finish_names(position, self.find(to).as_deref())?;
         if let Some(inner) = replaced.and_then(|number| shared.take_gone(number)) {
             shared.discard(&inner);
         }
@@ -365,7 +365,7 @@ impl Store {
             remove_dir(&*shared.disk, &shared.streams_dir().join(name::stream_dir(copy.number)));
             return Ok(false);
         };
-        shared.finish_names(position)?;
+        shared.finish_names(position, None)?;
         if let Some(inner) = replaced.and_then(|number| shared.take_gone(number)) {
             shared.discard(&inner);
         }

@@ -95,16 +95,18 @@ impl Shared {
                 Err(Refused::Error(error)) => return Err(error),
                 Err(Refused::Full) => {
                     drop(names);
-                    self.journal.make_room(self, again)?;
+                    self.make_room(again)?;
                     again = true;
                 }
             }
         }
     }
 
-    /// Waits, where the store's level asks for it, until a change of names is durable.
-    pub(super) fn finish_names(&self, position: u64) -> Result<()> {
-        if self.options.durability == Durability::Always {
+    /// Waits, where the level of the stream or of the store asks for it, until a change of names is
+    /// durable.
+    pub(super) fn finish_names(&self, position: u64, of: Option<&StreamInner>) -> Result<()> {
+        let strict = of.is_some_and(|stream| stream.level(self) == Durability::Always);
+        if strict || self.options.durability == Durability::Always {
             self.sync_journal(position)?;
         }
         Ok(())

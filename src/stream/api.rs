@@ -136,7 +136,15 @@ impl Stream {
             }
             None => None,
         };
-        let position = appender.append(id, list, plan.map(|plan| plan.first))?;
+        let appended = appender.append(id, list, plan.map(|plan| plan.first));
+        let position = match appended {
+            Ok(position) => position,
+            Err(error) => {
+                drop(appender);
+                self.inner.failed(shared, log);
+                return Err(error);
+            }
+        };
         if let Some(plan) = plan {
             self.apply_trim(log, &appender, &plan);
         }
@@ -246,8 +254,12 @@ impl Stream {
             })?;
             entries.push((last, list));
         }
-        let position = appender.append_batch(&entries)?;
+        let appended = appender.append_batch(&entries);
         drop(appender);
+        if appended.is_err() {
+            self.inner.failed(self.shared(), log);
+        }
+        let position = appended?;
         self.appended(log, position, false)?;
         Ok(entries.first().map(|(first, _)| (*first, last)))
     }
@@ -375,7 +387,7 @@ impl Stream {
                 Err(Refused::Error(error)) => return Err(error),
                 Err(Refused::Full) => {
                     drop(appender);
-                    shared.journal.make_room(shared, again)?;
+                    shared.make_room(again)?;
                     again = true;
                 }
             }

@@ -27,11 +27,8 @@ impl StreamInner {
             uuid: shared.uuid,
             stream: number,
         };
-        let parent = shared.streams_dir();
-        home.disk
-            .create_dir(&home.dir)
-            .and_then(|()| home.disk.sync_dir(&parent))
-            .map_err(|e| Error::io("create directory", &home.dir, e))?;
+        home.disk.create_dir(&home.dir).map_err(|e| Error::io("create directory", &home.dir, e))?;
+        shared.sync_streams_dir()?;
         let known = Known {
             name: to.to_vec(),
             options,

@@ -79,7 +79,7 @@ impl Stream {
                 Err(Refused::Full) => {
                     drop(state);
                     drop(appender);
-                    shared.journal.make_room(shared, again)?;
+                    shared.make_room(again)?;
                     again = true;
                     appender = log.writer()?;
                 }

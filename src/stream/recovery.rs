@@ -39,11 +39,10 @@ impl StreamInner {
 
     /// Makes the stream's directory, durably: before the record of its creation.
     pub(crate) fn make_home(&self, shared: &Shared) -> Result<()> {
-        let (home, parent) = (self.home(shared), shared.streams_dir());
+        let home = self.home(shared);
         let made = home.disk.create_dir(&home.dir);
         made.map_err(|e| Error::io("create directory", &home.dir, e))?;
-        let synced = home.disk.sync_dir(&parent);
-        synced.map_err(|e| Error::io("sync directory", &parent, e))
+        shared.sync_streams_dir()
     }
 
     fn open(&self, shared: &Shared) -> Result<Log> {
@@ -109,7 +108,7 @@ impl StreamInner {
                     Err(Refused::Error(error)) => return Err(error),
                     Err(Refused::Full) => {
                         drop(state);
-                        shared.journal.make_room(shared, again)?;
+                        shared.make_room(again)?;
                         again = true;
                         continue;
                     }

@@ -4,13 +4,8 @@ use std::path::{Path, PathBuf};
 use streamlog::{Durability, OnDamage, Result, Store, StoreOptions, StreamOptions};
 
 pub(crate) fn options() -> StoreOptions {
-    let stream = StreamOptions::new()
-        .segment_bytes(4096)
-        .max_entry_bytes(1000)
-        .block_entries(10);
-    Store::options()
-        .durability(Durability::Manual)
-        .stream_defaults(stream)
+    let stream = StreamOptions::new().segment_bytes(4096).max_entry_bytes(1000).block_entries(10);
+    Store::options().durability(Durability::Manual).stream_defaults(stream)
 }
 
 pub(crate) fn open(dir: &Path) -> Store {
@@ -60,10 +55,7 @@ pub(crate) const HEADER: usize = 128;
 /// The end of what is not zero.
 pub(crate) fn used(path: &Path) -> usize {
     let bytes = std::fs::read(path).unwrap();
-    bytes
-        .iter()
-        .rposition(|byte| *byte != 0)
-        .map_or(0, |n| n + 1)
+    bytes.iter().rposition(|byte| *byte != 0).map_or(0, |n| n + 1)
 }
 
 pub(crate) fn change(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {

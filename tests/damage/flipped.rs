@@ -21,9 +21,8 @@ fn of_a(dir: &Path) -> Vec<PathBuf> {
 
 fn numbers(dir: &Path) -> Vec<u64> {
     let names = std::fs::read_dir(dir.join("streams")).unwrap();
-    let mut found: Vec<u64> = names
-        .filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok())
-        .collect();
+    let mut found: Vec<u64> =
+        names.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok()).collect();
     found.sort_unstable();
     found
 }
@@ -31,19 +30,14 @@ fn numbers(dir: &Path) -> Vec<u64> {
 /// The first error that reading the whole of `a` gives.
 fn read_a(store: &Store) -> streamlog::Result<Vec<String>> {
     let stream = store.get("a")?.unwrap();
-    let ids = stream
-        .range(..)
-        .map(|entry| entry.map(|e| e.id().to_string()));
+    let ids = stream.range(..).map(|entry| entry.map(|e| e.id().to_string()));
     ids.collect()
 }
 
 fn check_refused(dir: &Path, path: &Path, at: usize) {
     let store = open(dir);
     let refused = error(read_a(&store));
-    assert!(
-        matches!(refused.kind(), ErrorKind::Corrupt { .. }),
-        "{refused}"
-    );
+    assert!(matches!(refused.kind(), ErrorKind::Corrupt { .. }), "{refused}");
     assert!(refused.is_corruption() && !refused.is_retryable());
     let (file, offset) = refused.location().unwrap();
     assert_eq!(file, path);
@@ -141,11 +135,8 @@ fn skipping_in_a_sealed_segment_loses_one_block_at_most() {
         let lost = missing(&found);
         assert!(lost.contains(&n) && lost.len() <= 10, "{lost:?}");
         let stream = store.get("a").unwrap().unwrap();
-        let backward: Vec<_> = stream
-            .range(..)
-            .rev()
-            .map(|entry| entry.unwrap().id().to_string())
-            .collect();
+        let backward: Vec<_> =
+            stream.range(..).rev().map(|entry| entry.unwrap().id().to_string()).collect();
         assert!(backward.iter().rev().eq(found.iter()));
     }
 }

@@ -82,10 +82,7 @@ fn a_tail_cut_at_any_byte_leaves_a_prefix() {
         let path = &segments(copied.path(), first_stream(copied.path()))[0];
         change(path, |bytes| bytes[end..].fill(0));
         let kept = goes_on(copied.path(), 30, 0);
-        assert!(
-            kept >= kept_before,
-            "{kept} of the longer, {kept_before} before"
-        );
+        assert!(kept >= kept_before, "{kept} of the longer, {kept_before} before");
         kept_before = kept;
     }
     assert_eq!(kept_before, 30);
@@ -213,10 +210,7 @@ fn a_group_that_is_ahead_of_a_cut_stream_is_taken_back_and_said_so() {
     assert_eq!(s.len().unwrap(), 20);
     let clamped = store.recovery().clamped;
     assert_eq!(clamped.len(), 1);
-    assert_eq!(
-        (&clamped[0].stream[..], &clamped[0].group[..]),
-        (&b"s"[..], &b"g"[..])
-    );
+    assert_eq!((&clamped[0].stream[..], &clamped[0].group[..]), (&b"s"[..], &b"g"[..]));
     assert_eq!((clamped[0].from, clamped[0].to), (id("30-0"), id("20-0")));
     assert_eq!(clamped[0].dropped, 10);
     // IDs that were delivered are not given to other content.

@@ -117,9 +117,7 @@ impl FaultDisk {
         // The end can be asked for, so that a directory is told from what is in it.
         let text = format!("{}$", path.to_string_lossy());
         let mut state = self.lock();
-        state
-            .calls
-            .push(format!("{call} {}", text.trim_end_matches('$')));
+        state.calls.push(format!("{call} {}", text.trim_end_matches('$')));
         let stands = |state: &mut State| {
             let gate = state.gate;
             gate.is_some_and(|(what, part)| what == call && text.contains(part))
@@ -130,10 +128,7 @@ impl FaultDisk {
             state = self.state.1.wait_while(state, stands).unwrap();
             state.held -= 1;
         }
-        let rule = state
-            .rules
-            .iter()
-            .find(|rule| rule.call == call && text.contains(rule.path));
+        let rule = state.rules.iter().find(|rule| rule.call == call && text.contains(rule.path));
         match rule {
             Some(rule) => Err(io::Error::from_raw_os_error(rule.errno)),
             None => Ok(()),
@@ -204,11 +199,7 @@ impl FaultDisk {
     }
 
     fn wrap(&self, file: Arc<dyn DiskFile>, path: &Path) -> Arc<dyn DiskFile> {
-        Arc::new(FaultFile {
-            file,
-            path: path.to_owned(),
-            disk: self.clone(),
-        })
+        Arc::new(FaultFile { file, path: path.to_owned(), disk: self.clone() })
     }
 }
 
@@ -324,10 +315,7 @@ impl DiskFile for FaultFile {
     }
 
     fn map(&self, len: u64, writable: bool) -> io::Result<Region> {
-        assert!(
-            len <= self.file.len()?,
-            "bytes are mapped that have no space"
-        );
+        assert!(len <= self.file.len()?, "bytes are mapped that have no space");
         self.file.map(len, writable)
     }
 }

@@ -99,7 +99,6 @@ pub(crate) fn at_once<T: Send + 'static>(
 /// The place of the first call that begins and goes on like this.
 pub(crate) fn place(calls: &[String], call: &str, part: &str) -> Option<usize> {
     calls.iter().position(|text| {
-        text.strip_prefix(call)
-            .is_some_and(|rest| rest.starts_with(' ') && rest.contains(part))
+        text.strip_prefix(call).is_some_and(|rest| rest.starts_with(' ') && rest.contains(part))
     })
 }
