@@ -297,6 +297,11 @@ impl StreamInner {
         shared.sync_journal(position)?;
         let first = self.state.lock().first;
         for segment in log.take_trimmed(first) {
+            // A reader that has the segment may not have mapped it yet, and without its name it
+            // could not any more. Nobody comes by it anew: it is out of the list.
+            if Arc::strong_count(&segment) > 1 && segment.region().is_err() {
+                continue;
+            }
             // A file that cannot be removed now is below the start and harmless; the next open of
             // the stream tries again.
             drop(shared.disk.remove_file(&segment.path));
