@@ -43,6 +43,10 @@ mod disk;
 mod ground;
 #[path = "invariants/ids.rs"]
 mod ids;
+#[path = "invariants/poison.rs"]
+mod poison;
+#[path = "invariants/order.rs"]
+mod order;
 
 pub use consumer::{AutoClaim, AutoClaimIds, Consumer, Deliveries, Delivery, Group};
 pub use entry::{Entry, EntryRef, Fields, NewEntries};
@@ -84,6 +88,32 @@ const TESTS: &[Test] = tests! {
         invariant_02_elsewhere_published_follows_written
         invariant_02_a_sync_covers_what_was_written_before_it_began
         invariant_02_published_bytes_never_change;
+    poison:
+        invariant_05_a_failed_sync_of_a_segment_stops_that_stream_alone
+        invariant_05_the_first_cause_is_kept
+        invariant_05_whoever_waits_for_a_stopped_stream_is_woken
+        invariant_05_a_failed_sync_of_the_journal_stops_the_store
+        invariant_05_a_failed_sync_of_a_checkpoint_stops_the_store
+        invariant_05_a_failed_sync_of_the_streams_directory_stops_the_store
+        invariant_05_a_failed_sync_of_a_new_segment_stops_that_stream_alone
+        invariant_05_a_failed_sync_of_the_background_stops_that_stream_alone
+        invariant_05_a_lost_file_system_stops_the_store
+        invariant_05_when_one_sync_for_all_fails_the_guilty_file_is_found
+        invariant_05_when_one_sync_for_all_fails_and_no_file_is_guilty_the_store_stops;
+    order:
+        invariant_06_segments_are_synced_before_the_journal
+        invariant_06_the_journals_point_is_taken_before_the_segments_are_synced
+        invariant_06_a_group_never_points_past_the_log
+        invariant_07_what_returned_survives_the_process_at_every_level
+        invariant_07_under_always_what_returned_survives_a_power_cut
+        invariant_07_the_level_is_the_streams_own
+        invariant_07_deliveries_and_claims_wait_for_no_sync
+        invariant_08_the_new_start_is_durable_before_a_segment_is_unlinked
+        invariant_08_without_a_durable_start_no_segment_is_unlinked
+        invariant_08_readers_pin_what_they_read
+        invariant_08_exact_trims_move_the_first_entry_and_space_returns_by_segments
+        invariant_09_a_delivery_is_one_event
+        invariant_09_dropping_a_delivery_acknowledges_nothing;
 };
 
 fn main() -> ExitCode {

@@ -1,0 +1,268 @@
+//! Invariant 5: what a failed sync stops, and what it leaves alone.
+
+use super::disk::{EIO, ENOSPC, ESTALE, FaultDisk};
+use super::ground::{
+    FIRST, JOURNAL, at_once, deliver, error, id, is_poisoned, open, put, seen, try_put,
+};
+use crate::{Durability, EntryId, ErrorKind, GroupReadOptions, Result, Start, Store, Stream};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// A store with two streams and a group each, all of it on disk, and then some more entries.
+fn two_streams(disk: &FaultDisk) -> (Store, Stream, Stream) {
+    let store = open(disk, Durability::Manual);
+    let (a, b) = (store.stream("a").unwrap(), store.stream("b").unwrap());
+    for stream in [&a, &b] {
+        put(stream, 1..4);
+        assert_eq!(deliver(stream, "g").unwrap(), [1, 2, 3]);
+    }
+    store.sync().unwrap();
+    (store, a, b)
+}
+
+fn is_stopped(stream: &Stream) -> bool {
+    let group = stream.get_group("g").unwrap().unwrap();
+    let calls = [
+        is_err(stream.append([("a", "b")])),
+        is_err(deliver(stream, "g")),
+        is_err(group.ack([id(1)])),
+        is_err(stream.create_group("new", Start::First)),
+        is_err(stream.delete([id(1)])),
+        is_err(stream.trim(crate::Trim::max_len(1))),
+        is_err(stream.set_id(id(1_000), None, None)),
+    ];
+    let refused = calls.iter().filter(|refused| **refused).count();
+    assert!(refused == 0 || refused == calls.len(), "{calls:?}");
+    // Whatever became of it, it can be read.
+    assert!(group.pending().is_ok() && stream.range(..).all(|entry| entry.is_ok()));
+    refused > 0
+}
+
+fn is_err<T>(result: Result<T>) -> bool {
+    let poisoned = |error: &crate::Error| matches!(error.kind(), ErrorKind::Poisoned { .. });
+    result.is_err_and(|error| {
+        assert!(poisoned(&error), "{error}");
+        true
+    })
+}
+
+fn in_thread<T: Send + 'static>(
+    stream: &Stream,
+    call: impl FnOnce(&Stream) -> Result<T> + Send + 'static,
+) -> JoinHandle<Result<T>> {
+    let stream = stream.clone();
+    std::thread::spawn(move || call(&stream))
+}
+
+fn poisoned_in_time<T: Send + 'static>(what: &str, thread: JoinHandle<Result<T>>) {
+    let result = at_once(what, move || thread.join().unwrap());
+    assert!(is_poisoned(result), "{what}");
+}
+
+fn wait_for_the_group(stream: &Stream) -> JoinHandle<Result<crate::Delivery>> {
+    let reader = stream.get_group("g").unwrap().unwrap().consumer("c");
+    let reader = reader.unwrap();
+    let waiting = std::thread::spawn(move || reader.read(GroupReadOptions::new().block_forever()));
+    // Whether it sleeps by the time of the fault or comes too late, it has to end.
+    std::thread::sleep(Duration::from_millis(50));
+    waiting
+}
+
+/// Fails if `Log::sync_files` (src/storage/log.rs) does not set `poisoned`, if
+/// `StreamInner::change` (src/stream.rs) does not ask `check_writable`, or if `Shared::judge`
+/// (src/store.rs) poisons the store for any error.
+pub(crate) fn invariant_05_a_failed_sync_of_a_segment_stops_that_stream_alone() {
+    let disk = FaultDisk::new();
+    let (store, a, b) = two_streams(&disk);
+    put(&a, [4]);
+    disk.fail("sync", FIRST, EIO);
+    assert!(is_poisoned(a.sync()));
+    assert!(is_stopped(&a));
+    assert_eq!(seen(&a), [1, 2, 3, 4]);
+    assert!(!is_stopped(&b));
+    b.sync().unwrap();
+    put(&store.stream("new").unwrap(), [1]);
+    let health = store.health();
+    assert_eq!(health.poisoned, None);
+    assert_eq!(health.poisoned_streams[0].0, b"a");
+    assert_eq!(a.durable_id().unwrap(), id(3));
+}
+
+/// Fails if `Lead::drop` or `Commit::poison` (src/commit.rs) replaces a poison that is there
+/// (`insert` for `get_or_insert`), or if a later sync that succeeds takes it away.
+pub(crate) fn invariant_05_the_first_cause_is_kept() {
+    let disk = FaultDisk::new();
+    let (store, a, _) = two_streams(&disk);
+    put(&a, [4]);
+    disk.fail("sync", FIRST, EIO);
+    let first = error(a.sync()).to_string();
+    assert!(first.contains("os error 5"), "{first}");
+    disk.heal();
+    assert_eq!(error(a.sync()).to_string(), first);
+    assert_eq!(error(try_put(&a, 5)).to_string(), first);
+    // The journal goes, too, but what stopped the stream is what stopped it first.
+    disk.fail("sync", JOURNAL, ENOSPC);
+    a.get_group("g").unwrap();
+    store.stream("c").unwrap();
+    assert!(store.sync().is_err());
+    assert!(store.health().poisoned.unwrap().contains("os error 28"));
+    let causes = store.health().poisoned_streams;
+    let (_, cause) = causes.iter().find(|(name, _)| name == b"a").unwrap();
+    assert!(cause.contains("os error 5"), "{cause}");
+}
+
+/// Fails if `Lead::drop` (src/commit.rs) wakes nobody when there is a poison, or if
+/// `StreamInner::sync_to` (src/stream.rs) does not wake the readers of groups.
+pub(crate) fn invariant_05_whoever_waits_for_a_stopped_stream_is_woken() {
+    let disk = FaultDisk::new();
+    let (_store, a, _) = two_streams(&disk);
+    put(&a, [4]);
+    assert_eq!(deliver(&a, "g").unwrap(), [4]);
+    let reader = wait_for_the_group(&a);
+    disk.fail("sync", FIRST, EIO);
+    disk.hold("sync", FIRST);
+    let leader = in_thread(&a, |a| a.sync());
+    disk.wait_held();
+    let follower = in_thread(&a, |a| a.wait_durable(id(4)));
+    let limited = in_thread(&a, |a| {
+        a.wait_durable_timeout(id(4), Duration::from_secs(3600))
+    });
+    std::thread::sleep(Duration::from_millis(50));
+    disk.let_go();
+    poisoned_in_time("the sync", leader);
+    poisoned_in_time("who waits", follower);
+    poisoned_in_time("who waits with a limit", limited);
+    poisoned_in_time("who waits for entries", reader);
+}
+
+/// Fails if `Shared::sync_journal` (src/store.rs) does not poison the store, or if
+/// `Shared::poison` does not wake the waiters of each stream.
+pub(crate) fn invariant_05_a_failed_sync_of_the_journal_stops_the_store() {
+    let disk = FaultDisk::new();
+    let (store, a, b) = two_streams(&disk);
+    let reader = wait_for_the_group(&b);
+    disk.fail("sync", JOURNAL, EIO);
+    a.create_group("more", Start::First).unwrap();
+    assert!(is_poisoned(store.sync()));
+    assert!(is_stopped(&a) && is_stopped(&b));
+    assert!(is_err(store.stream("new")));
+    assert!(is_err(store.remove("a")) && is_err(store.rename("a", "c")));
+    poisoned_in_time("who waits for entries", reader);
+    disk.heal();
+    assert!(is_poisoned(store.sync()));
+    assert!(is_stopped(&a) && is_stopped(&b));
+    assert!(store.health().poisoned.is_some());
+}
+
+/// Fails if `Shared::checkpoint`, `Shared::make_room` or `Shared::prepare` (src/store.rs) leaves a
+/// failed sync of the journal's next file to whoever syncs next.
+pub(crate) fn invariant_05_a_failed_sync_of_a_checkpoint_stops_the_store() {
+    let disk = FaultDisk::new();
+    let (store, a, b) = two_streams(&disk);
+    disk.fail("sync", JOURNAL, EIO);
+    assert!(store.step_checkpoint().is_err());
+    assert!(is_stopped(&a) && is_stopped(&b));
+    assert!(store.health().poisoned.is_some());
+}
+
+/// Fails if `StreamInner::open` (src/stream/recovery.rs) gives the error of the sync of `streams/`
+/// and does nothing else.
+pub(crate) fn invariant_05_a_failed_sync_of_the_streams_directory_stops_the_store() {
+    let disk = FaultDisk::new();
+    let (store, a, b) = two_streams(&disk);
+    disk.fail("sync_dir", "/streams$", EIO);
+    assert!(store.stream("new").is_err());
+    disk.heal();
+    assert!(is_stopped(&a) && is_stopped(&b));
+    assert!(store.health().poisoned.is_some());
+}
+
+/// Fails if `Log::poison_if_sync` (src/storage/log.rs) leaves "sync directory" or "sync" out.
+pub(crate) fn invariant_05_a_failed_sync_of_a_new_segment_stops_that_stream_alone() {
+    for (call, path) in [("sync_dir", "/streams/1$"), ("sync", ".tmp$")] {
+        let disk = FaultDisk::new();
+        let (store, a, b) = two_streams(&disk);
+        disk.fail(call, path, EIO);
+        let failed = (100..300).find_map(|ms| try_put(&a, ms).err());
+        assert!(failed.is_some());
+        disk.heal();
+        assert!(is_stopped(&a), "{call}");
+        assert!(!is_stopped(&b));
+        assert_eq!(store.health().poisoned, None);
+    }
+}
+
+/// Fails if `StreamInner::maintain` (src/stream.rs) only passes on the errors of the syncs that
+/// seal a segment or that follow the removal of one.
+pub(crate) fn invariant_05_a_failed_sync_of_the_background_stops_that_stream_alone() {
+    for (call, path, trim) in [("sync", FIRST, false), ("sync_dir", "/streams/1$", true)] {
+        let disk = FaultDisk::new();
+        let (store, a, b) = two_streams(&disk);
+        put(&a, 100..180);
+        store.sync().unwrap();
+        if trim {
+            // What there is to prepare and to seal is done before.
+            store.step_prepare().unwrap();
+            a.trim(crate::Trim::max_len(1)).unwrap();
+        }
+        disk.fail(call, path, EIO);
+        assert!(store.step_prepare().is_err(), "{call}");
+        disk.heal();
+        assert!(is_stopped(&a), "{call}");
+        assert!(!is_stopped(&b));
+        assert_eq!(store.health().poisoned, None);
+    }
+}
+
+/// Fails if `Shared::judge` (src/store.rs) does not know ESTALE, or is not asked after a failed
+/// append (`Stream::append_list`, src/stream/api.rs).
+pub(crate) fn invariant_05_a_lost_file_system_stops_the_store() {
+    for path in [FIRST, ".tmp$"] {
+        let disk = FaultDisk::new();
+        let (store, a, b) = two_streams(&disk);
+        disk.fail("sync", path, ESTALE);
+        let failed = (100..300).find_map(|ms| try_put(&a, ms).err());
+        assert!(failed.is_some() || store.sync().is_err());
+        disk.heal();
+        assert!(is_stopped(&a) && is_stopped(&b), "{path}");
+        assert!(store.health().poisoned.is_some());
+    }
+}
+
+/// A store with more dirty files than are synced one by one.
+fn many_streams(disk: &FaultDisk) -> (Store, Vec<Stream>) {
+    let store = open(disk, Durability::Manual);
+    let stream = |n: u32| store.stream(n.to_string()).unwrap();
+    let streams: Vec<_> = (1..=70).map(stream).collect();
+    for stream in &streams {
+        put(stream, [1]);
+        stream.create_group("g", Start::First).unwrap();
+    }
+    disk.heal();
+    (store, streams)
+}
+
+/// Fails if `Shared::flush_all_at_once` (src/store.rs) takes the failure of the one call for the
+/// failure of every stream, or of none.
+pub(crate) fn invariant_05_when_one_sync_for_all_fails_the_guilty_file_is_found() {
+    let disk = FaultDisk::new();
+    let (store, streams) = many_streams(&disk);
+    disk.fail("sync_all", "", EIO);
+    disk.fail("sync", "/streams/3/", EIO);
+    assert!(store.sync().is_err());
+    let health = store.health();
+    assert_eq!(health.poisoned, None);
+    assert_eq!(health.poisoned_streams.len(), 1);
+    assert_eq!(health.poisoned_streams[0].0, b"3");
+    assert!(is_stopped(&streams[2]) && !is_stopped(&streams[3]));
+}
+
+/// Fails if `Shared::flush_all_at_once` (src/store.rs) is content when no file reports an error.
+pub(crate) fn invariant_05_when_one_sync_for_all_fails_and_no_file_is_guilty_the_store_stops() {
+    let disk = FaultDisk::new();
+    let (store, streams) = many_streams(&disk);
+    disk.fail("sync_all", "", EIO);
+    assert!(store.sync().is_err());
+    assert!(store.health().poisoned.is_some());
+    assert!(is_stopped(&streams[0]));
+}
