@@ -43,10 +43,10 @@ mod disk;
 mod ground;
 #[path = "invariants/ids.rs"]
 mod ids;
-#[path = "invariants/poison.rs"]
-mod poison;
 #[path = "invariants/order.rs"]
 mod order;
+#[path = "invariants/poison.rs"]
+mod poison;
 
 pub use consumer::{AutoClaim, AutoClaimIds, Consumer, Deliveries, Delivery, Group};
 pub use entry::{Entry, EntryRef, Fields, NewEntries};

@@ -25,7 +25,7 @@ impl RealDisk {
 /// Milliseconds since 1970 by the system's clock.
 pub(crate) fn unix_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    since.as_secs().saturating_mul(1000).saturating_add(u64::from(since.subsec_millis()))
 }
 
 /// Eight bytes that differ between processes and calls: the standard library seeds its hashers

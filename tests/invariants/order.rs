@@ -45,13 +45,9 @@ pub(crate) fn invariant_06_segments_are_synced_before_the_journal() {
         let segment = place(&calls, "sync", FIRST);
         assert!(segment.is_some(), "{name}: {calls:?}");
         let running = calls.iter().rposition(|call| call.contains(FIRST));
-        let journal = calls
-            .iter()
-            .rposition(|call| call.starts_with("sync ") && call.contains(JOURNAL));
-        assert!(
-            running < journal || name == "two checkpoints",
-            "{name}: {calls:?}"
-        );
+        let journal =
+            calls.iter().rposition(|call| call.starts_with("sync ") && call.contains(JOURNAL));
+        assert!(running < journal || name == "two checkpoints", "{name}: {calls:?}");
         if name == "two checkpoints" {
             // The first file that is synced after the second delivery is no journal.
             let first = calls.iter().filter(|call| call.starts_with("sync ")).nth(2);
@@ -200,15 +196,7 @@ const PROMISES: &[Promise] = &[
     Promise {
         name: "remove a group",
         call: |_, stream| assert!(stream.remove_group("g").unwrap()),
-        kept: |store| {
-            store
-                .get("t")
-                .unwrap()
-                .unwrap()
-                .groups()
-                .unwrap()
-                .is_empty()
-        },
+        kept: |store| store.get("t").unwrap().unwrap().groups().unwrap().is_empty(),
     },
     Promise {
         name: "remove",
@@ -228,11 +216,7 @@ fn promise_all(store: &Store, stream: &Stream, after: impl Fn() -> FaultDisk) {
 /// Fails if `Journal::append` (src/journal.rs) keeps the record to itself, or if `put`
 /// (src/storage/log/writer.rs) keeps bytes of a frame.
 pub(crate) fn invariant_07_what_returned_survives_the_process_at_every_level() {
-    for level in [
-        Durability::Manual,
-        Durability::EVERY_SECOND,
-        Durability::Always,
-    ] {
+    for level in [Durability::Manual, Durability::EVERY_SECOND, Durability::Always] {
         let disk = FaultDisk::new();
         let store = open(&disk, level);
         let stream = store.stream("s").unwrap();
@@ -310,10 +294,7 @@ pub(crate) fn invariant_08_the_new_start_is_durable_before_a_segment_is_unlinked
         disk.take_calls();
         store.step_prepare().unwrap();
         let calls = disk.take_calls();
-        let (journal, gone) = (
-            place(&calls, "sync", JOURNAL),
-            place(&calls, "remove", FIRST),
-        );
+        let (journal, gone) = (place(&calls, "sync", JOURNAL), place(&calls, "remove", FIRST));
         assert!(journal.is_some() && journal < gone, "{calls:?}");
         die(store);
         let store = open(&disk.power_cut(), Durability::Manual);

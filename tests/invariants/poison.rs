@@ -124,9 +124,7 @@ pub(crate) fn invariant_05_whoever_waits_for_a_stopped_stream_is_woken() {
     let leader = in_thread(&a, |a| a.sync());
     disk.wait_held();
     let follower = in_thread(&a, |a| a.wait_durable(id(4)));
-    let limited = in_thread(&a, |a| {
-        a.wait_durable_timeout(id(4), Duration::from_secs(3600))
-    });
+    let limited = in_thread(&a, |a| a.wait_durable_timeout(id(4), Duration::from_secs(3600)));
     std::thread::sleep(Duration::from_millis(50));
     disk.let_go();
     poisoned_in_time("the sync", leader);

@@ -384,12 +384,12 @@ impl Writer {
         active.region.freeze(active.end);
         active.segment.grew(active.end, active.entries);
         let tail = Tail { last_id: self.last_id, ordinal: self.ordinal };
-        log.written.advance_to(self.position);
+        log.written.advance_alone(self.position);
         if log.always {
             self.hidden.push_back((self.position, tail));
         } else {
             log.view.lock().tail = tail;
-            log.published.advance_to(self.position);
+            log.published.advance_alone(self.position);
         }
         log.home.disk.step("written");
         self.position
