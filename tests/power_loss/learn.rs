@@ -29,7 +29,7 @@ impl Model {
     fn learn_failure(&mut self, call: &Call, fail: &Fail, moment: &Moment) -> Learned {
         let may_refuse = matches!(call, Call::Append { .. } | Call::Batch { .. });
         match fail {
-            Fail::Refused(_) if may_refuse => {}
+            Fail::Refused(_) if may_refuse || self.is_unsure(call) => {}
             Fail::Full | Fail::Unsure(_) if moment.faulted => {}
             Fail::Unsure(_) | Fail::Full | Fail::Refused(_) | Fail::Wrong(_) => {
                 return broken("call", format!("{call:?} failed without a reason: {fail:?}"));
@@ -49,6 +49,12 @@ impl Model {
             group.seen.push(seen.clone());
         }
         Ok(())
+    }
+
+    /// Whether an earlier call may have taken away what this one is about.
+    fn is_unsure(&self, call: &Call) -> bool {
+        let of_stream = |name: &Name| self.stream(name).is_none_or(|stream| stream.uncertain);
+        self.names.is_unsure() || call.group().is_some_and(|key| of_stream(&key.stream))
     }
 
     /// The call failed in such a way that its effect may be there after the next open.

@@ -59,6 +59,11 @@ impl<T: Clone + PartialEq> Timeline<T> {
         self.push(before);
     }
 
+    /// Whether some change may have taken place or not.
+    pub fn is_unsure(&self) -> bool {
+        self.hold.is_some()
+    }
+
     pub fn settle(&mut self) {
         let known = self.hold.unwrap_or(self.states.len() - 1);
         self.durable = self.durable.max(known);

@@ -245,7 +245,12 @@ impl<'a, S: Subject> Run<'a, S> {
             None => Ok(None),
         };
         self.store = Some(store);
-        let seen = seen.or_else(|fail| broken("call", format!("no state: {fail:?}")))?;
+        let seen = match seen {
+            Ok(seen) => seen,
+            // The stream is gone, which the call has to answer for.
+            Err(Fail::Refused(_)) => None,
+            Err(fail) => return broken("call", format!("no state: {fail:?}")),
+        };
         let moment = Moment { now_ms, faulted: self.faulted(), seen: seen.as_ref() };
         self.model.learn(call, &got, &moment)?;
         self.explorer.models_changed();

@@ -36,6 +36,7 @@ impl Model {
                 life.groups.push(groups);
             }
             (_, Some(seen)) => life.group_answered(key, call, answer, seen)?,
+            (_, None) if life.uncertain => {}
             (_, None) => return broken("call", format!("the group is gone after {call:?}")),
         }
         let lasting = !matches!(
