@@ -62,13 +62,30 @@ impl<'a> Window<'a> {
             let bytes = self.get(at, WINDOW)?;
             let step = bytes.len().min(WINDOW as usize);
             let bytes = bytes.get(..step).unwrap_or_default();
-            if let Some(last) = bytes.iter().rposition(|byte| *byte != 0) {
+            if let Some(last) = last_nonzero(bytes) {
                 found = at + last as u64 + 1;
             }
             at += step.max(1) as u64;
         }
         Ok(found)
     }
+}
+
+/// Where the last byte stands that is not zero. Most of what is looked at is zero, so whole blocks
+/// are compared first: byte by byte, opening a long empty segment would take its time.
+fn last_nonzero(bytes: &[u8]) -> Option<usize> {
+    const ZEROS: [u8; 256] = [0; 256];
+    let whole = bytes.len() / ZEROS.len() * ZEROS.len();
+    let (blocks, rest) = bytes.split_at_checked(whole)?;
+    let in_rest = rest.iter().rposition(|byte| *byte != 0);
+    if let Some(at) = in_rest {
+        return Some(whole + at);
+    }
+    let mut blocks = blocks.chunks_exact(ZEROS.len());
+    let block = blocks.rposition(|block| block != ZEROS)?;
+    let start = block * ZEROS.len();
+    let block = bytes.get(start..start + ZEROS.len())?;
+    Some(start + block.iter().rposition(|byte| *byte != 0)?)
 }
 
 /// A stretch that does not pass its checks, with good frames behind it.
@@ -446,5 +463,23 @@ fn take(
             Some((extras, start))
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::last_nonzero;
+
+    #[test]
+    fn the_last_byte_that_is_not_zero_is_found_wherever_it_stands() {
+        for len in [0, 1, 8, 255, 256, 257, 511, 512, 600] {
+            assert_eq!(last_nonzero(&vec![0; len]), None);
+            for at in 0..len {
+                let mut bytes = vec![0; len];
+                bytes[at] = 1;
+                bytes[at / 2] = 1;
+                assert_eq!(last_nonzero(&bytes), Some(at), "{len} bytes");
+            }
+        }
     }
 }
