@@ -282,7 +282,7 @@ impl Run {
             return;
         };
         let count = usize::from(input.byte() % 10);
-        let no_ack = input.byte() % 8 == 0;
+        let no_ack = input.byte().is_multiple_of(8);
         let mut options = GroupReadOptions::new().count(count);
         if no_ack {
             options = options.no_ack();

@@ -256,10 +256,10 @@ fn files_of_a_store(number: usize, random: &mut Random) -> (Vec<Image>, Vec<Imag
     }
     let first = stream.range(..).nth(2).unwrap().unwrap().id();
     stream.delete([first]).unwrap();
-    if number % 3 == 0 {
+    if number.is_multiple_of(3) {
         store.step_checkpoint().unwrap();
     }
-    if number % 5 != 0 {
+    if !number.is_multiple_of(5) {
         store.close().unwrap();
     } else {
         // As a killed process leaves it.

@@ -26,6 +26,8 @@ use witness::{Known, calls};
 /// How many lives one store has before another one is begun.
 const LIVES: u64 = 25;
 
+type Test = fn() -> Result<(), String>;
+
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
@@ -40,7 +42,7 @@ fn main() -> ExitCode {
             life: of(killer::LIFE),
         });
     }
-    let tests: [(&str, fn() -> Result<(), String>); 3] = [
+    let tests: [(&str, Test); 3] = [
         ("a_killed_process_loses_nothing_it_was_promised", kills),
         ("one_of_many_processes_opens_a_store", race_to_open),
         ("the_witness_sees_what_is_wrong", forgeries),
