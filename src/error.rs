@@ -53,7 +53,8 @@ pub enum ErrorKind {
         /// The IDs between which entries are affected, if known.
         ids: Option<(EntryId, EntryId)>,
     },
-    /// The state journal of this stream has a gap: its groups, deletions and trims are not certain.
+    /// The state journal has a gap that this stream is, or may be, part of: its groups, deletions
+    /// and trims are not certain.
     GroupStateLost,
     /// A setting lies outside what is allowed.
     InvalidConfig {

@@ -18,6 +18,7 @@
 //!   other records always find room, at the latest after a checkpoint.
 
 use crate::commit::{Commit, Mark};
+use crate::entry::write_varint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::event::Event;
 use crate::format::frame::{Extras, FrameBuilder, Kind};
@@ -421,9 +422,28 @@ impl Journal {
         file.sync().map_err(|e| Error::io("sync", &self.place.path(slot), e))
     }
 
-    /// Takes no record any more.
-    pub(crate) fn close(&self) {
-        self.inner.lock().closed = true;
+    /// Takes no record any more. If all are durable, a Close frame says so and how many there are:
+    /// without it damage of the last ones could be taken for a torn tail.
+    pub(crate) fn close(&self) -> Result<()> {
+        let mut inner = self.inner.lock();
+        let done = std::mem::replace(&mut inner.closed, true);
+        if done || self.commit.poisoned().is_some() || self.commit.durable() < self.written.get() {
+            return Ok(());
+        }
+        let inner = &mut *inner;
+        let extras = Extras { durable_distance: Some(0), trim_to: None };
+        let out = &mut inner.scratch;
+        let frame = FrameBuilder::begin(out, Kind::Close, extras.flags(), None);
+        extras.write(out);
+        write_varint(out, inner.next_record);
+        frame.end(out, inner.seed, inner.end);
+        if inner.end + out.len() as u64 > inner.size {
+            return Ok(());
+        }
+        let path = self.place.path(inner.slot);
+        inner.region.write(inner.end, out).map_err(|e| Error::io("write", &path, e))?;
+        let file = self.files.get(inner.slot).cloned();
+        file.map_or(Ok(()), |file| file.sync()).map_err(|e| Error::io("sync", &path, e))
     }
 }
 

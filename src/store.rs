@@ -129,6 +129,9 @@ pub struct RecoveryReport {
     /// Streams that were found in their directories only, because the record of their creation was
     /// lost with the end of the journal.
     pub adopted: Vec<Vec<u8>>,
+    /// Streams of which records of the journal are, or may be, missing: what is known of their
+    /// groups, deletions and trims is not certain.
+    pub lost: Vec<Vec<u8>>,
     /// Groups whose position lay beyond the end of their stream: stream, group, the last-delivered
     /// ID before and after, pending entries dropped.
     pub clamped: Vec<ClampedGroup>,
@@ -262,7 +265,7 @@ impl Shared {
         }
         disk.sync_dir(dir).map_err(|e| Error::io("sync directory", dir, e))?;
         let place = journal::Place { disk: Arc::clone(&disk), dir: dir.join(name::STATE), uuid };
-        let mut loaded = journal::load(&place)?;
+        let mut loaded = journal::load(&place, options.on_damage == OnDamage::Skip)?;
         let mut report =
             RecoveryReport { journal: loaded.report.clone(), strays, ..RecoveryReport::default() };
         let mut names = Names::default();
@@ -273,7 +276,10 @@ impl Shared {
                 continue;
             }
             // It stays lost over checkpoints, until somebody chooses to go on without the rest.
-            state.lost |= loaded.broken.contains(&number);
+            state.lost |= loaded.is_lost(number);
+            if state.lost {
+                report.lost.push(state.name.clone());
+            }
             state.lost &= options.on_damage == OnDamage::Refuse;
             let lost = state.lost;
             names.by_name.insert(state.name.clone(), number);
@@ -458,7 +464,7 @@ impl Shared {
         for stream in &streams {
             result = result.and(stream.close());
         }
-        self.journal.close();
+        result = result.and(self.journal.close());
         *self.lock.lock() = None;
         result
     }

@@ -1,6 +1,7 @@
 //! Reads the state journal back: the newest complete checkpoint, then every record behind it.
 
 use super::{Place, name};
+use crate::entry::read_varint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::event::Event;
 use crate::format::frame::{BLOCK_HEADER, Extras, HEADER, Header, Kind};
@@ -26,6 +27,11 @@ pub(crate) struct Loaded {
     pub(crate) events: BTreeMap<u64, Vec<Event>>,
     /// Streams of which a record is missing; their events end before it.
     pub(crate) broken: Vec<u64>,
+    /// The last record of all that are missing; 0 if none is. A stream that a later record names
+    /// lost none of its own (that one would not follow); of the others nobody knows.
+    pub(crate) missing: u64,
+    /// There were journal files, and nothing of them is left.
+    pub(crate) gone: bool,
     /// Streams of which a record says that they were removed.
     pub(crate) removed: Vec<u64>,
     pub(crate) report: JournalRecovery,
@@ -54,6 +60,8 @@ struct File {
     /// `None`: the checkpoint is not complete.
     end: Option<CheckpointEnd>,
     records: Vec<Record>,
+    /// The number of the next record, as the Close frame tells.
+    closed: Option<u64>,
     /// Where the walk stopped, and the end of what is not zero.
     stop: u64,
     nonzero_end: u64,
@@ -61,12 +69,35 @@ struct File {
     gaps: Vec<u64>,
 }
 
+impl Loaded {
+    /// Whether records of a stream are missing, as far as anybody can tell.
+    pub(crate) fn is_lost(&self, stream: u64) -> bool {
+        let last = self.last.get(&stream).copied().unwrap_or(0);
+        last < self.missing || self.broken.contains(&stream)
+    }
+
+    /// Whether there may be streams of which the journal knows nothing.
+    pub(crate) fn has_holes(&self) -> bool {
+        self.gone || self.missing > 0
+    }
+}
+
+/// What became of a journal file.
+enum Found {
+    Read(File),
+    /// Never begun, or not taken into use again.
+    Unused,
+    /// It held something, and nobody can say what.
+    Damaged,
+}
+
 /// Reads the journal of an existing store. An empty answer for one that has none yet.
 ///
 /// # Errors
-/// `Corrupt` if there are journal files and none has a complete checkpoint; `Io`.
-pub(crate) fn load(place: &Place) -> Result<Loaded> {
-    let mut files = Vec::new();
+/// `Corrupt` if a file's header is damaged or no file has a complete checkpoint, unless that is to
+/// be skipped; `Io`.
+pub(crate) fn load(place: &Place, skip_damage: bool) -> Result<Loaded> {
+    let (mut files, mut damaged) = (Vec::new(), Vec::new());
     for slot in 0..name::JOURNALS.len() {
         let path = place.path(slot);
         match place.disk.open(&path, OpenMode::Write) {
@@ -74,14 +105,25 @@ pub(crate) fn load(place: &Place) -> Result<Loaded> {
                 place.disk.step("journal sync");
                 // Synced before it is believed.
                 file.sync().map_err(|e| Error::io("sync", &path, e))?;
-                files.extend(read_file(place, slot, &path, &file)?);
+                match read_file(place, slot, &path, &file)? {
+                    Found::Read(file) => files.push(file),
+                    Found::Unused => {}
+                    Found::Damaged if skip_damage => damaged.push((path, 0)),
+                    Found::Damaged => {
+                        let what = "the header of a journal file is damaged or another store's";
+                        return Err(Error::corrupt(what).at(&path).offset(0));
+                    }
+                }
             }
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
             Err(e) => return Err(Error::io("open", &path, e)),
         }
     }
     files.sort_by_key(|file| std::cmp::Reverse(file.turn));
-    combine(files)
+    let mut loaded = combine(files, skip_damage)?;
+    loaded.gone |= loaded.turn == 0 && !damaged.is_empty();
+    loaded.report.skipped.extend(damaged);
+    Ok(loaded)
 }
 
 fn read_file(
@@ -89,17 +131,17 @@ fn read_file(
     slot: usize,
     path: &std::path::Path,
     file: &Arc<dyn DiskFile>,
-) -> Result<Option<File>> {
+) -> Result<Found> {
     let mut window = Window::new(&**file, path)?;
     let header = match FileHeader::decode(window.get(0, FILE_HEADER as u64)?) {
         Ok(header) => header,
         Err(error) if matches!(error.kind(), ErrorKind::UnsupportedVersion { .. }) => {
             return Err(error.at(path));
         }
-        Err(_) => return Ok(None),
+        Err(_) => return unreadable(&mut window),
     };
     if header.kind != FileKind::Journal || header.uuid != place.uuid {
-        return Ok(None);
+        return Ok(Found::Damaged);
     }
     let mut read = File {
         slot,
@@ -108,13 +150,23 @@ fn read_file(
         sections: Vec::new(),
         end: None,
         records: Vec::new(),
+        closed: None,
         stop: FILE_HEADER as u64,
         nonzero_end: 0,
         gaps: Vec::new(),
     };
     walk(&mut window, header.seed(), &mut read)?;
     read.nonzero_end = window.nonzero_end(read.stop)?;
-    Ok(Some(read))
+    Ok(Found::Read(read))
+}
+
+/// A file without a good header. The header is the first that is written into a zeroed file: where
+/// nothing follows it, the process ended there.
+fn unreadable(window: &mut Window<'_>) -> Result<Found> {
+    let header = FILE_HEADER as u64;
+    let begun = window.get(0, header)?.iter().take(FILE_HEADER).any(|byte| *byte != 0);
+    let used = begun && window.nonzero_end(header)? > header;
+    Ok(if used { Found::Damaged } else { Found::Unused })
 }
 
 /// Takes in every good frame. A stretch of bad ones ends the file unless a frame behind it proves
@@ -176,19 +228,29 @@ fn take(window: &mut Window<'_>, seed: u32, at: u64, read: &mut File) -> Result<
             }
             _ => return Ok(None),
         },
+        Kind::Close => match read_varint(body, &mut within) {
+            Some(next) => read.closed = Some(next),
+            None => return Ok(None),
+        },
         _ => return Ok(None),
     }
     Ok(Some(at + header.frame_len()))
 }
 
 /// The newest complete checkpoint and all records behind it, from its own file and newer ones.
-fn combine(files: Vec<File>) -> Result<Loaded> {
+fn combine(files: Vec<File>, skip_damage: bool) -> Result<Loaded> {
     let mut loaded = Loaded { next_record: 1, next_stream: 1, ..Loaded::default() };
     let Some(base) = files.iter().position(|file| file.end.is_some()) else {
         let Some(newest) = files.first() else {
             return Ok(loaded);
         };
         if files.iter().any(|file| file.turn > 1) {
+            if skip_damage {
+                loaded.gone = true;
+                (loaded.slot, loaded.turn) = (newest.slot, newest.turn);
+                loaded.report.skipped = files.into_iter().map(|f| (f.path, f.stop)).collect();
+                return Ok(loaded);
+            }
             let what = "no journal file has a complete checkpoint";
             return Err(Error::corrupt(what).at(&newest.path).offset(newest.stop));
         }
@@ -200,7 +262,7 @@ fn combine(files: Vec<File>) -> Result<Loaded> {
     let used: Vec<usize> = files.iter().take(base + 1).map(|file| file.slot).collect();
     let target = (0..3).find(|slot| !used.contains(slot)).or(used.first().copied()).unwrap_or(0);
     loaded.slot = (target + 2) % 3;
-    let mut records = Vec::new();
+    let (mut records, mut end_of_records) = (Vec::new(), 0);
     for (n, file) in files.into_iter().enumerate().take(base + 1) {
         if n < base {
             loaded.report.skipped.push((file.path.clone(), file.stop));
@@ -212,11 +274,16 @@ fn combine(files: Vec<File>) -> Result<Loaded> {
         loaded.report.gaps.extend(file.gaps.iter().map(|at| (file.path.clone(), *at)));
         if let (true, Some(end)) = (n == base, file.end) {
             loaded.next_stream = end.next_stream;
+            loaded.next_record = end.next_record;
             take_sections(&mut loaded, file.sections);
         }
         records.extend(file.records);
+        end_of_records = end_of_records.max(file.closed.unwrap_or(0));
     }
     loaded.turn = newest_turn;
+    records.sort_by_key(|record| record.number);
+    records.dedup_by_key(|record| record.number);
+    note_missing(&mut loaded, &records, end_of_records);
     apply_records(&mut loaded, records);
     Ok(loaded)
 }
@@ -256,9 +323,20 @@ fn rename_broken(loaded: &mut Loaded, stream: u64, events: Vec<Event>) {
     }
 }
 
-fn apply_records(loaded: &mut Loaded, mut records: Vec<Record>) {
-    records.sort_by_key(|record| record.number);
-    records.dedup_by_key(|record| record.number);
+/// Records are numbered without a gap, so that one that is gone is missed.
+fn note_missing(loaded: &mut Loaded, records: &[Record], end: u64) {
+    let first = records.first().map_or(end, |record| record.number);
+    let mut next = loaded.next_record.min(first);
+    for number in records.iter().map(|record| record.number).chain([end]) {
+        if number > next {
+            loaded.missing = number - 1;
+        }
+        next = next.max(number.saturating_add(1));
+    }
+    loaded.next_record = loaded.next_record.max(end);
+}
+
+fn apply_records(loaded: &mut Loaded, records: Vec<Record>) {
     for record in records {
         loaded.next_record = loaded.next_record.max(record.number + 1);
         for part in record.parts {

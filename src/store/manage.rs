@@ -32,7 +32,7 @@ pub(super) fn adopt(
     let known_end = loaded.next_stream;
     let refuse = options.on_damage == OnDamage::Refuse;
     // Where records are missing, a stream that no record knows may have been made by one of them.
-    let uncertain = !loaded.report.gaps.is_empty();
+    let uncertain = loaded.has_holes();
     for (file, kind) in found {
         let path = streams.join(&file);
         let number = file.to_str().and_then(name::parse_stream_dir);
@@ -50,16 +50,19 @@ pub(super) fn adopt(
         }
         loaded.next_stream = loaded.next_stream.max(number + 1);
         let gone = loaded.removed.contains(&number);
-        let broken = !gone && (loaded.broken.contains(&number) || uncertain && number < known_end);
+        let broken = !gone && (loaded.broken.contains(&number) || uncertain);
         let begun =
             if number >= known_end || broken { stream_name(&**disk, &path, uuid)? } else { None };
         match begun {
             Some(stream) if broken || !names.by_name.contains_key(&stream) => {
                 report.adopted.push(stream.clone());
+                if broken {
+                    report.lost.push(stream.clone());
+                }
                 names.adopt(number, stream, options, broken && refuse);
             }
             // Damage deletes nothing.
-            _ if broken => {}
+            _ if broken => report.strays.push(path),
             // Removed, or never used.
             _ => remove_dir(&**disk, &path),
         }
