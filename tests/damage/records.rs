@@ -1,0 +1,304 @@
+//! The state journal: a damaged checkpoint falls back, a damaged record stops what it may concern.
+
+use crate::made::{
+    Frame, assert_damage, copy_all, died, end, error, flip, frames, ids, manual, overwrite, put,
+    skipping, stream, try_stream, upto,
+};
+use std::fs;
+use std::path::{Path, PathBuf};
+use streamlog::{EntryId, ErrorKind, GroupReadOptions, PendingFilter, Start, Store};
+
+const SECTION: u8 = 6;
+const END: u8 = 7;
+const EVENTS: u8 = 5;
+
+/// The journal files, oldest turn first.
+fn journals(dir: &Path) -> Vec<PathBuf> {
+    let turn = |path: &PathBuf| {
+        let bytes = fs::read(path).unwrap();
+        u64::from_le_bytes(bytes[40..48].try_into().unwrap())
+    };
+    let mut files: Vec<_> = (0..3).map(|n| dir.join(format!("state/{n}"))).collect();
+    files.sort_by_key(turn);
+    files
+}
+
+fn newest(dir: &Path) -> PathBuf {
+    journals(dir).pop().unwrap()
+}
+
+fn of_kind(path: &Path, kind: u8) -> Vec<Frame> {
+    frames(path).into_iter().filter(|frame| frame.kind == kind).collect()
+}
+
+fn pending(store: &Store, name: &str) -> Vec<u64> {
+    let group = stream(store, name).get_group("g").unwrap().unwrap();
+    let found = group.pending_range(.., PendingFilter::new().count(1000)).unwrap();
+    found.iter().map(|one| one.id.ms).collect()
+}
+
+/// Reads `count` entries for the group and acknowledges the first of them.
+fn work(store: &Store, name: &str, count: usize) {
+    let group = stream(store, name).group("g", Start::First).unwrap();
+    let consumer = group.consumer("c").unwrap();
+    let read = consumer.read(GroupReadOptions::new().count(count)).unwrap();
+    assert_eq!(read.len(), count);
+    assert_eq!(group.ack(read.ids().take(1)).unwrap(), 1);
+}
+
+/// A store that was opened three times, so that more than one journal file is in use; the last time
+/// it died. Streams `a` and `b` have entries 1 to 20, of which groups took 5 and 8.
+fn used() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let store = manual().open(dir.path()).unwrap();
+    for name in ["a", "b"] {
+        put(&store.stream(name).unwrap(), 1..=20);
+        work(&store, name, 5);
+    }
+    store.close().unwrap();
+    manual().open(dir.path()).unwrap().close().unwrap();
+    let store = manual().open(dir.path()).unwrap();
+    for name in ["a", "b"] {
+        work(&store, name, 3);
+    }
+    store.sync().unwrap();
+    stream(&store, "b").delete([EntryId::new(20, 0)]).unwrap();
+    store.sync().unwrap();
+    died(dir.path())
+}
+
+fn whole(store: &Store) {
+    assert_eq!(ids(&stream(store, "a")), upto(20));
+    assert_eq!(ids(&stream(store, "b")), upto(19));
+    for name in ["a", "b"] {
+        assert_eq!(pending(store, name), [2, 3, 4, 5, 7, 8]);
+    }
+}
+
+#[test]
+fn an_undamaged_journal_is_what_the_others_start_from() {
+    let copy = used();
+    let store = manual().open(copy.path()).unwrap();
+    whole(&store);
+    let report = store.recovery().journal;
+    assert_eq!((report.cut, report.skipped.len(), report.gaps.len()), (None, 0, 0));
+}
+
+#[test]
+fn a_damaged_checkpoint_falls_back_to_the_one_before_and_its_records() {
+    for kind in [SECTION, END] {
+        let copy = used();
+        let file = newest(copy.path());
+        let hurt = of_kind(&file, kind)[0];
+        flip(&file, hurt.body() + 1);
+        let store = manual().open(copy.path()).unwrap();
+        whole(&store);
+        let report = store.recovery().journal;
+        assert_eq!(report.skipped.len(), 1, "{kind}: {report:?}");
+        assert_eq!(report.skipped[0].0, file);
+        assert!(report.gaps.contains(&(file, hurt.at)), "{kind}: {report:?}");
+        store.close().unwrap();
+        // The checkpoint of that opening stands for all of it.
+        let store = manual().open(copy.path()).unwrap();
+        whole(&store);
+        assert_eq!(store.recovery().journal.skipped, []);
+    }
+}
+
+#[test]
+fn a_journal_of_which_no_checkpoint_is_whole_is_refused() {
+    let copy = used();
+    for file in journals(copy.path()) {
+        if let Some(end) = of_kind(&file, END).first() {
+            flip(&file, end.body());
+        }
+    }
+    let file = newest(copy.path());
+    let before: Vec<_> = journals(copy.path()).iter().map(|f| fs::read(f).unwrap()).collect();
+    for _ in 0..2 {
+        let refused = error(manual().open(copy.path()));
+        assert!(matches!(refused.kind(), ErrorKind::Corrupt { .. }), "{refused}");
+        assert_eq!(refused.location().unwrap().0, file);
+        assert!(refused.to_string().contains("OnDamage::Skip"));
+        let after: Vec<_> = journals(copy.path()).iter().map(|f| fs::read(f).unwrap()).collect();
+        assert!(after == before);
+    }
+    // Without the journal there are the streams, by the names that their segments tell.
+    let store = skipping().open(copy.path()).unwrap();
+    assert_eq!(store.recovery().adopted, [b"a", b"b"]);
+    assert_eq!(ids(&stream(&store, "a")), upto(20));
+    assert!(stream(&store, "a").groups().unwrap().is_empty());
+}
+
+#[test]
+fn journal_files_that_are_lost_or_foreign_are_damage_and_no_new_store() {
+    let other = used();
+    type Harm = fn(&Path, &Path);
+    let harms: [Harm; 4] = [
+        |file, _| fs::remove_file(file).unwrap(),
+        |file, _| flip(file, 70),
+        |file, other| {
+            fs::copy(other.join(file.file_name().unwrap()), file).unwrap();
+        },
+        |file, _| overwrite(file, 0, &[0; 4096]),
+    ];
+    for (n, harm) in harms.iter().enumerate() {
+        let copy = used();
+        for file in journals(copy.path()) {
+            harm(&file, &other.path().join("state"));
+        }
+        for _ in 0..2 {
+            let refused = error(manual().open(copy.path()));
+            assert!(matches!(refused.kind(), ErrorKind::Corrupt { .. }), "{n}: {refused}");
+            let (path, _) = refused.location().unwrap();
+            assert!(path.starts_with(copy.path().join("state")), "{n}: {refused}");
+        }
+        let store = skipping().open(copy.path()).unwrap();
+        assert_eq!(store.names(), [b"a", b"b"], "{n}");
+        assert_eq!(ids(&stream(&store, "a")), upto(20), "{n}");
+    }
+}
+
+#[test]
+fn a_journal_file_whose_header_is_damaged_may_have_been_the_newest_one() {
+    let copy = used();
+    let file = newest(copy.path());
+    flip(&file, 70);
+    for _ in 0..2 {
+        assert_damage(&error(manual().open(copy.path())), &file, Some(0));
+    }
+    let store = skipping().open(copy.path()).unwrap();
+    assert_eq!(store.recovery().journal.skipped, [(file, 0)]);
+    assert_eq!(pending(&store, "a"), [2, 3, 4, 5]);
+    assert_eq!(ids(&stream(&store, "b")), upto(20));
+}
+
+/// The same kind of store with one record to damage: stream `a`'s second acknowledgement. `c`
+/// changes after it, `b` does not.
+fn with_records() -> (tempfile::TempDir, PathBuf, Frame) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = manual().open(dir.path()).unwrap();
+    for name in ["a", "b", "c"] {
+        put(&store.stream(name).unwrap(), 1..=20);
+        work(&store, name, 5);
+    }
+    store.close().unwrap();
+    let store = manual().open(dir.path()).unwrap();
+    work(&store, "c", 3);
+    let file = newest(dir.path());
+    let group = stream(&store, "a").get_group("g").unwrap().unwrap();
+    assert_eq!(group.ack([EntryId::new(2, 0)]).unwrap(), 1);
+    let hurt = *frames(&file).last().unwrap();
+    assert_eq!(hurt.kind, EVENTS);
+    store.sync().unwrap();
+    work(&store, "a", 3);
+    work(&store, "c", 3);
+    store.sync().unwrap();
+    put(&stream(&store, "c"), 21..=21);
+    stream(&store, "c").delete([EntryId::new(21, 0)]).unwrap();
+    let copy = died(dir.path());
+    (copy, file.file_name().unwrap().into(), hurt)
+}
+
+#[test]
+fn a_damaged_record_stops_the_streams_that_it_may_concern() {
+    let (copy, file, hurt) = with_records();
+    let file = copy.path().join("state").join(file);
+    flip(&file, hurt.body() + 2);
+    // As often as it is opened: the damage is remembered when the journal file is long gone.
+    for round in 0..5 {
+        let store = manual().open(copy.path()).unwrap();
+        let refused = error(store.get("a"));
+        assert_eq!(*refused.kind(), ErrorKind::GroupStateLost, "round {round}");
+        assert!(refused.is_corruption());
+        assert!(refused.to_string().contains("OnDamage::Skip"));
+        // Nothing says that the record was not the last one of `b`.
+        assert_eq!(*error(store.get("b")).kind(), ErrorKind::GroupStateLost);
+        assert_eq!(ids(&stream(&store, "c")), upto(20), "round {round}");
+        assert_eq!(pending(&store, "c"), [2, 3, 4, 5, 7, 8, 10, 11]);
+        let report = store.recovery();
+        assert_eq!(report.lost, [b"a", b"b"], "round {round}");
+        if round == 0 {
+            assert_eq!(report.journal.gaps, [(file.clone(), hurt.at)]);
+        }
+        if round % 2 == 0 {
+            store.close().unwrap();
+        }
+    }
+    let store = skipping().open(copy.path()).unwrap();
+    assert_eq!(store.recovery().lost, [b"a", b"b"]);
+    assert_eq!(ids(&stream(&store, "a")), upto(20));
+    // The state before the record that is gone: the later reads are taken back with it.
+    assert_eq!(pending(&store, "a"), [2, 3, 4, 5]);
+    assert_eq!(pending(&store, "b"), [2, 3, 4, 5]);
+    work(&store, "a", 3);
+    store.close().unwrap();
+    // Who has skipped it is not asked again.
+    let store = manual().open(copy.path()).unwrap();
+    assert_eq!(store.recovery().lost, Vec::<Vec<u8>>::new());
+    assert_eq!(pending(&store, "a"), [2, 3, 4, 5, 7, 8]);
+}
+
+#[test]
+fn a_stream_whose_creation_is_damaged_keeps_its_entries() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = manual().open(dir.path()).unwrap();
+    let file = newest(dir.path());
+    put(&store.stream("a").unwrap(), 1..=10);
+    let hurt = *frames(&file).last().unwrap();
+    store.sync().unwrap();
+    for name in ["b", "c"] {
+        put(&store.stream(name).unwrap(), 1..=10);
+        store.sync().unwrap();
+    }
+    let copy = died(dir.path());
+    let file = copy.path().join("state").join(file.file_name().unwrap());
+    assert!(hurt.end < end(&file));
+    flip(&file, hurt.body());
+    for _ in 0..2 {
+        let store = manual().open(copy.path()).unwrap();
+        assert_eq!(store.names(), [b"a", b"b", b"c"]);
+        for call in [try_stream(&store, "a"), store.stream("a")] {
+            assert_eq!(*error(call).kind(), ErrorKind::GroupStateLost);
+        }
+        assert_eq!(ids(&stream(&store, "c")), upto(10));
+    }
+    let spare = tempfile::tempdir().unwrap();
+    copy_all(copy.path(), spare.path());
+    let store = skipping().open(copy.path()).unwrap();
+    assert_eq!(ids(&stream(&store, "a")), upto(10));
+    // Or it is given up.
+    let store = manual().open(spare.path()).unwrap();
+    assert!(store.remove("a").unwrap());
+    put(&store.stream("a").unwrap(), 5..=5);
+    store.close().unwrap();
+    let store = manual().open(spare.path()).unwrap();
+    assert_eq!(ids(&stream(&store, "a")), [5]);
+}
+
+#[test]
+fn a_torn_end_of_the_journal_is_cut_and_named() {
+    let copy = used();
+    let file = newest(copy.path());
+    let at = end(&file);
+    overwrite(&file, at, &[0x77; 50]);
+    let store = manual().open(copy.path()).unwrap();
+    whole(&store);
+    assert_eq!(store.recovery().journal.cut, Some((file, at, 50)));
+}
+
+#[test]
+fn a_cleanly_closed_journal_has_no_end_to_be_torn() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = manual().open(dir.path()).unwrap();
+    for name in ["a", "b"] {
+        put(&store.stream(name).unwrap(), 1..=20);
+        work(&store, name, 5);
+    }
+    let file = newest(dir.path());
+    let last = *of_kind(&file, EVENTS).last().unwrap();
+    store.close().unwrap();
+    flip(&file, last.body() + 2);
+    let store = manual().open(dir.path()).unwrap();
+    assert_eq!(*error(store.get("b")).kind(), ErrorKind::GroupStateLost);
+}
