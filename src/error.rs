@@ -183,6 +183,9 @@ impl Error {
     pub(crate) fn io(op: &'static str, path: &Path, source: io::Error) -> Error {
         use io::ErrorKind as K;
         let kind = match source.kind() {
+            // A failed sync is one whatever its cause: what it was to write may be lost, so a full
+            // disk (which a file system may notice only now) is not "nothing was changed".
+            _ if op.starts_with("sync") => ErrorKind::Io { op },
             K::StorageFull | K::QuotaExceeded | K::FileTooLarge => {
                 ErrorKind::StorageFull { needed: 0 }
             }
