@@ -43,10 +43,14 @@ mod disk;
 mod ground;
 #[path = "invariants/ids.rs"]
 mod ids;
+#[path = "invariants/locks.rs"]
+mod locks;
 #[path = "invariants/order.rs"]
 mod order;
 #[path = "invariants/poison.rs"]
 mod poison;
+#[path = "invariants/space.rs"]
+mod space;
 
 pub use consumer::{AutoClaim, AutoClaimIds, Consumer, Deliveries, Delivery, Group};
 pub use entry::{Entry, EntryRef, Fields, NewEntries};
@@ -88,9 +92,17 @@ const TESTS: &[Test] = tests! {
         invariant_02_elsewhere_published_follows_written
         invariant_02_a_sync_covers_what_was_written_before_it_began
         invariant_02_published_bytes_never_change;
+    space:
+        invariant_03_on_a_full_disk_an_append_changes_nothing
+        invariant_03_with_a_full_journal_acks_trims_and_reads_still_work
+        invariant_03_with_a_full_journal_what_grows_the_state_changes_nothing
+        invariant_04_nothing_behind_a_torn_tail_comes_back
+        invariant_04_a_segment_with_nothing_behind_its_frames_is_continued
+        invariant_04_damage_is_refused_or_skipped_and_never_cut;
     poison:
         invariant_05_a_failed_sync_of_a_segment_stops_that_stream_alone
         invariant_05_the_first_cause_is_kept
+        invariant_05_the_first_cause_is_kept_though_a_sync_was_under_way
         invariant_05_whoever_waits_for_a_stopped_stream_is_woken
         invariant_05_a_failed_sync_of_the_journal_stops_the_store
         invariant_05_a_failed_sync_of_a_checkpoint_stops_the_store
@@ -114,6 +126,14 @@ const TESTS: &[Test] = tests! {
         invariant_08_exact_trims_move_the_first_entry_and_space_returns_by_segments
         invariant_09_a_delivery_is_one_event
         invariant_09_dropping_a_delivery_acknowledges_nothing;
+    locks:
+        invariant_10_no_lock_is_held_over_a_sync
+        invariant_10_no_lock_is_held_over_the_callers_code
+        invariant_10_the_order_of_the_locks_is_written_down
+        invariant_11_a_roll_waits_for_no_sync
+        invariant_11_the_next_segment_is_complete_named_and_synced_before_it_is_needed
+        invariant_11_an_entry_is_durable_only_when_all_earlier_segments_are
+        invariant_11_recovery_cuts_at_the_first_bad_frame_and_sets_later_segments_aside;
 };
 
 fn main() -> ExitCode {

@@ -111,6 +111,23 @@ pub(crate) fn invariant_05_the_first_cause_is_kept() {
     assert!(cause.contains("os error 5"), "{cause}");
 }
 
+/// Fails if `Lead::drop` (src/commit.rs) replaces a poison that came while the sync ran.
+pub(crate) fn invariant_05_the_first_cause_is_kept_though_a_sync_was_under_way() {
+    let disk = FaultDisk::new();
+    let (store, a, _) = two_streams(&disk);
+    put(&a, [4]);
+    disk.fail("sync", FIRST, EIO);
+    disk.hold("sync", FIRST);
+    let syncing = in_thread(&a, |a| a.sync());
+    disk.wait_held();
+    disk.fail("sync", JOURNAL, ENOSPC);
+    assert!(store.step_checkpoint().is_err());
+    disk.let_go();
+    poisoned_in_time("the sync", syncing);
+    let cause = error(try_put(&a, 5)).to_string();
+    assert!(cause.contains("os error 28"), "{cause}");
+}
+
 /// Fails if `Lead::drop` (src/commit.rs) wakes nobody when there is a poison, or if
 /// `StreamInner::sync_to` (src/stream.rs) does not wake the readers of groups.
 pub(crate) fn invariant_05_whoever_waits_for_a_stopped_stream_is_woken() {
@@ -155,12 +172,15 @@ pub(crate) fn invariant_05_a_failed_sync_of_the_journal_stops_the_store() {
 /// Fails if `Shared::checkpoint`, `Shared::make_room` or `Shared::prepare` (src/store.rs) leaves a
 /// failed sync of the journal's next file to whoever syncs next.
 pub(crate) fn invariant_05_a_failed_sync_of_a_checkpoint_stops_the_store() {
-    let disk = FaultDisk::new();
-    let (store, a, b) = two_streams(&disk);
-    disk.fail("sync", JOURNAL, EIO);
-    assert!(store.step_checkpoint().is_err());
-    assert!(is_stopped(&a) && is_stopped(&b));
-    assert!(store.health().poisoned.is_some());
+    for errno in [EIO, ENOSPC] {
+        let disk = FaultDisk::new();
+        let (store, a, b) = two_streams(&disk);
+        disk.fail("sync", JOURNAL, errno);
+        assert!(store.step_checkpoint().is_err());
+        disk.heal();
+        assert!(is_stopped(&a) && is_stopped(&b));
+        assert!(store.health().poisoned.is_some());
+    }
 }
 
 /// Fails if `StreamInner::open` (src/stream/recovery.rs) gives the error of the sync of `streams/`
@@ -175,12 +195,15 @@ pub(crate) fn invariant_05_a_failed_sync_of_the_streams_directory_stops_the_stor
     assert!(store.health().poisoned.is_some());
 }
 
-/// Fails if `Log::poison_if_sync` (src/storage/log.rs) leaves "sync directory" or "sync" out.
+/// Fails if `Log::poison_if_sync` (src/storage/log.rs) leaves "sync directory" or "sync" out, or if
+/// `Error::io` (src/error.rs) takes a sync that finds the disk full for an append that does.
 pub(crate) fn invariant_05_a_failed_sync_of_a_new_segment_stops_that_stream_alone() {
-    for (call, path) in [("sync_dir", "/streams/1$"), ("sync", ".tmp$")] {
+    let cases =
+        [("sync_dir", "/streams/1$", EIO), ("sync", ".tmp$", EIO), ("sync", ".tmp$", ENOSPC)];
+    for (call, path, errno) in cases {
         let disk = FaultDisk::new();
         let (store, a, b) = two_streams(&disk);
-        disk.fail(call, path, EIO);
+        disk.fail(call, path, errno);
         let failed = (100..300).find_map(|ms| try_put(&a, ms).err());
         assert!(failed.is_some());
         disk.heal();
