@@ -34,6 +34,12 @@ pub fn about(scratch: &Path) -> Vec<(String, String)> {
     about
 }
 
+/// Whether other programs take so much of the processors that the figures will not hold.
+pub fn is_busy() -> bool {
+    let load = first_words("/proc/loadavg", 1).parse().unwrap_or(0.0);
+    load > 0.25 * std::thread::available_parallelism().map_or(1.0, |cores| cores.get() as f64)
+}
+
 /// The version of a package that this program was built with.
 fn version(package: &str) -> String {
     let lock = include_str!("../Cargo.lock");

@@ -142,6 +142,9 @@ fn names(list: &str) -> Vec<String> {
 }
 
 fn compare(plan: &Plan, folder: &Path) -> Outcome<bool> {
+    if machine::is_busy() {
+        eprintln!("other programs run on this machine: ratios will be off, rates wrong");
+    }
     let (results, all) = runner::run(plan)?;
     fs::create_dir_all(folder)?;
     let raw = folder.join(if plan.quick { "quick.csv" } else { "full.csv" });

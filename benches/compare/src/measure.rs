@@ -130,6 +130,7 @@ fn write_call<P: Peer>(
 struct Lane {
     start: Instant,
     end: Instant,
+    processor: Duration,
     entries: u64,
     /// Nanoseconds of each call, under [`Level::Durable`] alone: reading the clock twice is
     /// nothing beside a sync, and a fifth of an append without one.
@@ -142,7 +143,7 @@ fn write_lane<P: Peer>(
     (batch, timed): (usize, bool),
     (calls, time): (u64, Duration),
 ) -> Outcome<Lane> {
-    let start = Instant::now();
+    let (start, worked) = (Instant::now(), process::thread_time());
     let mut waits = Vec::new();
     let mut done = 0;
     while done < calls {
@@ -159,6 +160,7 @@ fn write_lane<P: Peer>(
     Ok(Lane {
         start,
         end: Instant::now(),
+        processor: process::thread_time() - worked,
         entries: done * batch as u64,
         waits,
     })
@@ -220,6 +222,11 @@ fn report_append(lanes: &[Lane]) -> Outcome<()> {
         entries as f64 / (end - start).as_secs_f64(),
     );
     figure("entries", entries as f64);
+    let processor: Duration = lanes.iter().map(|lane| lane.processor).sum();
+    figure(
+        "processor_ns_per_entry",
+        processor.as_nanos() as f64 / entries as f64,
+    );
     let mut waits: Vec<u64> = lanes
         .iter()
         .flat_map(|lane| lane.waits.iter().copied())
@@ -255,15 +262,15 @@ fn scan<P: Peer>(order: &Order) -> Outcome<()> {
         "first_pass_entries_per_s",
         expected as f64 / pass()?.as_secs_f64(),
     );
-    let (mut passes, mut time) = (0, Duration::ZERO);
+    let (mut passes, mut time, worked) = (0, Duration::ZERO, process::thread_time());
     while passes < 3 || time < long_enough(order) {
         time += pass()?;
         passes += 1;
     }
-    figure(
-        "entries_per_s",
-        (expected * passes) as f64 / time.as_secs_f64(),
-    );
+    let entries = (expected * passes) as f64;
+    let processor = (process::thread_time() - worked).as_nanos() as f64;
+    figure("entries_per_s", entries / time.as_secs_f64());
+    figure("processor_ns_per_entry", processor / entries);
     peer.close()
 }
 

@@ -3,6 +3,7 @@
 use crate::peer::Outcome;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Counters of this process. They only grow, but for `anon_kib`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -35,6 +36,16 @@ impl Counters {
             anon_kib: number(&status, "RssAnon:")?,
         })
     }
+}
+
+/// The processor time of this thread. Unlike the clock it does not count what other programs took,
+/// nor what the thread waited for.
+pub fn thread_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(
+        time.tv_sec.unsigned_abs(),
+        time.tv_nsec.unsigned_abs() as u32,
+    )
 }
 
 fn number(text: &str, name: &str) -> Outcome<u64> {
