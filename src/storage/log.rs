@@ -30,8 +30,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+mod next;
 mod writer;
-use writer::{Active, Prepared, Writer};
+use next::Making;
+use writer::{Active, Writer};
 pub(crate) use writer::{Appender, Block};
 
 /// The smallest segment, in bytes; each one is twice as large as the one before, up to the option.
@@ -75,6 +77,7 @@ pub(crate) struct Log {
     pub(crate) restart_block: AtomicBool,
     /// The segment is half full, or another one was begun: there is something to prepare or seal.
     care: AtomicBool,
+    making: Making,
 }
 
 impl std::fmt::Debug for Log {
@@ -157,6 +160,7 @@ impl Log {
             skip_damage: parts.skip_damage,
             restart_block: AtomicBool::new(false),
             care: AtomicBool::new(false),
+            making: Making::default(),
         })
     }
 
@@ -257,32 +261,6 @@ impl Log {
         self.written.get() > self.commit.durable()
     }
 
-    /// Prepares the next segment if the last one is more than half full. The file is made without
-    /// holding the writer up.
-    pub(crate) fn prepare(&self) -> Result<()> {
-        self.care.store(false, Ordering::Relaxed);
-        let (number, size) = {
-            let mut writer = self.writer.lock();
-            let due = writer.active.as_ref().is_some_and(|a| a.end > a.size / 2);
-            if writer.next.is_some() || !due || writer.closed {
-                return Ok(());
-            }
-            let number = writer.next_number;
-            writer.next_number += 1;
-            (number, writer.next_size(0))
-        };
-        let prepared = self.poison_if_sync(Prepared::new(&self.home, number, size))?;
-        let mut writer = self.writer.lock();
-        // Numbers grow along the log: a segment that was overtaken by another one is of no use.
-        if writer.next.is_some() || writer.closed || writer.next_number != number + 1 {
-            drop(writer);
-            self.discard(&prepared.header);
-        } else {
-            writer.next = Some(prepared);
-        }
-        Ok(())
-    }
-
     /// A failed sync of a new segment or of the directory stops the stream like any other.
     pub(crate) fn poison_if_sync<T>(&self, made: Result<T>) -> Result<T> {
         if let Err(error) = &made
@@ -297,12 +275,6 @@ impl Log {
     pub(crate) fn poison(&self, cause: Error) {
         self.poisoned.store(true, Ordering::Release);
         self.commit.poison(cause);
-    }
-
-    fn discard(&self, header: &FileHeader) {
-        let path = self.home.dir.join(name::segment(header.number, header.generation));
-        // An empty segment that stays is removed by the next recovery.
-        drop(self.home.disk.remove_file(&path));
     }
 
     /// Gives footers to segments that have none and whose successor is known to be durable, so that

@@ -46,6 +46,9 @@ pub struct StreamInfo {
     pub bytes: u64,
 }
 
+/// An append found no segment for so many bytes.
+struct NoRoom(u64);
+
 impl Stream {
     pub(crate) fn new(handle: Arc<Handle>, inner: Arc<StreamInner>) -> Stream {
         Stream { handle, inner }
@@ -122,13 +125,46 @@ impl Stream {
         let shared = self.shared();
         shared.check_writable()?;
         self.wait_for_room(log, list.len(), options.timeout)?;
+        let (id, position) = self.with_room(log, || self.try_append(log, list, options))?;
+        self.appended(log, position, options.durable)?;
+        Ok(id)
+    }
+
+    /// Tries an append until there is a segment for it, which is made while the writer is free.
+    fn with_room<T>(
+        &self,
+        log: &Log,
+        mut attempt: impl FnMut() -> Result<Result<T, NoRoom>>,
+    ) -> Result<T> {
+        loop {
+            let made = match attempt() {
+                Ok(Ok(done)) => return Ok(done),
+                Ok(Err(NoRoom(need))) => log.make_room(need),
+                Err(error) => Err(error),
+            };
+            if made.is_err() {
+                self.inner.failed(self.shared(), log);
+            }
+            made?;
+        }
+    }
+
+    fn try_append(
+        &self,
+        log: &Log,
+        list: &[u8],
+        options: &AppendOptions,
+    ) -> Result<Result<(EntryId, u64), NoRoom>> {
         let mut appender = log.writer()?;
         let max = appender.options().max_entry_bytes;
         if list.len() as u64 > max {
             return Err(Error::new(ErrorKind::EntryTooLarge { size: list.len() as u64, max }));
         }
-        let now = if options.id == NewId::Auto { shared.disk.now_ms() } else { 0 };
+        let now = if options.id == NewId::Auto { self.shared().disk.now_ms() } else { 0 };
         let id = next_id(options.id, appender.last_id(), now)?;
+        if let Some(need) = appender.lacks_room(list.len()) {
+            return Ok(Err(NoRoom(need)));
+        }
         let plan = match &options.trim {
             Some(trim) => {
                 let joins = appender.joins_block(list.len());
@@ -136,21 +172,11 @@ impl Stream {
             }
             None => None,
         };
-        let appended = appender.append(id, list, plan.map(|plan| plan.first));
-        let position = match appended {
-            Ok(position) => position,
-            Err(error) => {
-                drop(appender);
-                self.inner.failed(shared, log);
-                return Err(error);
-            }
-        };
+        let position = appender.append(id, list, plan.map(|plan| plan.first))?;
         if let Some(plan) = plan {
             self.apply_trim(log, &appender, &plan);
         }
-        drop(appender);
-        self.appended(log, position, options.durable)?;
-        Ok(id)
+        Ok(Ok((id, position)))
     }
 
     /// What every append does once the writer is free again.
@@ -236,6 +262,17 @@ impl Stream {
         }
         self.shared().check_writable()?;
         self.wait_for_room(log, batch.bytes.len(), None)?;
+        let (first, last, position) = self.with_room(log, || self.try_append_batch(log, batch))?;
+        self.appended(log, position, false)?;
+        Ok(Some((first, last)))
+    }
+
+    /// Returns the first and the last ID and the position behind the batch, which is not empty.
+    fn try_append_batch(
+        &self,
+        log: &Log,
+        batch: &NewEntries,
+    ) -> Result<Result<(EntryId, EntryId, u64), NoRoom>> {
         let mut appender = log.writer()?;
         let max = appender.options().max_entry_bytes;
         let now = self.shared().disk.now_ms();
@@ -254,14 +291,12 @@ impl Stream {
             })?;
             entries.push((last, list));
         }
-        let appended = appender.append_batch(&entries);
-        drop(appender);
-        if appended.is_err() {
-            self.inner.failed(self.shared(), log);
+        if let Some(need) = appender.batch_lacks_room(&entries) {
+            return Ok(Err(NoRoom(need)));
         }
-        let position = appended?;
-        self.appended(log, position, false)?;
-        Ok(entries.first().map(|(first, _)| (*first, last)))
+        let position = appender.append_batch(&entries)?;
+        let first = entries.first().map_or(last, |(first, _)| *first);
+        Ok(Ok((first, last, position)))
     }
 
     /// The entry with this ID, if it lives.

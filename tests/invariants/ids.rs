@@ -112,7 +112,7 @@ pub(crate) fn invariant_01_ids_increase_though_the_clock_goes_back() {
     assert!(matches!(kind, ErrorKind::SetIdTooSmall { .. }), "{kind:?}");
 }
 
-/// Fails if `Shared::create` (src/store/table.rs) takes the number of the removed stream again.
+/// Fails if `StreamState::apply` (src/state.rs) lets a removal change nothing.
 pub(crate) fn invariant_01_a_stream_that_is_made_anew_begins_anew() {
     let disk = FaultDisk::new();
     let store = open(&disk, Durability::Manual);

@@ -57,7 +57,7 @@ fn all_calls(store: &Store, stream: &Stream, appends: bool) {
     run("names", |store, _| {
         store.rename("other", "another").unwrap();
         assert!(store.exists("another"));
-        store.health();
+        assert!(!store.health().closed);
     });
 }
 

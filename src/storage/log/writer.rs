@@ -110,6 +110,28 @@ impl Appender<'_> {
         }
     }
 
+    /// How many bytes [`Log::make_room`] has to make room for before this entry is appended, with
+    /// the writer free; `None` if there is room.
+    pub(crate) fn lacks_room(&self, len: usize) -> Option<u64> {
+        let need = (HEADER + BLOCK_HEADER + 64 + len) as u64;
+        (!self.writer.has_room(need)).then_some(need)
+    }
+
+    /// The same for a batch; `None` also for one that is too large to be appended at all.
+    pub(crate) fn batch_lacks_room(&self, entries: &[(EntryId, &[u8])]) -> Option<u64> {
+        let (need, max) = self.batch_size(entries);
+        (need <= max && !self.writer.has_room(need)).then_some(need)
+    }
+
+    /// The most that a batch can take, and the most that it may.
+    fn batch_size(&self, entries: &[(EntryId, &[u8])]) -> (u64, u64) {
+        // Every entry in a frame of its own, block start and all, is the most that it can take.
+        let sizes = entries.iter().map(|(_, list)| padded(list.len() + 96));
+        let largest = self.writer.options.segment_bytes;
+        let max = largest.saturating_sub(FILE_HEADER as u64 + BEGIN_ROOM);
+        (sizes.sum(), max)
+    }
+
     /// Appends one entry whose ID is greater than the last one. Returns the position behind it.
     ///
     /// # Errors
@@ -149,10 +171,8 @@ impl Appender<'_> {
     /// `BatchTooLarge` if they do not fit into one segment; `StorageFull` and its kin. Then nothing
     /// was appended.
     pub(crate) fn append_batch(&mut self, entries: &[(EntryId, &[u8])]) -> Result<u64> {
+        let (need, max) = self.batch_size(entries);
         let (log, writer) = (self.log, &mut *self.writer);
-        // Every entry in a frame of its own, block start and all, is the most that it can take.
-        let need: u64 = entries.iter().map(|(_, list)| padded(list.len() + 96)).sum();
-        let max = writer.options.segment_bytes.saturating_sub(FILE_HEADER as u64 + BEGIN_ROOM);
         if need > max {
             return Err(Error::new(ErrorKind::BatchTooLarge { size: need, max }));
         }
@@ -210,6 +230,14 @@ impl Writer {
         usual.max(least.next_multiple_of(4096))
     }
 
+    /// Whether `need` more bytes fit into the segment that is being written or into the next one.
+    pub(super) fn has_room(&self, need: u64) -> bool {
+        let active = self.active.as_ref();
+        let least = need + FILE_HEADER as u64 + BEGIN_ROOM;
+        active.is_some_and(|active| active.size - active.end >= need)
+            || self.next.as_ref().is_some_and(|next| next.size >= least)
+    }
+
     /// Makes sure that `need` more bytes fit into the segment that is being written.
     pub(super) fn make_room(&mut self, log: &Log, need: u64) -> Result<()> {
         match &self.active {
@@ -218,7 +246,8 @@ impl Writer {
         }
     }
 
-    /// Goes on in a new segment, prepared or made here. Waits for no sync of the old one.
+    /// Goes on in a new segment. Waits for no sync of the old one, and for none at all where the
+    /// caller has asked for room before; a log that nobody else knows (a copy's) makes it here.
     pub(super) fn roll(&mut self, log: &Log, need: u64) -> Result<()> {
         let least = need + FILE_HEADER as u64 + BEGIN_ROOM;
         let prepared = match self.next.take() {
