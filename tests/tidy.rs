@@ -238,11 +238,11 @@ fn every_file_is_part_of_the_crate() {
         };
         for line in source.text.lines() {
             let words: Vec<&str> = line.trim().trim_end_matches(';').split_whitespace().collect();
-            if let Some(at) = words.iter().position(|word| *word == "mod") {
-                if let Some(name) = words.get(at + 1).filter(|_| line.trim().ends_with(';')) {
-                    declared.insert(format!("{folder}/{name}.rs"));
-                    declared.insert(format!("{folder}/{name}/mod.rs"));
-                }
+            if let Some(at) = words.iter().position(|word| *word == "mod")
+                && let Some(name) = words.get(at + 1).filter(|_| line.trim().ends_with(';'))
+            {
+                declared.insert(format!("{folder}/{name}.rs"));
+                declared.insert(format!("{folder}/{name}/mod.rs"));
             }
         }
     }
