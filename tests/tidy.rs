@@ -42,7 +42,10 @@ fn collect(dir: &Path, out: &mut Vec<Source>) {
     entries.sort();
     for path in entries {
         if path.is_dir() {
-            collect(&path, out);
+            // What cargo builds of the crates below benches/ holds generated sources.
+            if !path.ends_with("target") {
+                collect(&path, out);
+            }
         } else if path.extension().is_some_and(|ext| ext == "rs") {
             let name = path.strip_prefix(root()).unwrap().to_str().unwrap().replace('\\', "/");
             out.push(Source { name, text: fs::read_to_string(&path).unwrap() });

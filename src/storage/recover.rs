@@ -199,7 +199,11 @@ impl Recovery<'_> {
             let (chain, beside) = follow_back(candidates);
             let hangs = chain.first().is_some_and(|oldest| {
                 let durable = chain.iter().map(Candidate::durable).max().unwrap_or(0);
-                oldest.begin.previous.is_some() && durable < oldest.begin.position
+                // What lies before may be gone because it was trimmed.
+                let first = chain.iter().map(Candidate::trim_to).fold(self.known.first, Ord::max);
+                let trimmed = first > oldest.begin.last_id;
+                let begins = oldest.begin.previous.is_none();
+                !begins && !trimmed && durable < oldest.begin.position
             });
             let aside = if hangs { &chain } else { &beside };
             let aside: Vec<_> = aside.iter().map(|segment| segment.path.clone()).collect();

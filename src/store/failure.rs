@@ -1,7 +1,7 @@
 //! What a failure of the journal or of `streams/` does to the store.
 //!
-//! Whoever lets the journal sync a file, for whatever reason, goes through here: a failed sync stops
-//! the store at once and not with the next call that happens to ask the journal.
+//! Whoever lets the journal sync a file, for whatever reason, goes through here: a failed sync
+//! stops the store at once and not with the next call that happens to ask the journal.
 
 use super::*;
 

@@ -45,19 +45,27 @@ pub fn check(view: &View, before: &Model, after: &Model) -> Result<Facts, Violat
 
 /// A stream whose creation is not on disk may be found by its files, without those made before it;
 /// but no stream is there twice, and all that were there all the time are.
-fn piecemeal(view: &View, allowed: &[BTreeMap<Name, usize>]) -> Option<BTreeMap<Name, usize>> {
-    let mut state = BTreeMap::new();
+fn piecemeal(view: &View, allowed: &[BTreeMap<Name, usize>]) -> Vec<BTreeMap<Name, usize>> {
+    let mut states = vec![BTreeMap::new()];
     for name in view.streams.keys() {
-        let life = allowed.iter().rev().find_map(|state| state.get(name))?;
-        state.insert(name.clone(), *life);
+        let lives: BTreeSet<usize> = allowed.iter().filter_map(|s| s.get(name).copied()).collect();
+        let with = |state: &BTreeMap<Name, usize>, life: usize| {
+            let mut state = state.clone();
+            state.insert(name.clone(), life);
+            state
+        };
+        let longer = states.iter().flat_map(|state| lives.iter().map(|life| with(state, *life)));
+        states = longer.take(100).collect();
     }
-    let lives: BTreeSet<usize> = state.values().copied().collect();
-    let always = allowed.first()?.iter().filter(|(name, life)| {
-        let still = |state: &BTreeMap<Name, usize>| state.get(*name) == Some(life);
-        allowed.iter().all(still)
+    states.retain(|state| {
+        let lives: BTreeSet<usize> = state.values().copied().collect();
+        let mut always = allowed[0].values().filter(|life| {
+            let there = |state: &BTreeMap<Name, usize>| state.values().any(|other| other == *life);
+            allowed.iter().all(there)
+        });
+        lives.len() == state.len() && always.all(|life| lives.contains(life))
     });
-    let complete = always.into_iter().all(|(_, life)| lives.contains(life));
-    (complete && lives.len() == state.len()).then_some(state)
+    states
 }
 
 fn names_of<'a>(names: impl IntoIterator<Item = &'a Name>) -> String {
