@@ -72,6 +72,11 @@ pub fn segment(data: &[u8]) -> bool {
         image::repair(&mut files, FileKind::Segment, STREAM);
     }
     let disk = disk();
+    // The state journal is there and empty, so that the directory is that of a stream whose
+    // creation a crash took from the journal's end.
+    if let Some(store) = open(&disk, &Store::options()) {
+        store.close().unwrap();
+    }
     let dir = Path::new(DIR).join(name::STREAMS).join(name::stream_dir(STREAM));
     disk.create_dir(&dir).unwrap();
     for (number, bytes) in &files {
