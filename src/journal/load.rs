@@ -94,8 +94,8 @@ enum Found {
 /// Reads the journal of an existing store. An empty answer for one that has none yet.
 ///
 /// # Errors
-/// `Corrupt` if a file's header is damaged or no file has a complete checkpoint, unless that is to
-/// be skipped; `Io`.
+/// `Corrupt` if there were journal files and none has a complete checkpoint, unless that is to be
+/// skipped; `Io`.
 pub(crate) fn load(place: &Place, skip_damage: bool) -> Result<Loaded> {
     let (mut files, mut damaged) = (Vec::new(), Vec::new());
     for slot in 0..name::JOURNALS.len() {
@@ -108,11 +108,7 @@ pub(crate) fn load(place: &Place, skip_damage: bool) -> Result<Loaded> {
                 match read_file(place, slot, &path, &file)? {
                     Found::Read(file) => files.push(file),
                     Found::Unused => {}
-                    Found::Damaged if skip_damage => damaged.push((path, 0)),
-                    Found::Damaged => {
-                        let what = "the header of a journal file is damaged or another store's";
-                        return Err(Error::corrupt(what).at(&path).offset(0));
-                    }
+                    Found::Damaged => damaged.push((path, 0)),
                 }
             }
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
@@ -121,6 +117,12 @@ pub(crate) fn load(place: &Place, skip_damage: bool) -> Result<Loaded> {
     }
     files.sort_by_key(|file| std::cmp::Reverse(file.turn));
     let mut loaded = combine(files, skip_damage)?;
+    // A power cut may leave one header that cannot be read, that of the file which was being taken
+    // into use; the file before it is complete then, or there never was one.
+    if let (0, [(path, _), _, ..], false) = (loaded.turn, &damaged[..], skip_damage) {
+        let what = "the headers of the journal files are damaged or another store's";
+        return Err(Error::corrupt(what).at(path).offset(0));
+    }
     loaded.gone |= loaded.turn == 0 && !damaged.is_empty();
     loaded.report.skipped.extend(damaged);
     Ok(loaded)

@@ -159,15 +159,14 @@ fn journal_files_that_are_lost_or_foreign_are_damage_and_no_new_store() {
     }
 }
 
+/// A power cut leaves the same when it hits the header of a file that is taken into use, so this is
+/// not refused: the state falls back to the file before, which repeats deliveries and skips none.
 #[test]
-fn a_journal_file_whose_header_is_damaged_may_have_been_the_newest_one() {
+fn a_journal_file_whose_header_is_damaged_is_left_out_and_named() {
     let copy = used();
     let file = newest(copy.path());
     flip(&file, 70);
-    for _ in 0..2 {
-        assert_damage(&error(manual().open(copy.path())), &file, Some(0));
-    }
-    let store = skipping().open(copy.path()).unwrap();
+    let store = manual().open(copy.path()).unwrap();
     assert_eq!(store.recovery().journal.skipped, [(file, 0)]);
     assert_eq!(pending(&store, "a"), [2, 3, 4, 5]);
     assert_eq!(ids(&stream(&store, "b")), upto(20));
