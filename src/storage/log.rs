@@ -247,6 +247,13 @@ impl Log {
         }
     }
 
+    /// The end of what is known to be on disk. Under `Always` entries are published between the end
+    /// of their sync and the moment when the commit says so: whoever sees one finds it durable.
+    pub(crate) fn known_durable(&self) -> u64 {
+        let durable = self.commit.durable();
+        if self.always { durable.max(self.published.get()) } else { durable }
+    }
+
     /// Whether a sync of this log has failed.
     pub(crate) fn is_poisoned(&self) -> bool {
         self.poisoned.load(Ordering::Acquire)

@@ -124,7 +124,7 @@ impl Stream {
     /// `NoStream`, `Closed`.
     pub fn durable_id(&self) -> Result<EntryId> {
         let log = self.log()?;
-        let durable = log.commit.durable();
+        let durable = log.known_durable();
         let span = Span { published: durable, first: EntryId::MIN, ..log.written_span() };
         let mut backward = crate::storage::cursor::Backward::seek(&span, EntryId::MAX);
         let found = backward.next(&span)?.map_or(EntryId::MIN, |place| place.id);

@@ -1,8 +1,8 @@
 //! The state journal: a damaged checkpoint falls back, a damaged record stops what it may concern.
 
 use crate::made::{
-    Frame, assert_damage, copy_all, died, end, error, flip, frames, ids, manual, overwrite, put,
-    skipping, stream, try_stream, upto,
+    Frame, copy_all, died, end, error, flip, frames, ids, manual, overwrite, put, skipping, stream,
+    try_stream, upto,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
