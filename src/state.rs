@@ -23,8 +23,6 @@ pub(crate) struct StreamState {
     /// Which entries live; there once the log is open.
     pub(crate) live: Option<Live>,
     pub(crate) removed: bool,
-    /// The journal has a gap in this stream's records.
-    pub(crate) lost: bool,
 }
 
 impl StreamState {
@@ -36,7 +34,6 @@ impl StreamState {
                 self.options = Some(*options);
             }
             Event::StreamRemoved => self.removed = true,
-            Event::Lost => self.lost = true,
             Event::StreamRenamed { name } => self.name = name.to_vec(),
             Event::OptionsSet { options } => self.options = Some(*options),
             Event::Deleted { ids } => {
@@ -90,9 +87,6 @@ impl StreamState {
             events.push(Event::Trimmed { first: self.first });
         }
         self.groups.dump(&mut |event| events.push(event));
-        if self.lost {
-            events.push(Event::Lost);
-        }
         events
     }
 }

@@ -275,13 +275,12 @@ impl Shared {
             if state.options.is_none() || state.removed {
                 continue;
             }
-            // It stays lost over checkpoints, until somebody chooses to go on without the rest.
-            state.lost |= loaded.is_lost(number);
-            if state.lost {
+            let lost = loaded.is_lost(number);
+            if lost {
                 report.lost.push(state.name.clone());
             }
-            state.lost &= options.on_damage == OnDamage::Refuse;
-            let lost = state.lost;
+            // It stays lost over checkpoints, until somebody chooses to go on without the rest.
+            let lost = lost && options.on_damage == OnDamage::Refuse;
             names.by_name.insert(state.name.clone(), number);
             names.streams.insert(number, Arc::new(StreamInner::new(number, state, lost)));
         }

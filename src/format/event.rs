@@ -57,9 +57,6 @@ pub(crate) enum Event {
     },
     /// Counters as they stand (in checkpoints) or were set (XSETID).
     Counters(Counters),
-    /// The records of the stream have a gap (in checkpoints): the state is the one before it, and
-    /// stays refused until somebody chooses to go on with it.
-    Lost,
     // Of one group.
     /// `pinned`: recovery lowers the cursor no further than this; see `group/recover.rs`.
     GroupCreated {

@@ -179,7 +179,6 @@ impl Groups {
             | Event::PendingRemoved { group, .. } => self.apply_to_entries(*group, event),
             Event::StreamCreated { .. }
             | Event::StreamRemoved
-            | Event::Lost
             | Event::StreamRenamed { .. }
             | Event::OptionsSet { .. }
             | Event::Deleted { .. }

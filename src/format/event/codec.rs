@@ -26,7 +26,6 @@ const OPTIONS_SET: u8 = 4;
 const DELETED: u8 = 5;
 const TRIMMED: u8 = 6;
 const COUNTERS: u8 = 7;
-const LOST: u8 = 8;
 const GROUP_CREATED: u8 = 16;
 const GROUP_REMOVED: u8 = 17;
 const GROUP_SET: u8 = 18;
@@ -50,7 +49,6 @@ impl Event {
                 options.encode(out);
             }
             Event::StreamRemoved => out.push(STREAM_REMOVED),
-            Event::Lost => out.push(LOST),
             Event::StreamRenamed { name } => {
                 out.push(STREAM_RENAMED);
                 write_bytes(out, name);
@@ -149,7 +147,7 @@ impl Event {
         let (&tag, rest) = bytes.split_first()?;
         let mut reader = Reader { bytes: rest, at: 0 };
         let event = match tag {
-            STREAM_CREATED..=LOST => Event::decode_of_stream(tag, &mut reader)?,
+            STREAM_CREATED..=COUNTERS => Event::decode_of_stream(tag, &mut reader)?,
             DELIVERED..=SEEN => Event::decode_of_entries(tag, &mut reader)?,
             _ => Event::decode_of_group(tag, &mut reader)?,
         };
@@ -163,7 +161,6 @@ impl Event {
                 options: StoredOptions::decode(reader)?,
             },
             STREAM_REMOVED => Event::StreamRemoved,
-            LOST => Event::Lost,
             STREAM_RENAMED => Event::StreamRenamed { name: reader.name()? },
             OPTIONS_SET => Event::OptionsSet { options: StoredOptions::decode(reader)? },
             DELETED => Event::Deleted { ids: reader.ids()? },

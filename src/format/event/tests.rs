@@ -58,7 +58,6 @@ fn of_stream() -> impl Strategy<Value = Event> {
         (any_name(), any_options())
             .prop_map(|(name, options)| Event::StreamCreated { name, options }),
         Just(Event::StreamRemoved),
-        Just(Event::Lost),
         any_name().prop_map(|name| Event::StreamRenamed { name }),
         any_options().prop_map(|options| Event::OptionsSet { options }),
         any_ids().prop_map(|ids| Event::Deleted { ids }),
