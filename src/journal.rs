@@ -15,7 +15,8 @@
 //!   written it is no checkpoint.
 //! * All three files have the same allocated size. Records that make the state grow are refused
 //!   with `StorageFull` when the next checkpoint would not leave half of a file for records; all
-//!   other records always find room, at the latest after a checkpoint.
+//!   other records always find room, at the latest after a checkpoint. Taking away can lengthen a
+//!   checkpoint too, as runs of IDs fall apart: what that may cost is set aside when they come.
 
 use crate::commit::{Commit, Mark};
 use crate::entry::write_varint;
@@ -96,7 +97,8 @@ struct Inner {
     next_stream: u64,
     /// The last record of each stream.
     last: HashMap<u64, u64>,
-    /// The bytes of the checkpoint in the running file, and what growing records added since.
+    /// What the next checkpoint may take at most: the bytes of the one in the running file, what
+    /// growing records added since, and what is set aside for runs that fall apart.
     state_bytes: u64,
     checkpoint_bytes: u64,
     events_bytes: u64,
@@ -187,7 +189,7 @@ impl Journal {
     }
 
     /// Appends one record. The caller holds whatever keeps the order of its streams' records.
-    /// `grows`: the state may be larger afterwards.
+    /// `grows`: the state may be larger afterwards, whatever the events are.
     pub(crate) fn append(&self, parts: &[(u64, &[Event])], grows: bool) -> Result<u64, Refused> {
         let mut inner = self.inner.lock();
         let inner = &mut *inner;
@@ -210,8 +212,10 @@ impl Journal {
         Record::write(&mut out, number, borrowed);
         frame.end(&mut out, inner.seed, inner.end);
         let len = out.len() as u64;
+        let spare: u64 = parts.iter().flat_map(|(_, events)| *events).map(Event::spare).sum();
+        let growth = if grows || spare > 0 { len + spare } else { 0 };
         let room = inner.end + len <= inner.size;
-        let tight = grows && inner.state_bytes + len > inner.size / 2;
+        let tight = growth > 0 && inner.state_bytes + growth > inner.size / 2;
         if !room || tight {
             inner.scratch = out;
             return Err(Refused::Full);
@@ -225,9 +229,7 @@ impl Journal {
         inner.end += len;
         inner.next_record += 1;
         inner.events_bytes += len;
-        if grows {
-            inner.state_bytes += len;
-        }
+        inner.state_bytes += growth;
         for (stream, _) in parts {
             inner.last.insert(*stream, number);
         }
@@ -326,7 +328,7 @@ impl Journal {
             };
             sections += next.sections(stream, covers, events)?;
         }
-        let state_bytes = next.end;
+        let checkpoint_bytes = next.end;
         // What was appended meanwhile, until little is left, then the sync of all that.
         loop {
             let end = self.inner.lock().end;
@@ -345,17 +347,18 @@ impl Journal {
             next_stream: inner.next_stream,
             sections,
         };
-        next.frame(Kind::CheckpointEnd, |out| mark.write(out))?;
+        // Before the mark: once that is there, the file is the state.
         if next.end > size / 4 * 3 {
             return Err(Error::new(ErrorKind::StorageFull { needed: size }));
         }
+        next.frame(Kind::CheckpointEnd, |out| mark.write(out))?;
         inner.slot = slot;
         inner.turn = turn;
         inner.seed = next.seed;
         inner.region = next.region;
         inner.end = next.end;
-        inner.state_bytes = state_bytes;
-        inner.checkpoint_bytes = state_bytes;
+        inner.state_bytes = checkpoint_bytes + next.spare;
+        inner.checkpoint_bytes = checkpoint_bytes;
         inner.events_bytes = 0;
         inner.switched_at = self.written.get() + 1;
         inner.durable_told = 0;

@@ -289,13 +289,13 @@ impl StreamInner {
             return Ok(());
         }
         // The start is durable before a segment goes: in the journal, whatever said it first.
-        let (_, position) = self.change(shared, false, |locked| {
+        let (first, position) = self.change(shared, false, |locked| {
             let first = locked.state.first;
-            Ok(((), vec![Event::Trimmed { first }]))
+            Ok((first, vec![Event::Trimmed { first }]))
         })?;
         self.sync_written(shared)?;
         shared.sync_journal(position)?;
-        let first = self.state.lock().first;
+        // This start and no later one: a trim that came meanwhile may not be on disk.
         for segment in log.take_trimmed(first) {
             // A reader that has the segment may not have mapped it yet, and without its name it
             // could not any more. Nobody comes by it anew: it is out of the list.

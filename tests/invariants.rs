@@ -96,6 +96,7 @@ const TESTS: &[Test] = tests! {
     space:
         invariant_03_on_a_full_disk_an_append_changes_nothing
         invariant_03_with_a_full_journal_acks_trims_and_reads_still_work
+        invariant_03_acks_that_tear_runs_apart_still_fit_into_a_checkpoint
         invariant_03_with_a_full_journal_what_grows_the_state_changes_nothing
         invariant_04_nothing_behind_a_torn_tail_comes_back
         invariant_04_a_segment_with_nothing_behind_its_frames_is_continued
@@ -122,6 +123,7 @@ const TESTS: &[Test] = tests! {
         invariant_07_the_level_is_the_streams_own
         invariant_07_deliveries_and_claims_wait_for_no_sync
         invariant_08_the_new_start_is_durable_before_a_segment_is_unlinked
+        invariant_08_a_trim_that_comes_during_the_sync_unlinks_nothing_yet
         invariant_08_without_a_durable_start_no_segment_is_unlinked
         invariant_08_readers_pin_what_they_read
         invariant_08_exact_trims_move_the_first_entry_and_space_returns_by_segments

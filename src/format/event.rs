@@ -138,6 +138,32 @@ pub(crate) enum Event {
     },
 }
 
+/// What an ID of a run takes at most once the run has lost every third one, in bytes.
+const OF_ID: u64 = 2;
+/// What a record takes at most that parts from a span of equal ones, the rest of the span included.
+const OF_RECORD: u64 = 24;
+
+impl Event {
+    /// How many bytes a checkpoint may take for this record's effects beyond what the event itself
+    /// takes, once events that only take away have torn its runs of IDs apart.
+    pub(crate) fn spare(&self) -> u64 {
+        match self {
+            Event::Delivered { no_ack: false, ids, .. } => OF_ID * ids.len() as u64,
+            Event::Redelivered { ids, .. } => OF_RECORD * ids.len() as u64,
+            Event::PendingSet { records, .. } => OF_RECORD * records.len() as u64,
+            _ => 0,
+        }
+    }
+
+    /// The same for an event of a checkpoint, where every span is counted already.
+    pub(crate) fn spare_in_checkpoint(&self) -> u64 {
+        match self {
+            Event::PendingSet { records, .. } => OF_ID * records.len() as u64,
+            _ => 0,
+        }
+    }
+}
+
 /// The options of a stream that are stored with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct StoredOptions {

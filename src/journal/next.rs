@@ -46,6 +46,8 @@ pub(super) struct NextFile {
     pub(super) seed: u32,
     pub(super) end: u64,
     pub(super) size: u64,
+    /// What the events that were written may need more in a later checkpoint.
+    pub(super) spare: u64,
     pub(super) scratch: Vec<u8>,
 }
 
@@ -78,6 +80,7 @@ impl NextFile {
             seed: header.seed(),
             end: FILE_HEADER as u64,
             size,
+            spare: 0,
             scratch: Vec::new(),
         };
         next.store(0, &header.encode())?;
@@ -118,6 +121,7 @@ impl NextFile {
                 count += 1;
             }
             bytes += scratch.len();
+            self.spare += event.spare_in_checkpoint();
             section.events.push(event);
         }
         self.frame(Kind::Section, |out| section.write(out))?;

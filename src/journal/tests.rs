@@ -1,6 +1,7 @@
 //! The journal as a store uses it, on the heap: what damage to its files does.
 
 use crate::error::ErrorKind;
+use crate::format::event::Event;
 use crate::id::EntryId;
 use crate::options::{OnDamage, Start};
 use crate::storage::disk::{Disk, OpenMode};
@@ -66,6 +67,56 @@ fn a_stream_whose_state_was_lost_stays_refused_until_told_otherwise() {
         assert_eq!(names, [b"anna"]);
         store.close().unwrap();
     }
+}
+
+/// As many consumers as are wanted at the moment, of one group of stream 1.
+struct Many(std::sync::atomic::AtomicU32);
+
+impl super::Source for Many {
+    fn streams(&self) -> Vec<u64> {
+        vec![1]
+    }
+
+    fn dump(
+        &self,
+        _stream: u64,
+        covers: &mut dyn FnMut() -> u64,
+    ) -> crate::error::Result<Option<(u64, Vec<Event>)>> {
+        let many = self.0.load(std::sync::atomic::Ordering::Relaxed);
+        let covers = covers();
+        Ok(Some((covers, (0..many).map(created).collect())))
+    }
+
+    fn sync_streams(&self) {}
+}
+
+fn created(consumer: u32) -> Event {
+    let name = format!("{consumer:0200}").into_bytes().into();
+    Event::ConsumerCreated { group: 0, consumer, name, seen_ms: 0, active_ms: None }
+}
+
+/// Fails if a checkpoint gets its end mark before it is clear that it leaves room for records: the
+/// file that is not gone on in then hid all later records of the one that is.
+#[test]
+fn a_checkpoint_that_is_too_long_hides_no_record() {
+    let disk = Arc::new(MemDisk::new());
+    for dir in ["/store", "/store/state"] {
+        disk.create_dir(Path::new(dir)).unwrap();
+    }
+    let dir = Path::new("/store/state").to_owned();
+    let place = super::Place { disk: Arc::clone(&disk) as Arc<dyn Disk>, dir, uuid: [7; 16] };
+    let loaded = super::load(&place, false).unwrap();
+    let source = Many(1.into());
+    let journal = super::Journal::start(place.clone(), &loaded, &source).unwrap();
+    assert!(journal.append(&[(1, &[created(1)])], true).is_ok());
+    // Between three quarters of the file and all of it.
+    source.0.store(1_100, std::sync::atomic::Ordering::Relaxed);
+    let refused = journal.checkpoint(&source).unwrap_err();
+    assert!(matches!(refused.kind(), ErrorKind::StorageFull { .. }), "{refused}");
+    assert!(journal.append(&[(1, &[created(2)])], true).is_ok());
+    drop(journal);
+    let loaded = super::load(&place, false).unwrap();
+    assert_eq!(loaded.events[&1], [created(0), created(1), created(2)]);
 }
 
 /// The files of a store under a new lock.

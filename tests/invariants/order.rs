@@ -306,6 +306,26 @@ pub(crate) fn invariant_08_the_new_start_is_durable_before_a_segment_is_unlinked
     }
 }
 
+/// Fails if `StreamInner::maintain_log` (src/stream.rs) takes away what is below the start of the
+/// moment instead of the one that it made durable.
+pub(crate) fn invariant_08_a_trim_that_comes_during_the_sync_unlinks_nothing_yet() {
+    let disk = FaultDisk::new();
+    let (store, stream) = long_stream(&disk);
+    stream.trim(Trim::min_id(id(200))).unwrap();
+    disk.hold("sync", JOURNAL);
+    let preparing = std::thread::spawn({
+        let store = store.clone();
+        move || store.step_prepare()
+    });
+    disk.wait_held();
+    stream.trim(Trim::min_id(id(390))).unwrap();
+    disk.let_go();
+    preparing.join().unwrap().unwrap();
+    die(store);
+    let store = open(&disk.power_cut(), Durability::Manual);
+    assert_eq!(seen(&stream_of(&store)), (200..400).collect::<Vec<_>>());
+}
+
 /// Fails if `StreamInner::maintain` (src/stream.rs) goes on although the journal's sync failed.
 pub(crate) fn invariant_08_without_a_durable_start_no_segment_is_unlinked() {
     let disk = FaultDisk::new();

@@ -6,8 +6,8 @@ use super::ground::{
     try_put,
 };
 use crate::{
-    ClaimOptions, Durability, ErrorKind, GroupReadOptions, NewEntries, OnDamage, PendingFilter,
-    Start, Store, Stream, StreamOptions, Trim,
+    ClaimOptions, Durability, EntryId, ErrorKind, GroupReadOptions, NewEntries, OnDamage,
+    PendingFilter, Start, Store, Stream, StreamOptions, Trim,
 };
 use std::path::Path;
 use std::time::Duration;
@@ -87,6 +87,32 @@ pub(crate) fn invariant_03_with_a_full_journal_acks_trims_and_reads_still_work()
     let store = open(&disk.power_cut(), Durability::Manual);
     let group = store.stream("s").unwrap().get_group("g").unwrap().unwrap();
     assert_eq!(group.pending().unwrap().count, 1);
+}
+
+/// Fails if `Event::spare` (src/format/event.rs) sets nothing aside.
+pub(crate) fn invariant_03_acks_that_tear_runs_apart_still_fit_into_a_checkpoint() {
+    let disk = FaultDisk::new();
+    let store = open(&disk, Durability::Manual);
+    let stream = store.stream("s").unwrap();
+    let group = stream.create_group("g", Start::First).unwrap();
+    // IDs that follow each other, which take next to nothing as long as all are pending.
+    let ids = |from: u64| (from..from + 50).map(|seq| EntryId::new(1, seq));
+    for part in 0..4_000 {
+        let mut batch = NewEntries::new();
+        for id in ids(part * 50 + 1) {
+            batch.push_with(id, [("a", "b")]).unwrap();
+        }
+        stream.append_batch(&batch).unwrap();
+    }
+    let delivery = group.consumer("c").unwrap().read(GroupReadOptions::new()).unwrap();
+    assert_eq!(delivery.len(), 200_000);
+    drop(delivery);
+    fill_journal(&disk, &stream);
+    for part in 0..4_000 {
+        assert_eq!(group.ack(ids(part * 50 + 1).step_by(3)).unwrap(), 17, "{part}");
+    }
+    store.step_checkpoint().unwrap();
+    assert_eq!(group.pending().unwrap().count, 132_000);
 }
 
 /// Fails if `Consumer::look`, `claim_any` (src/consumer.rs) or `create_group_with` say that they do
