@@ -13,6 +13,7 @@ use crate::journal::{self, Journal, JournalRecovery, Source};
 use crate::options::{Durability, OnDamage, StreamOptions};
 use crate::state::StreamState;
 use crate::storage::disk::{Disk, DiskLock, OpenMode};
+use crate::storage::log::Log;
 use crate::storage::mem::MemDisk;
 use crate::storage::real::RealDisk;
 use crate::storage::recover::StreamRecovery;
@@ -374,7 +375,7 @@ impl Shared {
         let dirty: Vec<_> = self
             .all_streams()
             .into_iter()
-            .filter(|stream| choose(stream) && stream.open_log().is_some_and(|l| l.has_unsynced()))
+            .filter(|stream| choose(stream) && stream.open_log().is_some_and(Log::wants_sync))
             .collect();
         if dirty.len() > MANY_FILES && self.flush_all_at_once(&dirty) {
             return;

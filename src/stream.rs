@@ -257,7 +257,8 @@ impl StreamInner {
 
     /// The file system was synced as a whole after `target` was written.
     pub(crate) fn synced_otherwise(&self, target: u64) {
-        let Some(log) = self.log.get() else { return };
+        // A sync that failed meanwhile may have had the error that the call did not get any more.
+        let Some(log) = self.log.get().filter(|log| !log.is_poisoned()) else { return };
         log.synced(target);
         log.commit.set_durable(target);
         if log.always {

@@ -113,7 +113,8 @@ const TESTS: &[Test] = tests! {
         invariant_05_a_failed_sync_of_the_background_stops_that_stream_alone
         invariant_05_a_lost_file_system_stops_the_store
         invariant_05_when_one_sync_for_all_fails_the_guilty_file_is_found
-        invariant_05_when_one_sync_for_all_fails_and_no_file_is_guilty_the_store_stops;
+        invariant_05_when_one_sync_for_all_fails_and_no_file_is_guilty_the_store_stops
+        invariant_05_one_sync_for_all_publishes_nothing_of_a_stopped_stream;
     order:
         invariant_06_segments_are_synced_before_the_journal
         invariant_06_the_journals_point_is_taken_before_the_segments_are_synced

@@ -6,6 +6,7 @@ use crate::id::EntryId;
 use crate::options::{OnDamage, Start};
 use crate::storage::disk::{Disk, OpenMode};
 use crate::storage::mem::MemDisk;
+use crate::storage::real::RealDisk;
 use crate::store::{Store, StoreOptions};
 use std::path::Path;
 use std::sync::Arc;
@@ -67,6 +68,34 @@ fn a_stream_whose_state_was_lost_stays_refused_until_told_otherwise() {
         assert_eq!(names, [b"anna"]);
         store.close().unwrap();
     }
+}
+
+/// Fails if a checkpoint ends where it finds a frame that went bad under way: the journal then
+/// filled up, and in the end no stream of the store took acknowledgements any more.
+#[test]
+fn one_damaged_stream_keeps_no_other_from_a_checkpoint() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = || Store::open_on(Arc::new(RealDisk::new()), dir.path(), &Store::options()).unwrap();
+    let store = open();
+    let (hurt, whole) = (store.stream("hurt").unwrap(), store.stream("whole").unwrap());
+    for stream in [&hurt, &whole] {
+        let ids: Vec<EntryId> = (0..4).map(|_| stream.append([("a", "b")]).unwrap()).collect();
+        assert_eq!(stream.delete([ids[1]]).unwrap(), 1);
+    }
+    store.sync().unwrap();
+    let segment = dir.path().join("streams/1/0000000000.0000.seg");
+    let file = RealDisk::new().open(&segment, OpenMode::Write).unwrap();
+    let mut bytes = vec![0; 4096];
+    file.read_at(&mut bytes, 0).unwrap();
+    let entry = bytes.windows(4).position(|four| four == b"\x01a\x01b").unwrap();
+    file.write_at(b"x", entry as u64 + 1).unwrap();
+    store.step_checkpoint().unwrap();
+    drop((hurt, whole));
+    store.close().unwrap();
+    let store = open();
+    assert_eq!(store.stream("whole").unwrap().len().unwrap(), 3);
+    let refused = store.stream("hurt").unwrap_err();
+    assert_eq!(*refused.kind(), ErrorKind::GroupStateLost);
 }
 
 /// As many consumers as are wanted at the moment, of one group of stream 1.

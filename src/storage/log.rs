@@ -20,7 +20,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::event::StoredOptions;
 use crate::format::footer::{BlockStart, Footer};
 use crate::format::frame::{
-    BLOCK, BLOCK_HEADER, Begin, COMMIT, Extras, FrameBuilder, HEADER, Kind, chain, padded, write_id,
+    BLOCK, BLOCK_HEADER, Begin, COMMIT, Extras, FrameBuilder, HEADER, Kind, MAX_BODY, chain,
+    padded, write_id,
 };
 use crate::format::header::{FILE_HEADER, FileHeader};
 use crate::format::name;
@@ -264,8 +265,9 @@ impl Log {
         self.care.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn has_unsynced(&self) -> bool {
-        self.written.get() > self.commit.durable()
+    /// Whether there is something to sync. A log whose sync has failed is never synced again.
+    pub(crate) fn wants_sync(&self) -> bool {
+        self.written.get() > self.commit.durable() && !self.is_poisoned()
     }
 
     /// A failed sync of a new segment or of the directory stops the stream like any other.

@@ -14,11 +14,19 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 #[derive(Debug)]
 pub(crate) struct RealDisk {
     start: Instant,
+    /// Open since the store was locked: the kernel tells a failed write-back to every descriptor
+    /// that was there before it, once, so a new one might hear nothing.
+    #[cfg(target_os = "linux")]
+    whole: std::sync::OnceLock<File>,
 }
 
 impl RealDisk {
     pub(crate) fn new() -> RealDisk {
-        RealDisk { start: Instant::now() }
+        RealDisk {
+            start: Instant::now(),
+            #[cfg(target_os = "linux")]
+            whole: std::sync::OnceLock::new(),
+        }
     }
 }
 
@@ -102,7 +110,15 @@ impl Disk for RealDisk {
     fn sync_all(&self, path: &Path) -> io::Result<()> {
         #[cfg(target_os = "linux")]
         {
-            Ok(rustix::fs::syncfs(File::open(path)?)?)
+            let opened;
+            let whole = match self.whole.get() {
+                Some(whole) => whole,
+                None => {
+                    opened = File::open(path)?;
+                    &opened
+                }
+            };
+            Ok(rustix::fs::syncfs(whole)?)
         }
         #[cfg(not(target_os = "linux"))]
         {
@@ -117,6 +133,10 @@ impl Disk for RealDisk {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::WouldBlock.into()),
             Err(TryLockError::Error(error)) => return Err(error),
+        }
+        #[cfg(target_os = "linux")]
+        if let Some(dir) = path.parent() {
+            let _first_stays = self.whole.set(File::open(dir)?);
         }
         file.set_len(0)?;
         file.rewind()?;

@@ -141,7 +141,7 @@ impl StreamInner {
             return Ok(None);
         }
         // A refusal outlives the checkpoint that forgets the damaged record.
-        let covers = if self.lost { LOST } else { covers() };
+        let mut covers = if self.lost { LOST } else { covers() };
         let (mut events, counters) = (state.dump(), state.counters);
         let mut deleted = state.deleted.clone();
         let marked = self.marked_deletions(&state);
@@ -150,7 +150,13 @@ impl StreamInner {
         deleted.dedup();
         // What was deleted goes behind the counters, which already account for it.
         for (span, segment, ordinals) in marked {
-            deleted.extend(ids_of(&span, segment, &ordinals)?);
+            let (ids, whole) = ids_of(&span, segment, &ordinals)?;
+            deleted.extend(ids);
+            // Where a frame went bad under way, nobody can say any more what was deleted there. The
+            // other streams' state must go on all the same, and nothing may come back unsaid.
+            if !whole {
+                covers = LOST;
+            }
         }
         events.extend(deletions(&deleted));
         // Last, as they stand for all that came before.
@@ -182,8 +188,10 @@ impl StreamInner {
     }
 }
 
-/// The IDs of entries given by their numbers within a segment, ascending.
-fn ids_of(span: &Span, segment: usize, ordinals: &[u32]) -> Result<Vec<EntryId>> {
+/// The IDs of entries given by their numbers within a segment, ascending, and whether these are all
+/// that matter.
+fn ids_of(span: &Span, segment: usize, ordinals: &[u32]) -> Result<(Vec<EntryId>, bool)> {
+    let mut whole = true;
     let mut ids = Vec::with_capacity(ordinals.len());
     let mut forward: Option<Forward> = None;
     let mut at = 0u32;
@@ -209,8 +217,8 @@ fn ids_of(span: &Span, segment: usize, ordinals: &[u32]) -> Result<Vec<EntryId>>
                     forward = None;
                     break;
                 }
-                Err(error) if span.skip_damage => {
-                    drop(error);
+                Err(error) if error.is_corruption() => {
+                    whole &= span.skip_damage;
                     forward = None;
                     break;
                 }
@@ -218,7 +226,7 @@ fn ids_of(span: &Span, segment: usize, ordinals: &[u32]) -> Result<Vec<EntryId>>
             }
         }
     }
-    Ok(ids)
+    Ok((ids, whole))
 }
 
 /// Marks deletions in a log that was just recovered.

@@ -1,7 +1,7 @@
 //! Appending: IDs of all forms, fields of all kinds, batches.
 
 use crate::ground::{error, id, kind, live, on_both, put, texts};
-use streamlog::{AppendOptions, EntryId, ErrorKind, NewEntries, NewId, StreamOptions, Trim};
+use streamlog::{AppendOptions, EntryId, ErrorKind, NewEntries, NewId, Store, StreamOptions, Trim};
 
 fn with(id: impl Into<NewId>) -> AppendOptions {
     AppendOptions::new().id(id)
@@ -216,4 +216,22 @@ fn an_entry_that_is_refused_leaves_no_trace() {
         assert_eq!(texts(stream.range(..).map(|e| e.unwrap().id())), ["1-0"]);
         assert_eq!(stream.info().unwrap().entries_added, 1);
     });
+}
+
+/// Fails if a batch's frame may be longer than a frame can say: without limits for blocks all of it
+/// would go into one.
+#[test]
+fn a_batch_longer_than_a_frame_can_be_is_read_back() {
+    let store = Store::in_memory().unwrap();
+    let options = StreamOptions::new().segment_bytes(512 << 20).block_entries(0).block_bytes(0);
+    let stream = store.stream_with("s", options).unwrap();
+    let value = vec![b'x'; 15 << 20];
+    let mut batch = NewEntries::new();
+    for _ in 0..18 {
+        batch.push([("v", &value)]).unwrap();
+    }
+    stream.append_batch(&batch).unwrap();
+    let snapshot = stream.snapshot().unwrap();
+    let lengths = snapshot.range(..).map(|entry| entry.unwrap().get("v").unwrap().len());
+    assert_eq!(lengths.collect::<Vec<_>>(), [15 << 20; 18]);
 }

@@ -4,7 +4,9 @@ use super::disk::{EIO, ENOSPC, ESTALE, FaultDisk};
 use super::ground::{
     FIRST, JOURNAL, at_once, deliver, error, id, is_poisoned, open, put, seen, try_put,
 };
-use crate::{Durability, EntryId, ErrorKind, GroupReadOptions, Result, Start, Store, Stream};
+use crate::{
+    Durability, EntryId, ErrorKind, GroupReadOptions, Result, Start, Store, Stream, StreamOptions,
+};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -286,4 +288,24 @@ pub(crate) fn invariant_05_when_one_sync_for_all_fails_and_no_file_is_guilty_the
     assert!(store.sync().is_err());
     assert!(store.health().poisoned.is_some());
     assert!(is_stopped(&streams[0]));
+}
+
+/// Fails if `Shared::flush_streams` (src/store.rs) takes in streams whose sync has failed, and
+/// `StreamInner::synced_otherwise` (src/stream.rs) believes what the one call says of them.
+pub(crate) fn invariant_05_one_sync_for_all_publishes_nothing_of_a_stopped_stream() {
+    let disk = FaultDisk::new();
+    let (store, streams) = many_streams(&disk);
+    store.sync().unwrap();
+    let always = StreamOptions::new().segment_bytes(8192).durability(Durability::Always);
+    let stopped = store.stream_with("stopped", always).unwrap();
+    put(&stopped, [1]);
+    disk.fail("sync", "/streams/71/", EIO);
+    assert!(try_put(&stopped, 2).is_err());
+    disk.heal();
+    for stream in &streams {
+        put(stream, [2]);
+    }
+    assert!(store.sync().is_err());
+    assert_eq!(streams[0].durable_id().unwrap(), id(2));
+    assert_eq!((seen(&stopped), stopped.durable_id().unwrap()), (vec![1], id(1)));
 }

@@ -458,14 +458,18 @@ impl Writer {
         Ok(room)
     }
 
-    /// How many of the entries go into the open block; at least one.
+    /// How many of the entries go into the open block and into one frame; at least one.
     pub(super) fn room_in_block(&self, entries: &[(EntryId, &[u8])]) -> usize {
+        /// What a batch says of an entry besides its list, and of itself, at most.
+        const OVERHEAD: usize = 64;
         let (most, bytes) = (self.options.block_entries, u64::from(self.options.block_bytes));
         let (mut count, mut size) = (self.block.entries, self.block.bytes);
-        let mut taken = 0;
+        let (mut taken, mut body) = (0, OVERHEAD);
         for (_, list) in entries {
-            let full =
-                (most != 0 && count >= most) || (bytes != 0 && size + list.len() as u64 >= bytes);
+            body += OVERHEAD + list.len();
+            let full = (most != 0 && count >= most)
+                || (bytes != 0 && size + list.len() as u64 >= bytes)
+                || body > MAX_BODY;
             if full && taken > 0 {
                 break;
             }
