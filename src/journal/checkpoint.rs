@@ -1,0 +1,181 @@
+//! Checkpoints: written to the next file beside the running one, and what makes room for records.
+
+use super::*;
+use crate::format::frame::{HEADER, Header};
+
+/// Files grow rather than being checkpointed up to this size, in bytes.
+const USUAL_SIZE: u64 = 8 << 20;
+/// A checkpoint is due when the records behind the last one exceed this and twice its size.
+const DUE_BYTES: u64 = 4 << 20;
+
+impl Journal {
+    /// Makes room after [`Refused::Full`]: by longer files while they are short, else by a
+    /// checkpoint, which forgets what records have undone; if that was not enough (`again`), by
+    /// longer files after all.
+    pub(crate) fn make_room(&self, source: &dyn Source, again: bool) -> Result<()> {
+        let size = self.inner.lock().size;
+        if size < USUAL_SIZE && self.grow(size).is_ok() {
+            return Ok(());
+        }
+        if again {
+            return self.grow(size);
+        }
+        match self.checkpoint(source) {
+            Err(e) if matches!(e.kind(), ErrorKind::StorageFull { .. }) => {
+                self.grow(size)?;
+                self.checkpoint(source)
+            }
+            other => other,
+        }
+    }
+
+    /// What the background does from time to time: a checkpoint when records have outgrown the last
+    /// one, or when the file is nearly full.
+    pub(crate) fn maintain(&self, source: &dyn Source) -> Result<()> {
+        let (due, size) = {
+            let inner = self.inner.lock();
+            let outgrown = inner.events_bytes > DUE_BYTES.max(2 * inner.checkpoint_bytes);
+            (outgrown || inner.end > inner.size / 4 * 3, inner.size)
+        };
+        if !due || (size < USUAL_SIZE && self.grow(size).is_ok()) {
+            return Ok(());
+        }
+        self.checkpoint(source)
+    }
+
+    /// Doubles the files, unless somebody else has done it.
+    fn grow(&self, from: u64) -> Result<()> {
+        let _one = self.begin_checkpoint();
+        let mut inner = self.inner.lock();
+        if inner.size != from {
+            return Ok(());
+        }
+        let size = from * 2;
+        allocate_all(&self.place, &self.files, size)?;
+        inner.region = map(&self.place, &self.files, inner.slot, size)?;
+        inner.size = size;
+        Ok(())
+    }
+
+    fn begin_checkpoint(&self) -> Checkpointing<'_> {
+        let mut running = self.checkpointing.lock();
+        while *running {
+            self.checkpointed.wait(&mut running);
+        }
+        *running = true;
+        Checkpointing { journal: self }
+    }
+
+    /// Writes a checkpoint to the next file and goes on there. Records go on being appended
+    /// meanwhile.
+    ///
+    /// A failed sync of a journal file poisons the journal, whichever file it is.
+    pub(crate) fn checkpoint(&self, source: &dyn Source) -> Result<()> {
+        let written = self.write_checkpoint(source);
+        if let Err(error) = &written
+            && matches!(error.kind(), ErrorKind::Io { op: "sync" })
+        {
+            self.commit.poison(error.clone());
+        }
+        written
+    }
+
+    fn write_checkpoint(&self, source: &dyn Source) -> Result<()> {
+        let _one = self.begin_checkpoint();
+        // The file that is overwritten holds the state before last. The last one must be durable
+        // by now, or a power cut could leave none.
+        if self.commit.durable() < self.inner.lock().switched_at {
+            self.sync_after(self.written.get(), || source.sync_streams())?;
+        }
+        let (slot, turn, size, mut copied) = {
+            let inner = self.inner.lock();
+            ((inner.slot + 1) % 3, inner.turn + 1, inner.size, inner.end)
+        };
+        let mut next = NextFile::begin(&self.place, &self.files, slot, turn, size)?;
+        let mut sections = 0;
+        for stream in source.streams() {
+            let covers = &mut || self.last_record(stream);
+            let Some((covers, events)) = source.dump(stream, covers)? else {
+                continue;
+            };
+            sections += next.sections(stream, covers, events)?;
+        }
+        let checkpoint_bytes = next.end;
+        // What was appended meanwhile, until little is left, then the sync of all that.
+        loop {
+            let end = self.inner.lock().end;
+            copied = self.copy_records(&mut next, copied, end)?;
+            if self.inner.lock().end - copied < 16 << 10 {
+                break;
+            }
+        }
+        self.place.disk.step("checkpoint sync");
+        next.sync()?;
+        let mut inner = self.inner.lock();
+        let end = inner.end;
+        self.copy_locked(&inner, &mut next, copied, end)?;
+        let mark = CheckpointEnd {
+            next_record: inner.next_record,
+            next_stream: inner.next_stream,
+            sections,
+        };
+        // Before the mark: once that is there, the file is the state.
+        if next.end > size / 4 * 3 {
+            return Err(Error::new(ErrorKind::StorageFull { needed: size }));
+        }
+        next.frame(Kind::CheckpointEnd, |out| mark.write(out))?;
+        inner.slot = slot;
+        inner.turn = turn;
+        inner.seed = next.seed;
+        inner.region = next.region;
+        inner.end = next.end;
+        inner.state_bytes = checkpoint_bytes + next.spare;
+        inner.checkpoint_bytes = checkpoint_bytes;
+        inner.events_bytes = 0;
+        inner.switched_at = self.written.get() + 1;
+        inner.durable_told = 0;
+        self.written.advance_to(inner.switched_at);
+        drop(inner);
+        self.place.disk.step("checkpoint switched");
+        Ok(())
+    }
+
+    /// Copies record frames of the running file into the next one.
+    fn copy_records(&self, next: &mut NextFile, from: u64, to: u64) -> Result<u64> {
+        let inner = self.inner.lock();
+        self.copy_locked(&inner, next, from, to)
+    }
+
+    fn copy_locked(&self, inner: &Inner, next: &mut NextFile, from: u64, to: u64) -> Result<u64> {
+        let path = self.place.path(inner.slot);
+        let mut at = from.min(to);
+        while at < to {
+            let mut bytes = vec![0; HEADER];
+            let io = |e| Error::io("read", &path, e);
+            inner.region.read(at, &mut bytes).map_err(io)?;
+            let broken = || Error::corrupt("a record changed under way").at(&path).offset(at);
+            let header = Header::decode(&bytes, inner.seed, at).ok_or_else(broken)?;
+            bytes.resize(usize::try_from(header.frame_len()).unwrap_or(0), 0);
+            inner.region.read(at, &mut bytes).map_err(io)?;
+            let body = header.body(&bytes, inner.seed, at).ok_or_else(broken)?;
+            let mut within = 0;
+            Extras::read(header.flags, body, &mut within).ok_or_else(broken)?;
+            let body = body.get(within..).unwrap_or_default();
+            next.frame(Kind::Events, |out| out.extend_from_slice(body))?;
+            at += header.frame_len();
+        }
+        Ok(at)
+    }
+}
+
+/// Held by the one checkpoint; wakes who waits when it goes, however it goes.
+struct Checkpointing<'a> {
+    journal: &'a Journal,
+}
+
+impl Drop for Checkpointing<'_> {
+    fn drop(&mut self) {
+        *self.journal.checkpointing.lock() = false;
+        self.journal.checkpointed.notify_all();
+    }
+}
