@@ -99,7 +99,11 @@ pub(super) fn combine(files: Vec<File>, skip_damage: bool) -> Result<Loaded> {
             loaded.next_record = end.next_record;
             take_sections(&mut loaded, file.sections);
         }
-        records.extend(file.records);
+        // Without an end mark its records are copies, and those before them may have been torn off
+        // the file that they were copied from. A gap was durable once, so the mark was there.
+        if file.end.is_some() || !file.gaps.is_empty() {
+            records.extend(file.records);
+        }
         end_of_records = end_of_records.max(file.closed.unwrap_or(0));
     }
     loaded.turn = newest_turn;

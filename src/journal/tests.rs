@@ -1,7 +1,10 @@
-//! The journal as a store uses it, on the heap: what damage to its files does.
+//! The journal on the heap: what damage to its files does, and what is left where a process ends.
 
-use crate::error::ErrorKind;
-use crate::format::event::Event;
+use super::{Journal, Loaded, Place, Source, load};
+use crate::error::{ErrorKind, Result};
+use crate::format::event::{Event, StoredOptions};
+use crate::format::frame::{Header, Kind};
+use crate::format::header::{FILE_HEADER, FileHeader};
 use crate::id::EntryId;
 use crate::options::{OnDamage, Start};
 use crate::storage::disk::{Disk, OpenMode};
@@ -98,56 +101,6 @@ fn one_damaged_stream_keeps_no_other_from_a_checkpoint() {
     assert_eq!(*refused.kind(), ErrorKind::GroupStateLost);
 }
 
-/// As many consumers as are wanted at the moment, of one group of stream 1.
-struct Many(std::sync::atomic::AtomicU32);
-
-impl super::Source for Many {
-    fn streams(&self) -> Vec<u64> {
-        vec![1]
-    }
-
-    fn dump(
-        &self,
-        _stream: u64,
-        covers: &mut dyn FnMut() -> u64,
-    ) -> crate::error::Result<Option<(u64, Vec<Event>)>> {
-        let many = self.0.load(std::sync::atomic::Ordering::Relaxed);
-        let covers = covers();
-        Ok(Some((covers, (0..many).map(created).collect())))
-    }
-
-    fn sync_streams(&self) {}
-}
-
-fn created(consumer: u32) -> Event {
-    let name = format!("{consumer:0200}").into_bytes().into();
-    Event::ConsumerCreated { group: 0, consumer, name, seen_ms: 0, active_ms: None }
-}
-
-/// Fails if a checkpoint gets its end mark before it is clear that it leaves room for records: the
-/// file that is not gone on in then hid all later records of the one that is.
-#[test]
-fn a_checkpoint_that_is_too_long_hides_no_record() {
-    let disk = Arc::new(MemDisk::new());
-    for dir in ["/store", "/store/state"] {
-        disk.create_dir(Path::new(dir)).unwrap();
-    }
-    let dir = Path::new("/store/state").to_owned();
-    let place = super::Place { disk: Arc::clone(&disk) as Arc<dyn Disk>, dir, uuid: [7; 16] };
-    let loaded = super::load(&place, false).unwrap();
-    let source = Many(1.into());
-    let journal = super::Journal::start(place.clone(), &loaded, &source).unwrap();
-    assert!(journal.append(&[(1, &[created(1)])], true).is_ok());
-    // Between three quarters of the file and all of it.
-    source.0.store(1_100, std::sync::atomic::Ordering::Relaxed);
-    let refused = journal.checkpoint(&source).unwrap_err();
-    assert!(matches!(refused.kind(), ErrorKind::StorageFull { .. }), "{refused}");
-    assert!(journal.append(&[(1, &[created(2)])], true).is_ok());
-    drop(journal);
-    let loaded = super::load(&place, false).unwrap();
-    assert_eq!(loaded.events[&1], [created(0), created(1), created(2)]);
-}
-
 /// The files of a store under a new lock.
 fn copy(from: &MemDisk) -> Arc<MemDisk> {
     let to = Arc::new(MemDisk::new());
@@ -170,4 +123,129 @@ fn copy_dir(from: &MemDisk, to: &MemDisk, dir: &Path) {
         copy.allocate(bytes.len() as u64).unwrap();
         copy.write_at(&bytes, 0).unwrap();
     }
+}
+
+/// Streams 1 to `streams`, each dumped as what `events` says.
+struct Dumped<F> {
+    streams: u64,
+    events: F,
+}
+
+impl<F: Fn(u64) -> Vec<Event>> Source for Dumped<F> {
+    fn streams(&self) -> Vec<u64> {
+        (1..=self.streams).collect()
+    }
+
+    fn dump(
+        &self,
+        stream: u64,
+        covers: &mut dyn FnMut() -> u64,
+    ) -> Result<Option<(u64, Vec<Event>)>> {
+        let covers = covers();
+        Ok(Some((covers, (self.events)(stream))))
+    }
+
+    fn sync_streams(&self) {}
+}
+
+fn created(name: &str) -> Event {
+    let options =
+        StoredOptions { segment_bytes: 1, max_entry_bytes: 2, block_entries: 3, block_bytes: 4 };
+    Event::StreamCreated { name: name.as_bytes().into(), options }
+}
+
+fn trimmed(ms: u64) -> Event {
+    Event::Trimmed { first: EntryId::new(ms, 0) }
+}
+
+fn append(journal: &Journal, stream: u64, event: &Event) {
+    journal.append(&[(stream, std::slice::from_ref(event))], false).unwrap();
+}
+
+fn place(disk: &Arc<MemDisk>) -> Place {
+    let disk = Arc::clone(disk) as Arc<dyn Disk>;
+    Place { disk, dir: "/store/state".into(), uuid: [7; 16] }
+}
+
+/// A journal without a store around it, and the disk that it lies on.
+fn alone() -> (Arc<MemDisk>, Journal) {
+    let disk = Arc::new(MemDisk::new());
+    for dir in ["/store", "/store/state"] {
+        disk.create_dir(Path::new(dir)).unwrap();
+    }
+    let nothing = Dumped { streams: 0, events: |_| Vec::new() };
+    let loaded = load(&place(&disk), false).unwrap();
+    let journal = Journal::start(place(&disk), &loaded, &nothing).unwrap();
+    (disk, journal)
+}
+
+/// What a process finds that comes after the one that has the journal open.
+fn found(disk: &MemDisk) -> Loaded {
+    load(&place(&copy(disk)), false).unwrap()
+}
+
+/// Where the frames of a journal file begin, and what they are.
+fn frames(disk: &MemDisk, file: &str) -> Vec<(u64, Kind)> {
+    let bytes = bytes_of(disk, file);
+    let seed = FileHeader::decode(&bytes).unwrap().seed();
+    let mut frames = Vec::new();
+    let mut at = FILE_HEADER as u64;
+    while let Some(header) = Header::decode(&bytes[at as usize..], seed, at) {
+        frames.push((at, header.kind));
+        at += header.frame_len();
+    }
+    frames
+}
+
+fn bytes_of(disk: &MemDisk, file: &str) -> Vec<u8> {
+    let file = disk.open(&Path::new("/store/state").join(file), OpenMode::Read).unwrap();
+    let mut bytes = vec![0; usize::try_from(file.len().unwrap()).unwrap()];
+    file.read_at(&mut bytes, 0).unwrap();
+    bytes
+}
+
+/// What a power cut leaves of a file whose bytes from `at` on never came to the disk.
+fn never_written(disk: &MemDisk, file: &str, at: u64) {
+    let len = bytes_of(disk, file).len();
+    let file = disk.open(&Path::new("/store/state").join(file), OpenMode::Write).unwrap();
+    file.write_at(&vec![0; len - usize::try_from(at).unwrap()], at).unwrap();
+}
+
+/// Fails if a checkpoint gets its end mark before it is clear that it leaves room for records: the
+/// file that is not gone on in then hid all later records of the one that is.
+#[test]
+fn a_checkpoint_that_is_too_long_hides_no_record() {
+    let (disk, journal) = alone();
+    append(&journal, 1, &created("a"));
+    // Between three quarters of the file and all of it.
+    let long = |_| (0..1_100).map(|n| created(&format!("{n:0200}"))).collect();
+    let refused = journal.checkpoint(&Dumped { streams: 1, events: long }).unwrap_err();
+    assert!(matches!(refused.kind(), ErrorKind::StorageFull { .. }), "{refused}");
+    append(&journal, 1, &trimmed(5));
+    assert_eq!(found(&disk).events[&1], [created("a"), trimmed(5)]);
+}
+
+/// Fails if the records that a checkpoint copies are believed although it never became whole: the
+/// records before them may not have reached the disk, which then looks like damage.
+#[test]
+fn copies_of_records_count_for_nothing_without_the_end_of_their_checkpoint() {
+    let (disk, journal) = alone();
+    append(&journal, 1, &created("a"));
+    journal.sync().unwrap();
+    append(&journal, 1, &trimmed(5));
+    let dump = |_| {
+        append(&journal, 1, &trimmed(6));
+        vec![created("a"), trimmed(5)]
+    };
+    journal.checkpoint(&Dumped { streams: 1, events: dump }).unwrap();
+    let (old, new) = (frames(&disk, "1"), frames(&disk, "2"));
+    let kinds = |frames: &[(u64, Kind)]| frames.iter().map(|f| f.1).collect::<Vec<_>>();
+    assert_eq!(kinds(&new), [Kind::Section, Kind::Events, Kind::CheckpointEnd]);
+    let cut = copy(&disk);
+    assert_eq!(kinds(&old)[2..], [Kind::Events, Kind::Events]);
+    never_written(&cut, "1", old[2].0);
+    never_written(&cut, "2", new[2].0);
+    let loaded = found(&cut);
+    assert_eq!(loaded.events[&1], [created("a")]);
+    assert!(!loaded.is_lost(1), "{loaded:?}");
 }
