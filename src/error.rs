@@ -152,7 +152,9 @@ pub enum ErrorKind {
         /// The first failure, as it was reported then.
         cause: String,
     },
-    /// The handle was inherited by a forked child; only the parent may use it.
+    /// The handle was inherited by a forked child; only the parent may use it. What the child has
+    /// borrowed or copied stays readable there, and dropping handles does nothing. It keeps the
+    /// store's lock if the parent dies without closing the store.
     ForkedProcess,
     /// The store was opened for reading only.
     ReadOnly,

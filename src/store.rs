@@ -15,6 +15,7 @@ use crate::state::StreamState;
 use crate::storage::disk::{Disk, DiskLock, OpenMode};
 use crate::storage::log::Log;
 use crate::storage::mem::MemDisk;
+use crate::storage::process::Process;
 use crate::storage::real::RealDisk;
 use crate::storage::recover::StreamRecovery;
 use crate::stream::StreamInner;
@@ -105,6 +106,7 @@ pub(crate) struct Handle {
 
 impl Handle {
     fn close(&self) -> Result<()> {
+        self.shared.check_process()?;
         // The threads first: nobody syncs or prepares behind the back of what follows.
         let worker = self.worker.lock().take();
         drop(worker);
@@ -114,6 +116,11 @@ impl Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
+        if self.shared.check_process().is_err() {
+            // The threads are the parent's; waiting for their end here would last for ever.
+            std::mem::forget(self.worker.get_mut().take());
+            return;
+        }
         // Nobody is left to tell; a caller who wants to know calls `Store::close`.
         drop(self.close());
     }
@@ -190,7 +197,7 @@ pub(crate) struct Shared {
     closed: AtomicBool,
     /// Why nothing is written any more in the whole store.
     poisoned: OnceLock<Error>,
-    pid: u32,
+    process: Process,
     lock: Mutex<Option<Box<dyn DiskLock>>>,
     /// Wakes the background threads.
     pub(crate) kick: crate::worker::Kick,
@@ -300,14 +307,17 @@ impl Shared {
             background: Mutex::new(None),
             closed: AtomicBool::new(false),
             poisoned: OnceLock::new(),
-            pid: std::process::id(),
+            process: Process::this(),
             lock: Mutex::new(Some(lock)),
             kick: crate::worker::Kick::new(),
         })
     }
 
-    /// Refuses calls after the close.
+    /// Refuses calls after the close, and all calls in a forked child. This comes before any lock,
+    /// which a thread that the child does not have may have held at the fork.
+    #[inline]
     pub(crate) fn check_open(&self) -> Result<()> {
+        self.check_process()?;
         if self.closed.load(Ordering::Acquire) {
             return Err(Error::new(ErrorKind::Closed));
         }
@@ -345,9 +355,9 @@ impl Shared {
         }
     }
 
-    /// Refuses to block or sync in a forked child, where no other thread lives.
+    #[inline]
     pub(crate) fn check_process(&self) -> Result<()> {
-        if std::process::id() != self.pid {
+        if !self.process.is_this() {
             return Err(Error::new(ErrorKind::ForkedProcess));
         }
         Ok(())
@@ -451,9 +461,6 @@ impl Shared {
 
     fn close(&self) -> Result<()> {
         if self.closed.swap(true, Ordering::AcqRel) {
-            return Ok(());
-        }
-        if self.check_process().is_err() {
             return Ok(());
         }
         let streams = self.all_streams();

@@ -63,9 +63,6 @@ pub(crate) fn read(
         if !found.is_empty() {
             return Ok(found);
         }
-        if let Some((stream, _)) = resolved.first() {
-            stream.shared().check_process()?;
-        }
         if waiter.wait(deadline) == Wake::TimedOut {
             return Ok(found);
         }

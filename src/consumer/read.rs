@@ -199,9 +199,6 @@ fn read_group(from: &[(&Consumer, ReadFrom)], options: GroupReadOptions) -> Resu
                 place.block();
             }
         }
-        if let Some((consumer, _)) = from.first() {
-            consumer.group.shared().check_process()?;
-        }
         if waiter.wait(deadline) == Wake::TimedOut {
             return Ok(found);
         }

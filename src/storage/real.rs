@@ -141,7 +141,7 @@ impl Disk for RealDisk {
         file.set_len(0)?;
         file.rewind()?;
         file.write_all(holder.as_bytes())?;
-        Ok(Box::new(RealLock { _file: file }))
+        Ok(Box::new(RealLock { file, process: std::process::id() }))
     }
 
     fn holder(&self) -> String {
@@ -163,13 +163,23 @@ impl Disk for RealDisk {
     }
 }
 
-/// The kernel drops the lock with the file.
+/// The kernel drops the lock with the last descriptor of the file, and a forked child has one too:
+/// the lock is given back here, by the process that took it.
 #[derive(Debug)]
 struct RealLock {
-    _file: File,
+    file: File,
+    process: u32,
 }
 
 impl DiskLock for RealLock {}
+
+impl Drop for RealLock {
+    fn drop(&mut self) {
+        if self.process == std::process::id() {
+            drop(self.file.unlock());
+        }
+    }
+}
 
 #[derive(Debug)]
 struct RealFile(File);

@@ -17,7 +17,7 @@
 //! The storage layer adds what no type can say here: a file has at most one writable region at a
 //! time, and [`DiskFile::write_at`](super::disk::DiskFile::write_at) is never called below its
 //! mark. What others do to the file behind the map is outside the contract; the store's lock keeps
-//! other writers out.
+//! other writers out. A forked child has the maps too, and is refused every call that writes.
 #![allow(unsafe_code)]
 
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
@@ -123,11 +123,10 @@ impl Region {
         let size = usize::try_from(len).map_err(|_| out_of_range("too large to map"))?;
         let mut options = memmap2::MmapOptions::new();
         options.len(size);
+        // A forked child keeps the map (no MADV_DONTFORK): what it borrowed before the fork must
+        // stay readable (I1), and its unmapping must not meet something else at that address.
         let map =
             if writable { options.map_raw(file)? } else { options.map_raw_read_only(file)? };
-        // A forked child must not share the writer's pages (it has no part in the protocol).
-        #[cfg(target_os = "linux")]
-        map.advise(memmap2::Advice::DontFork)?;
         Ok(Region::over(Mem::Map(map), len, writable))
     }
 
@@ -204,6 +203,35 @@ impl fmt::Debug for Region {
 unsafe impl Send for Region {}
 // SAFETY: as above.
 unsafe impl Sync for Region {}
+
+/// A byte of memory that is 1 until the process forks, and 0 in the child.
+#[derive(Debug)]
+pub(crate) struct WipedOnFork(memmap2::MmapRaw);
+
+impl WipedOnFork {
+    /// Fails where the system has no such memory.
+    pub(crate) fn new() -> io::Result<WipedOnFork> {
+        let mut page = memmap2::MmapMut::map_anon(1)?;
+        page.fill(1);
+        #[cfg(target_os = "linux")]
+        {
+            let advice = rustix::mm::Advice::LinuxWipeOnFork;
+            // SAFETY: all of one anonymous map that is borrowed by nobody. In this process the
+            // advice changes no byte; a child finds zeros where it found nothing before.
+            unsafe { rustix::mm::madvise(page.as_mut_ptr().cast(), page.len(), advice) }?;
+            Ok(WipedOnFork(memmap2::MmapRaw::from(page)))
+        }
+        #[cfg(not(target_os = "linux"))]
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    #[inline]
+    pub(crate) fn is_whole(&self) -> bool {
+        let byte = self.0.as_mut_ptr();
+        // SAFETY: the map has this byte for as long as it lives, and all access to it is this one.
+        unsafe { std::sync::atomic::AtomicU8::from_ptr(byte) }.load(Ordering::Relaxed) == 1
+    }
+}
 
 /// The right to store into a region at or above its mark, and to move the mark.
 #[derive(Debug)]
