@@ -174,6 +174,14 @@ impl Group {
         found.ok_or_else(|| Error::new(ErrorKind::NoGroup { name: self.name.to_vec() }))
     }
 
+    /// Whether a change of the group has a chance.
+    fn check(&self) -> Result<()> {
+        let inner = self.stream.inner();
+        let locked = inner.lock(self.shared())?;
+        inner.check_writable(self.shared())?;
+        self.of(&locked).map(drop)
+    }
+
     /// Looks at the group without changing it.
     fn look<T>(&self, look: impl FnOnce(&GroupState) -> T) -> Result<T> {
         let locked = self.stream.inner().lock(self.shared())?;

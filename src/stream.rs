@@ -174,8 +174,7 @@ impl StreamInner {
         let mut again = false;
         loop {
             let mut locked = self.lock(shared)?;
-            shared.check_writable()?;
-            self.check_writable()?;
+            self.check_writable(shared)?;
             let (result, events) = decide(&mut locked)?;
             let only_seen = events.iter().all(|event| matches!(event, Event::Seen { .. }));
             let appended = if only_seen {
@@ -202,7 +201,8 @@ impl StreamInner {
     }
 
     /// A stream whose sync failed takes no changes of its groups either.
-    fn check_writable(&self) -> Result<()> {
+    pub(crate) fn check_writable(&self, shared: &Shared) -> Result<()> {
+        shared.check_writable()?;
         match self.log.get().filter(|log| log.is_poisoned()).and_then(|log| log.commit.poisoned()) {
             Some(cause) => Err(crate::storage::log::poisoned(&cause)),
             None => Ok(()),

@@ -127,6 +127,10 @@ impl Consumer {
 type Found = Vec<(Stream, Delivery)>;
 
 /// One look at those of the streams that `choose` picks, in order.
+///
+/// What can be known to be in the way is found before anything is given out, as in Redis. A
+/// failure that only the reading itself meets is left to the next call if there are deliveries
+/// already: they are in the journal, and nobody else would get them.
 fn look(
     from: &[(&Consumer, ReadFrom)],
     options: GroupReadOptions,
@@ -135,14 +139,23 @@ fn look(
     let mut budget = Budget { count: options.read.count, bytes: options.read.bytes, spent: 0 };
     let mut found = Vec::new();
     let mut left = vec![None; from.len()];
+    let mut delivered = false;
+    if from.len() > 1 {
+        from.iter().try_for_each(|(consumer, _)| consumer.group.check())?;
+    }
     for (n, (consumer, what)) in from.iter().enumerate() {
         if !choose(n) || budget.is_spent() {
             continue;
         }
         let looked = match what {
-            ReadFrom::New => consumer.look(&mut budget, options.no_ack)?,
-            ReadFrom::History(after) => consumer.look_back(*after, &mut budget)?,
+            ReadFrom::New => consumer.look(&mut budget, options.no_ack),
+            ReadFrom::History(after) => consumer.look_back(*after, &mut budget),
         };
+        let looked = match looked {
+            Err(_) if delivered => break,
+            other => other?,
+        };
+        delivered |= *what == ReadFrom::New && !looked.delivery.is_empty();
         if let Some(slot) = left.get_mut(n) {
             *slot = Some(looked.more);
         }
@@ -212,7 +225,8 @@ impl Store {
     /// answers, so with one among them the call never waits.
     ///
     /// # Errors
-    /// As [`Consumer::read`].
+    /// As [`Consumer::read`]: with an error nothing new was delivered. A failure that is met behind
+    /// a stream which has delivered is left to the next call.
     #[doc(alias = "XREADGROUP")]
     pub fn read_group(
         &self,

@@ -6,7 +6,7 @@ use crate::made::{
 };
 use std::fs;
 use std::path::{Path, PathBuf};
-use streamlog::{EntryId, ErrorKind, Trim};
+use streamlog::{EntryId, ErrorKind, GroupReadOptions, ReadFrom, Start, Trim};
 
 /// Two streams, both with entries 1 to 30 and a sync before and behind the last ten, in one
 /// segment; then a process that died. The frames behind the first sync prove what it covered.
@@ -145,6 +145,33 @@ fn damage_in_a_sealed_segment_is_met_by_the_read_that_comes_by() {
     put(&s, 501..=510);
     assert_eq!(s.get(EntryId::new(510, 0)).unwrap().unwrap().id().ms, 510);
     assert_eq!(ids(&stream(&store, "well")), upto(10));
+}
+
+/// Fails if `look` (src/consumer/read.rs) gives an error of a later stream although an earlier one
+/// has delivered.
+#[test]
+fn damage_in_one_of_several_streams_does_not_take_back_what_the_others_delivered() {
+    let (dir, files) = sealed();
+    let hurt = frames(&files[0])[7];
+    flip(&files[0], hurt.body());
+    let store = manual().open(dir.path()).unwrap();
+    let consumer = |name: &str| {
+        let group = stream(&store, name).group("g", Start::First).unwrap();
+        group.consumer("c").unwrap()
+    };
+    let (well, s) = (consumer("well"), consumer("s"));
+    let from = [(&well, ReadFrom::New), (&s, ReadFrom::New)];
+    let found = store.read_group(&from, GroupReadOptions::new()).unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!((found[0].0.name(), found[0].1.len()), (b"well".to_vec(), 10));
+    assert_eq!(well.group().pending().unwrap().count, 10);
+    // With nothing to hand out the next call tells, also where a history comes before it.
+    let met = error(store.read_group(&from, GroupReadOptions::new()));
+    assert_damage(&met, &files[0], Some(hurt.at));
+    let from = [(&well, ReadFrom::History(EntryId::MIN)), from[1]];
+    let met = error(store.read_group(&from, GroupReadOptions::new()));
+    assert_damage(&met, &files[0], Some(hurt.at));
+    assert_eq!(s.group().pending().unwrap().count, 0);
 }
 
 #[test]

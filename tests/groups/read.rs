@@ -1,10 +1,10 @@
 //! Reading as a consumer: what is new, what was delivered before, over several streams.
 
-use crate::ground::{all, id, live, on_both, put, put_range, texts};
+use crate::ground::{all, id, kind, live, on_both, put, put_range, texts};
 use std::path::Path;
 use streamlog::{
-    Consumer, Delivery, Durability, EntryId, Group, GroupReadOptions, PendingFilter, ReadFrom,
-    Start, Store, Stream, Trim,
+    Consumer, Delivery, Durability, EntryId, ErrorKind, Group, GroupReadOptions, PendingFilter,
+    ReadFrom, Start, Store, Stream, Trim,
 };
 
 fn now() -> GroupReadOptions {
@@ -141,6 +141,29 @@ fn a_history_names_what_is_missing() {
         assert_eq!(one, [1, 1, 3, 1, 2]);
         assert_eq!(found.ack_all().unwrap(), 5);
         assert_eq!(group.pending().unwrap().count, 0);
+    });
+}
+
+/// Fails if `look` (src/consumer/read.rs) does not check all groups first.
+#[test]
+fn a_read_of_several_streams_delivers_nothing_if_one_group_or_stream_is_missing() {
+    on_both(|store| {
+        let (_, ga) = grouped(store, "a", 3);
+        let (b, gb) = grouped(store, "b", 3);
+        let (_, gc) = grouped(store, "c", 3);
+        let consumers = [&ga, &gb, &gc].map(|group| group.consumer("c").unwrap());
+        let from = [0, 1, 2].map(|n| (&consumers[n], ReadFrom::New));
+        b.remove_group("g").unwrap();
+        let no_group = ErrorKind::NoGroup { name: b"g".to_vec() };
+        assert_eq!(kind(store.read_group(&from, now())), no_group);
+        assert_eq!(kind(store.read_group(&from, now().block_forever())), no_group);
+        store.remove("c").unwrap();
+        let no_stream = ErrorKind::NoStream { name: b"c".to_vec() };
+        assert_eq!(kind(store.read_group(&[from[0], from[2]], now())), no_stream);
+        assert_eq!(ga.pending().unwrap().count, 0);
+        assert_eq!(ga.info().unwrap().last_delivered_id, EntryId::MIN);
+        assert!(ga.consumers().unwrap().is_empty());
+        assert_eq!(store.read_group(&from[..1], now()).unwrap()[0].1.len(), 3);
     });
 }
 
