@@ -33,6 +33,7 @@ use parking_lot::{Condvar, Mutex};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 mod checkpoint;
 mod combine;
@@ -77,6 +78,8 @@ pub(crate) struct Journal {
     /// End of the records, in bytes over the journal's life.
     written: Mark,
     pub(crate) commit: Commit,
+    /// The background is wanted: a checkpoint is due.
+    due: AtomicBool,
     /// One checkpoint at a time; whoever waits for room waits here.
     checkpointing: Mutex<bool>,
     checkpointed: Condvar,
@@ -101,6 +104,8 @@ struct Inner {
     state_bytes: u64,
     checkpoint_bytes: u64,
     events_bytes: u64,
+    /// Where the background is asked for a checkpoint.
+    ask_at: u64,
     scratch: Vec<u8>,
     closed: bool,
 }
@@ -154,6 +159,7 @@ impl Journal {
             state_bytes: 0,
             checkpoint_bytes: 0,
             events_bytes: 0,
+            ask_at: 0,
             scratch: Vec::new(),
             closed: false,
         };
@@ -163,6 +169,7 @@ impl Journal {
             inner: Mutex::new(inner),
             written: Mark::new(0),
             commit: Commit::new(0),
+            due: AtomicBool::new(false),
             checkpointing: Mutex::new(false),
             checkpointed: Condvar::new(),
         };
@@ -229,6 +236,11 @@ impl Journal {
         inner.next_record += 1;
         inner.events_bytes += len;
         inner.state_bytes += growth;
+        if inner.end >= inner.ask_at {
+            // Asked again where the background could not do it.
+            inner.ask_at = inner.end + inner.size / 16;
+            self.due.store(true, Ordering::Relaxed);
+        }
         for (stream, _) in parts {
             inner.last.insert(*stream, number);
         }

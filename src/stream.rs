@@ -188,6 +188,9 @@ impl StreamInner {
                     if position > 0 {
                         shared.kick.dirty();
                     }
+                    if shared.journal.asks_for_care() {
+                        shared.kick.care();
+                    }
                     return Ok((result, position));
                 }
                 Err(Refused::Error(error)) => return Err(error),

@@ -29,13 +29,17 @@ impl Journal {
         }
     }
 
+    /// Whether [`Journal::maintain`] has something to do and nobody was told yet.
+    pub(crate) fn asks_for_care(&self) -> bool {
+        self.due.load(Ordering::Relaxed) && self.due.swap(false, Ordering::Relaxed)
+    }
+
     /// What the background does from time to time: a checkpoint when records have outgrown the last
     /// one, or when the file is nearly full.
     pub(crate) fn maintain(&self, source: &dyn Source) -> Result<()> {
         let (due, size) = {
             let inner = self.inner.lock();
-            let outgrown = inner.events_bytes > DUE_BYTES.max(2 * inner.checkpoint_bytes);
-            (outgrown || inner.end > inner.size / 4 * 3, inner.size)
+            (inner.end >= inner.due_at(), inner.size)
         };
         if !due || (size < USUAL_SIZE && self.grow(size).is_ok()) {
             return Ok(());
@@ -54,6 +58,7 @@ impl Journal {
         allocate_all(&self.place, &self.files, size)?;
         inner.region = map(&self.place, &self.files, inner.slot, size)?;
         inner.size = size;
+        inner.ask_at = inner.due_at();
         Ok(())
     }
 
@@ -132,6 +137,7 @@ impl Journal {
         inner.state_bytes = checkpoint_bytes + next.spare;
         inner.checkpoint_bytes = checkpoint_bytes;
         inner.events_bytes = 0;
+        inner.ask_at = inner.due_at();
         inner.switched_at = self.written.get() + 1;
         inner.durable_told = 0;
         self.written.advance_to(inner.switched_at);
@@ -140,10 +146,15 @@ impl Journal {
         Ok(())
     }
 
-    /// Copies record frames of the running file into the next one.
-    fn copy_records(&self, next: &mut NextFile, from: u64, to: u64) -> Result<u64> {
-        let inner = self.inner.lock();
-        self.copy_locked(&inner, next, from, to)
+    /// Copies record frames of the running file into the next one, a few at a time, so that nobody
+    /// waits long who has one to append.
+    fn copy_records(&self, next: &mut NextFile, mut from: u64, to: u64) -> Result<u64> {
+        const AT_ONCE: u64 = 64 << 10;
+        while from < to {
+            let inner = self.inner.lock();
+            from = self.copy_locked(&inner, next, from, to.min(from + AT_ONCE))?;
+        }
+        Ok(from)
     }
 
     fn copy_locked(&self, inner: &Inner, next: &mut NextFile, from: u64, to: u64) -> Result<u64> {
@@ -165,6 +176,14 @@ impl Journal {
             at += header.frame_len();
         }
         Ok(at)
+    }
+}
+
+impl Inner {
+    /// Where the records have outgrown the checkpoint, or the file is nearly full.
+    pub(super) fn due_at(&self) -> u64 {
+        let outgrown = self.end - self.events_bytes + DUE_BYTES.max(2 * self.checkpoint_bytes);
+        outgrown.min(self.size / 4 * 3)
     }
 }
 

@@ -211,6 +211,26 @@ fn never_written(disk: &MemDisk, file: &str, at: u64) {
     file.write_at(&vec![0; len - usize::try_from(at).unwrap()], at).unwrap();
 }
 
+/// Fails if nobody is told that a checkpoint is due, or at every record from there on: who finds
+/// the file full writes it himself then.
+#[test]
+fn the_background_is_asked_for_a_checkpoint_before_the_file_is_full() {
+    let (_disk, journal) = alone();
+    let short = Dumped { streams: 1, events: |_| vec![created("a")] };
+    let event = created(&"x".repeat(200));
+    for _ in 0..3 {
+        let (mut asked, mut after) = (0, 0);
+        while journal.append(&[(1, std::slice::from_ref(&event))], false).is_ok() {
+            after += u32::from(asked > 0);
+            asked += u32::from(journal.asks_for_care());
+        }
+        assert!((1..=4).contains(&asked), "asked {asked} times");
+        assert!(after > 100, "asked {after} records before the end");
+        journal.maintain(&short).unwrap();
+        assert!(!journal.asks_for_care());
+    }
+}
+
 /// Fails if a checkpoint gets its end mark before it is clear that it leaves room for records: the
 /// file that is not gone on in then hid all later records of the one that is.
 #[test]
