@@ -286,7 +286,7 @@ impl Journal {
             return Ok(());
         }
         let inner = &mut *inner;
-        let extras = Extras { durable_distance: Some(0), trim_to: None };
+        let extras = Extras { durable_distance: Some(0), trimmed: None };
         let out = &mut inner.scratch;
         let frame = FrameBuilder::begin(out, Kind::Close, extras.flags(), None);
         extras.write(out);
@@ -310,7 +310,7 @@ impl Inner {
         if tell {
             self.durable_told = durable;
         }
-        Extras { durable_distance: tell.then(|| written.saturating_sub(durable)), trim_to: None }
+        Extras { durable_distance: tell.then(|| written.saturating_sub(durable)), trimmed: None }
     }
 }
 

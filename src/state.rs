@@ -15,8 +15,8 @@ pub(crate) struct StreamState {
     pub(crate) name: Vec<u8>,
     pub(crate) options: Option<StoredOptions>,
     pub(crate) counters: Counters,
-    /// Entries below this are gone.
-    pub(crate) first: EntryId,
+    /// Entries up to and including this ID are gone.
+    pub(crate) trimmed: EntryId,
     /// Deletions that were not marked in the log yet, because it is not open.
     pub(crate) deleted: Vec<EntryId>,
     pub(crate) groups: Groups,
@@ -45,11 +45,9 @@ impl StreamState {
                     self.deleted.extend_from_slice(ids);
                 }
             }
-            Event::Trimmed { first } => {
-                self.first = self.first.max(*first);
-                if let Some(before) = first.prev() {
-                    self.raise_floor(before);
-                }
+            Event::Trimmed { to } => {
+                self.trimmed = self.trimmed.max(*to);
+                self.raise_floor(*to);
             }
             Event::Counters(counters) => self.counters = *counters,
             // The groups keep what was delivered themselves: recovery has to tell the two apart.
@@ -83,8 +81,8 @@ impl StreamState {
         if let Some(options) = self.options {
             events.push(Event::StreamCreated { name: self.name.clone().into(), options });
         }
-        if self.first > EntryId::MIN {
-            events.push(Event::Trimmed { first: self.first });
+        if self.trimmed > EntryId::MIN {
+            events.push(Event::Trimmed { to: self.trimmed });
         }
         self.groups.dump(&mut |event| events.push(event));
         events

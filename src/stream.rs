@@ -288,19 +288,19 @@ impl StreamInner {
     fn maintain_log(&self, shared: &Shared, log: &Log) -> Result<()> {
         log.prepare()?;
         log.poison_if_sync(log.seal())?;
-        let first = log.view.lock().first;
-        if !log.has_trimmed(first) {
+        let trimmed = log.view.lock().trimmed;
+        if !log.has_trimmed(trimmed) {
             return Ok(());
         }
         // The start is durable before a segment goes: in the journal, whatever said it first.
-        let (first, position) = self.change(shared, false, |locked| {
-            let first = locked.state.first;
-            Ok((first, vec![Event::Trimmed { first }]))
+        let (trimmed, position) = self.change(shared, false, |locked| {
+            let to = locked.state.trimmed;
+            Ok((to, vec![Event::Trimmed { to }]))
         })?;
         self.sync_written(shared)?;
         shared.sync_journal(position)?;
         // This start and no later one: a trim that came meanwhile may not be on disk.
-        for segment in log.take_trimmed(first) {
+        for segment in log.take_trimmed(trimmed) {
             // A reader that has the segment may not have mapped it yet, and without its name it
             // could not any more. Nobody comes by it anew: it is out of the list.
             if Arc::strong_count(&segment) > 1 && segment.region().is_err() {

@@ -51,9 +51,9 @@ pub(crate) enum Event {
     Deleted {
         ids: Vec<EntryId>,
     },
-    /// Entries below `first` are gone.
+    /// Entries up to and including this ID are gone.
     Trimmed {
-        first: EntryId,
+        to: EntryId,
     },
     /// Counters as they stand (in checkpoints) or were set (XSETID).
     Counters(Counters),

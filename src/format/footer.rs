@@ -33,8 +33,8 @@ pub(crate) struct Footer {
     pub(crate) last_id: EntryId,
     /// The chained checksum after its last frame.
     pub(crate) chain: u64,
-    /// The highest trim among its frames' attributes; 0-0 if none.
-    pub(crate) trim_to: EntryId,
+    /// Up to which ID entries were gone when it was sealed; 0-0 if none was.
+    pub(crate) trimmed: EntryId,
     pub(crate) index: Vec<BlockStart>,
 }
 
@@ -49,8 +49,8 @@ impl Footer {
             self.last_id.ms,
             self.last_id.seq,
             self.chain,
-            self.trim_to.ms,
-            self.trim_to.seq,
+            self.trimmed.ms,
+            self.trimmed.seq,
             self.index.len() as u64,
         ] {
             write_varint(&mut out, value);
@@ -92,7 +92,7 @@ impl Footer {
         let (end, entries) = (number()?, number()?);
         let last_id = EntryId::new(number()?, number()?);
         let chain = number()?;
-        let trim_to = EntryId::new(number()?, number()?);
+        let trimmed = EntryId::new(number()?, number()?);
         let count = number()?;
         // A block takes at least four bytes here, so the list cannot outgrow what was read.
         if count > bytes.len() as u64 / 4 {
@@ -116,7 +116,7 @@ impl Footer {
             index.push(block);
             previous = block;
         }
-        (*at == bytes.len()).then_some(Footer { end, entries, last_id, chain, trim_to, index })
+        (*at == bytes.len()).then_some(Footer { end, entries, last_id, chain, trimmed, index })
     }
 }
 
@@ -137,7 +137,7 @@ mod tests {
             entries: 8000,
             last_id: EntryId::new(999, 1),
             chain: u64::MAX,
-            trim_to: EntryId::new(3, 3),
+            trimmed: EntryId::new(3, 3),
             index,
         }
     }

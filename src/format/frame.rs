@@ -201,8 +201,8 @@ pub(crate) fn chain(before: u64, header_crc: u32) -> u64 {
 pub(crate) struct Extras {
     /// How many bytes below the frame's own position the log was known to be durable.
     pub(crate) durable_distance: Option<u64>,
-    /// Entries below this ID are gone as of this frame.
-    pub(crate) trim_to: Option<EntryId>,
+    /// Entries up to and including this ID are gone as of this frame.
+    pub(crate) trimmed: Option<EntryId>,
 }
 
 const ATTR_TRIM: u64 = 1;
@@ -210,7 +210,7 @@ const ATTR_TRIM: u64 = 1;
 impl Extras {
     pub(crate) fn flags(&self) -> u8 {
         (if self.durable_distance.is_some() { DURABLE } else { 0 })
-            | (if self.trim_to.is_some() { ATTRIBUTES } else { 0 })
+            | (if self.trimmed.is_some() { ATTRIBUTES } else { 0 })
     }
 
     #[inline]
@@ -218,7 +218,7 @@ impl Extras {
         if let Some(distance) = self.durable_distance {
             write_varint(out, distance);
         }
-        if let Some(id) = self.trim_to {
+        if let Some(id) = self.trimmed {
             // One attribute: count, then tag with its must-understand bit, length and bytes.
             let len = varint_len(id.ms) + varint_len(id.seq);
             write_varint(out, 1);
@@ -246,7 +246,7 @@ impl Extras {
                         let mut within = 0;
                         let ms = read_varint(value, &mut within)?;
                         let seq = read_varint(value, &mut within)?;
-                        extras.trim_to = Some(EntryId::new(ms, seq));
+                        extras.trimmed = Some(EntryId::new(ms, seq));
                     }
                     (_, 0) => {}
                     _ => return None,

@@ -155,7 +155,7 @@ fn created(name: &str) -> Event {
 }
 
 fn trimmed(ms: u64) -> Event {
-    Event::Trimmed { first: EntryId::new(ms, 0) }
+    Event::Trimmed { to: EntryId::new(ms, 0) }
 }
 
 fn append(journal: &Journal, stream: u64, event: &Event) {

@@ -19,8 +19,8 @@ pub(crate) struct Span {
     pub(crate) segments: Segments,
     /// Positions below this are published.
     pub(crate) published: u64,
-    /// Entries below this ID are gone.
-    pub(crate) first: EntryId,
+    /// Entries up to and including this ID are gone.
+    pub(crate) trimmed: EntryId,
     /// Bad frames are stepped over instead of being refused.
     pub(crate) skip_damage: bool,
 }
@@ -46,6 +46,11 @@ impl Span {
     /// The segment that would hold `id`: the last one that begins at or below it.
     fn segment_of(&self, id: EntryId) -> usize {
         self.segments.partition_point(|s| s.begin.last_id < id).saturating_sub(1)
+    }
+
+    /// The segment in which the first entry above the trimmed ones lies, unless a later one does.
+    fn first_segment(&self) -> usize {
+        self.segments.partition_point(|s| s.begin.last_id <= self.trimmed).saturating_sub(1)
     }
 
     /// The bytes of a place's field list.
@@ -116,7 +121,7 @@ pub(crate) struct Forward {
     ordinal: u32,
     /// What is left of a Batch frame: its offset, and how many of its entries were taken.
     batch: Option<Batch>,
-    /// Deleted and trimmed entries are returned too.
+    /// Deleted entries are returned too.
     pub(crate) with_dead: bool,
 }
 
@@ -131,15 +136,14 @@ struct Batch {
 impl Forward {
     /// Begins with the first live entry at or above `id`.
     pub(crate) fn seek(span: &Span, id: EntryId) -> Forward {
-        let from = id.max(span.first);
-        let segment = span.segment_of(from);
+        let segment = span.segment_of(id).max(span.first_segment());
         let block = span
             .segments
             .get(segment)
             .map_or(BlockStart { id: EntryId::MIN, offset: 0, ordinal: 0 }, |s| {
-                s.seek(from, span.limit(s))
+                s.seek(id.max(span.trimmed), span.limit(s))
             });
-        Forward { from, ..Forward::at(segment, &block) }
+        Forward { from: id, ..Forward::at(segment, &block) }
     }
 
     fn at(segment: usize, block: &BlockStart) -> Forward {
@@ -163,7 +167,7 @@ impl Forward {
             let Some(place) = self.next_any(span)? else {
                 return Ok(None);
             };
-            if place.id < self.from {
+            if place.id < self.from || place.id <= span.trimmed {
                 continue;
             }
             if self.with_dead {
@@ -349,7 +353,7 @@ impl Backward {
     pub(crate) fn next(&mut self, span: &Span) -> Result<Option<Place>> {
         loop {
             while let Some(place) = self.block.pop() {
-                if place.id < span.first {
+                if place.id <= span.trimmed {
                     self.block.clear();
                     self.done = true;
                     return Ok(None);

@@ -12,9 +12,9 @@ use crate::options::{Trim, TrimTo};
 /// What a trim would do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TrimPlan {
-    /// Entries below this go.
-    pub(crate) first: EntryId,
-    /// The number of the first physical entry at or above it.
+    /// Entries up to and including this ID go.
+    pub(crate) trimmed: EntryId,
+    /// The number of the first physical entry above it.
     pub(crate) first_ordinal: u64,
     /// How many live entries go.
     pub(crate) removed: u64,
@@ -22,9 +22,9 @@ pub(crate) struct TrimPlan {
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Live {
-    /// Entries below this are gone.
-    first: EntryId,
-    /// The number of the first physical entry at or above `first`.
+    /// Entries up to and including this ID are gone.
+    trimmed: EntryId,
+    /// The number of the first physical entry above it.
     first_ordinal: u64,
     /// How many entries from there on are deleted.
     deleted: u64,
@@ -37,9 +37,9 @@ const DEFAULT_LIMIT_BLOCKS: u64 = 100;
 
 impl Live {
     /// `span` is all of the log, with the deletions marked in its segments.
-    pub(crate) fn new(span: &Span, first: EntryId, tail: Tail) -> Result<Live> {
-        let mut live = Live { first, ..Live::default() };
-        live.first_ordinal = ordinal_at(span, first, tail)?;
+    pub(crate) fn new(span: &Span, trimmed: EntryId, tail: Tail) -> Result<Live> {
+        let mut live = Live { trimmed, ..Live::default() };
+        live.first_ordinal = ordinal_above(span, trimmed, tail)?;
         live.deleted = deleted_from(span, live.first_ordinal, tail.ordinal);
         Ok(live)
     }
@@ -55,7 +55,7 @@ impl Live {
             return Ok(None);
         }
         if self.head.is_none() {
-            let found = Forward::seek(span, self.first).next(span)?;
+            let found = Forward::seek(span, EntryId::MIN).next(span)?;
             self.head = found.map(|place| (place.id, ordinal_of(span, &place)));
         }
         Ok(self.head.map(|(id, _)| id))
@@ -77,15 +77,15 @@ impl Live {
     }
 
     /// Applies a trim that was planned.
-    pub(crate) fn trim_to(&mut self, span: &Span, first: EntryId, ordinal: u64) {
-        if first <= self.first {
+    pub(crate) fn trim(&mut self, span: &Span, plan: &TrimPlan) {
+        if plan.trimmed <= self.trimmed {
             return;
         }
-        let gone = deleted_from(span, self.first_ordinal, ordinal);
+        let gone = deleted_from(span, self.first_ordinal, plan.first_ordinal);
         self.deleted = self.deleted.saturating_sub(gone);
-        self.first = first;
-        self.first_ordinal = ordinal;
-        if self.head.is_some_and(|(id, _)| id < first) {
+        self.trimmed = plan.trimmed;
+        self.first_ordinal = plan.first_ordinal;
+        if self.head.is_some_and(|(id, _)| id <= plan.trimmed) {
             self.head = None;
         }
     }
@@ -140,49 +140,51 @@ impl Live {
         Ok(Some(plan).filter(|plan| plan.removed > 0))
     }
 
-    /// All that live below `end` when the first `count` of them go.
+    /// The trim that removes nothing.
+    fn nothing(&self) -> TrimPlan {
+        TrimPlan { trimmed: self.trimmed, first_ordinal: self.first_ordinal, removed: 0 }
+    }
+
+    /// The first `count` of what lives below `end`.
     fn drop_oldest(&self, span: &Span, tail: Tail, end: Tail, count: u64) -> Result<TrimPlan> {
-        let all =
-            |removed| TrimPlan { first: after(end.last_id), first_ordinal: end.ordinal, removed };
+        let plan = |trimmed, first_ordinal| TrimPlan { trimmed, first_ordinal, removed: count };
+        let length = self.len(tail);
+        if count >= length {
+            let last = if count > length { end } else { tail };
+            return Ok(plan(last.last_id, last.ordinal));
+        }
         if self.deleted == 0 {
             // Without deletions the numbers tell where to go.
             let ordinal = self.first_ordinal + count;
-            if ordinal >= end.ordinal {
-                return Ok(all(count));
-            }
-            if ordinal == tail.ordinal {
-                return Ok(TrimPlan { first: end.last_id, first_ordinal: ordinal, removed: count });
-            }
-            if let Some(first) = id_at(span, ordinal)? {
-                return Ok(TrimPlan { first, first_ordinal: ordinal, removed: count });
+            if let Some(last) = id_at(span, ordinal - 1)? {
+                return Ok(plan(last, ordinal));
             }
         }
-        let mut forward = Forward::seek(span, self.head.map_or(self.first, |(id, _)| id));
-        let mut removed = 0;
-        while let Some(place) = forward.next(span)? {
-            if removed == count {
-                let first_ordinal = ordinal_of(span, &place);
-                return Ok(TrimPlan { first: place.id, first_ordinal, removed });
-            }
-            removed += 1;
+        let mut forward = Forward::seek(span, self.head.map_or(EntryId::MIN, |(id, _)| id));
+        let mut plan = self.nothing();
+        while plan.removed < count {
+            let Some(place) = forward.next(span)? else {
+                break;
+            };
+            plan.trimmed = place.id;
+            plan.first_ordinal = ordinal_of(span, &place) + 1;
+            plan.removed += 1;
         }
-        if end.ordinal > tail.ordinal && removed == count {
-            return Ok(TrimPlan { first: end.last_id, first_ordinal: tail.ordinal, removed });
-        }
-        Ok(all(count))
+        Ok(plan)
     }
 
     fn drop_below(&self, span: &Span, tail: Tail, end: Tail, id: EntryId) -> Result<TrimPlan> {
         // A threshold beyond the end removes everything and leaves the IDs to come alone.
-        let first = id.min(after(end.last_id)).max(self.first);
-        let first_ordinal = if first > end.last_id {
+        let below = id.prev().unwrap_or(EntryId::MIN);
+        let trimmed = below.min(end.last_id).max(self.trimmed);
+        let first_ordinal = if trimmed >= end.last_id {
             end.ordinal
         } else {
-            ordinal_at(span, first, tail)?.max(self.first_ordinal)
+            ordinal_above(span, trimmed, tail)?.max(self.first_ordinal)
         };
         let dead = deleted_from(span, self.first_ordinal, first_ordinal.min(tail.ordinal));
         let removed = (first_ordinal - self.first_ordinal).saturating_sub(dead);
-        Ok(TrimPlan { first, first_ordinal, removed })
+        Ok(TrimPlan { trimmed, first_ordinal, removed })
     }
 
     /// Whole blocks from the front, as long as that does not overshoot. An entry to come is in the
@@ -203,8 +205,8 @@ impl Live {
             None => (DEFAULT_LIMIT_BLOCKS * u64::from(block_entries)).min(1_000_000),
         };
         let mut length = self.len(tail) + (end.ordinal - tail.ordinal);
-        let mut plan =
-            TrimPlan { first: self.first, first_ordinal: self.first_ordinal, removed: 0 };
+        let mut plan = self.nothing();
+        let mut last = (plan.first_ordinal, plan.first_ordinal);
         let own = (!joins && end.ordinal > tail.ordinal).then_some((tail.ordinal, end.ordinal));
         for (from, to) in blocks_from(span, self.first_ordinal, tail.ordinal).chain(own) {
             let to = if joins && to == tail.ordinal { end.ordinal } else { to };
@@ -212,7 +214,7 @@ impl Live {
             let whole = match trim.to {
                 TrimTo::MaxLen(n) => length > n && length - live >= n,
                 TrimTo::MinId(id) if to > tail.ordinal => end.last_id < id,
-                TrimTo::MinId(id) => id_at(span, to - 1)?.is_some_and(|last| last < id),
+                TrimTo::MinId(id) => last_of(span, from, to)?.is_none_or(|last| last < id),
             };
             if !whole || plan.removed + live > limit {
                 break;
@@ -220,20 +222,16 @@ impl Live {
             length -= live;
             plan.removed += live;
             plan.first_ordinal = to;
-            plan.first = if to >= end.ordinal {
-                after(end.last_id)
-            } else if to == tail.ordinal {
-                end.last_id
-            } else {
-                id_at(span, to)?.unwrap_or(after(end.last_id))
-            };
+            last = (from, to);
         }
+        let (from, to) = last;
+        plan.trimmed = if to >= end.ordinal {
+            end.last_id
+        } else {
+            last_of(span, from, to)?.map_or(plan.trimmed, |id| id.max(plan.trimmed))
+        };
         Ok(plan)
     }
-}
-
-fn after(id: EntryId) -> EntryId {
-    id.next().unwrap_or(EntryId::MAX)
 }
 
 fn ordinal_of(span: &Span, place: &Place) -> u64 {
@@ -242,19 +240,18 @@ fn ordinal_of(span: &Span, place: &Place) -> u64 {
         .map_or(0, |segment| segment.first_ordinal() + u64::from(place.ordinal))
 }
 
-/// The number of the first physical entry at or above an ID; of the next one to come if there is
-/// none.
-fn ordinal_at(span: &Span, id: EntryId, tail: Tail) -> Result<u64> {
+/// The number of the first physical entry above an ID; of the next one to come if there is none.
+fn ordinal_above(span: &Span, id: EntryId, tail: Tail) -> Result<u64> {
     if id == EntryId::MIN {
         return Ok(span.segments.first().map_or(tail.ordinal, |s| s.first_ordinal()));
     }
-    if id > tail.last_id {
+    if id >= tail.last_id {
         return Ok(tail.ordinal);
     }
-    let all = Span { first: EntryId::MIN, ..span.clone() };
-    let mut forward = Forward::seek(&all, id);
+    let above = Span { trimmed: id, ..span.clone() };
+    let mut forward = Forward::seek(&above, EntryId::MIN);
     forward.with_dead = true;
-    Ok(forward.next(&all)?.map_or(tail.ordinal, |place| ordinal_of(span, &place)))
+    Ok(forward.next(&above)?.map_or(tail.ordinal, |place| ordinal_of(span, &place)))
 }
 
 fn segment_at(span: &Span, ordinal: u64) -> Option<usize> {
@@ -272,8 +269,19 @@ fn id_at(span: &Span, ordinal: u64) -> Result<Option<EntryId>> {
     let Ok(local) = u32::try_from(ordinal - segment.first_ordinal()) else {
         return Ok(None);
     };
-    let all = Span { first: EntryId::MIN, ..span.clone() };
+    let all = Span { trimmed: EntryId::MIN, ..span.clone() };
     all.id_of(n, local)
+}
+
+/// The ID of the last entry numbered `from..to`, alive or not; of those that can be read, where
+/// damage is skipped.
+fn last_of(span: &Span, from: u64, to: u64) -> Result<Option<EntryId>> {
+    for ordinal in (from..to).rev() {
+        if let Some(id) = id_at(span, ordinal)? {
+            return Ok(Some(id));
+        }
+    }
+    Ok(None)
 }
 
 /// How many of the entries numbered `from..to` are deleted.

@@ -54,8 +54,8 @@ pub(crate) struct Tail {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct View {
     pub(crate) tail: Tail,
-    /// Entries below this ID are gone.
-    pub(crate) first: EntryId,
+    /// Entries up to and including this ID are gone.
+    pub(crate) trimmed: EntryId,
 }
 
 pub(crate) struct Log {
@@ -100,7 +100,7 @@ pub(crate) struct LogParts {
     pub(crate) name: Vec<u8>,
     pub(crate) options: StoredOptions,
     pub(crate) tail: Tail,
-    pub(crate) first: EntryId,
+    pub(crate) trimmed: EntryId,
     pub(crate) chain: u64,
     /// The last block of a segment that can be continued.
     pub(crate) block: Option<Block>,
@@ -125,8 +125,7 @@ impl Log {
             let (segment, file) = (Arc::clone(segment), Arc::clone(file));
             unsynced.push((Arc::clone(&segment), Arc::clone(&file)));
             let (end, entries) = (segment.end(), segment.entries());
-            let trim_to = EntryId::MIN;
-            active = Some(Active { segment, file, region, end, size: *size, entries, trim_to });
+            active = Some(Active { segment, file, region, end, size: *size, entries });
         }
         let last_size = active.as_ref().map_or(FIRST_SEGMENT / 2, |a| a.size);
         let writer = Writer {
@@ -153,7 +152,7 @@ impl Log {
             writer: Mutex::new(writer),
             written: Mark::new(position),
             published: Mark::new(position),
-            view: Mutex::new(View { tail: parts.tail, first: parts.first }),
+            view: Mutex::new(View { tail: parts.tail, trimmed: parts.trimmed }),
             commit: Commit::new(position),
             unsynced: Mutex::new(unsynced),
             poisoned: AtomicBool::new(false),
@@ -177,15 +176,15 @@ impl Log {
     pub(crate) fn span(&self) -> Span {
         // The mark is read before the list: segments are added before the mark moves into them.
         let published = self.published.get();
-        let first = self.view.lock().first;
-        Span { published, segments: self.segments(), first, skip_damage: self.skip_damage }
+        let trimmed = self.view.lock().trimmed;
+        Span { published, segments: self.segments(), trimmed, skip_damage: self.skip_damage }
     }
 
     /// Everything that is written, published or not: for trims, which count in order of appending.
     pub(crate) fn written_span(&self) -> Span {
         let published = self.written.get();
-        let first = self.view.lock().first;
-        Span { published, segments: self.segments(), first, skip_damage: self.skip_damage }
+        let trimmed = self.view.lock().trimmed;
+        Span { published, segments: self.segments(), trimmed, skip_damage: self.skip_damage }
     }
 
     pub(crate) fn tail(&self) -> Tail {
@@ -315,7 +314,7 @@ impl Log {
             entries: segment.entries(),
             last_id: next.begin.last_id,
             chain: next.begin.chain,
-            trim_to: self.view.lock().first,
+            trimmed: self.view.lock().trimmed,
             index: segment.index_copy(),
         };
         write_footer(&*file, &segment.path, &footer, segment.seed, behind)?;
@@ -323,16 +322,16 @@ impl Log {
         Ok(())
     }
 
-    /// Takes the segments out of the list that hold only entries below `first`; the caller has made
-    /// `first` durable. Readers that hold them keep them.
-    pub(crate) fn take_trimmed(&self, first: EntryId) -> Vec<Arc<Segment>> {
+    /// Takes the segments out of the list that hold only entries up to `trimmed`; the caller has
+    /// made that durable. Readers that hold them keep them.
+    pub(crate) fn take_trimmed(&self, trimmed: EntryId) -> Vec<Arc<Segment>> {
         let durable = self.commit.durable();
         let mut segments = self.segments.write();
         let gone = segments
             .windows(2)
             .take_while(|pair| {
                 pair.get(1).is_some_and(|next| {
-                    next.begin.last_id < first && durable > next.position() + FILE_HEADER as u64
+                    next.begin.last_id <= trimmed && durable > next.position() + FILE_HEADER as u64
                 })
             })
             .count();
@@ -345,9 +344,9 @@ impl Log {
     }
 
     /// Whether [`Log::take_trimmed`] would find something.
-    pub(crate) fn has_trimmed(&self, first: EntryId) -> bool {
+    pub(crate) fn has_trimmed(&self, trimmed: EntryId) -> bool {
         let segments = self.segments.read();
-        segments.get(1).is_some_and(|next| next.begin.last_id < first)
+        segments.get(1).is_some_and(|next| next.begin.last_id <= trimmed)
     }
 
     /// Takes no appends any more, makes everything durable and appends a Close frame that says so.
@@ -385,7 +384,7 @@ impl Log {
         if writer.active.as_ref().is_none_or(|active| active.size - active.end < 32) {
             return Ok(false);
         }
-        let extras = Extras { durable_distance: Some(0), trim_to: None };
+        let extras = Extras { durable_distance: Some(0), trimmed: None };
         let mut out = std::mem::take(&mut writer.scratch);
         let frame = FrameBuilder::begin(&mut out, Kind::Close, extras.flags(), None);
         extras.write(&mut out);

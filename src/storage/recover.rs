@@ -36,8 +36,8 @@ pub use report::{CutTail, Gap, StreamRecovery};
 pub(crate) struct Known {
     pub(crate) name: Vec<u8>,
     pub(crate) options: StoredOptions,
-    /// Entries below this are gone.
-    pub(crate) first: EntryId,
+    /// Entries up to and including this ID are gone.
+    pub(crate) trimmed: EntryId,
     /// No ID at or below this is given again.
     pub(crate) floor: EntryId,
     pub(crate) always: bool,
@@ -76,10 +76,10 @@ pub(crate) fn recover(home: &Home, known: &Known) -> Result<Recovered> {
     let mut chain = recovery.pick_chain(candidates);
     let durable = chain.iter().map(Candidate::durable).max().unwrap_or(0);
     recovery.find_end(&mut chain, durable)?;
-    let first = chain.iter().map(Candidate::trim_to).fold(known.first, EntryId::max);
-    recovery.check_beginning(&chain, first)?;
+    let trimmed = recovery.trimmed(&chain);
+    recovery.check_beginning(&chain, trimmed)?;
     recovery.make_durable(&chain, durable)?;
-    recovery.build(chain, first)
+    recovery.build(chain, trimmed)
 }
 
 impl Recovery<'_> {
@@ -200,8 +200,7 @@ impl Recovery<'_> {
             let hangs = chain.first().is_some_and(|oldest| {
                 let durable = chain.iter().map(Candidate::durable).max().unwrap_or(0);
                 // What lies before may be gone because it was trimmed.
-                let first = chain.iter().map(Candidate::trim_to).fold(self.known.first, Ord::max);
-                let trimmed = first > oldest.begin.last_id;
+                let trimmed = self.trimmed(&chain) >= oldest.begin.last_id;
                 let begins = oldest.begin.previous.is_none();
                 !begins && !trimmed && durable < oldest.begin.position
             });
@@ -215,6 +214,11 @@ impl Recovery<'_> {
             }
             candidates = beside;
         }
+    }
+
+    /// Up to where entries are gone: as the journal, the frames and the footers say.
+    fn trimmed(&self, chain: &[Candidate]) -> EntryId {
+        chain.iter().map(Candidate::trimmed).fold(self.known.trimmed, EntryId::max)
     }
 
     /// Finds where the log ends: in front of the first bad frame at or above the durable position,
@@ -360,15 +364,15 @@ impl Recovery<'_> {
     }
 
     /// The oldest segment must be the stream's first, or all before it must have been trimmed.
-    fn check_beginning(&mut self, chain: &[Candidate], first: EntryId) -> Result<()> {
+    fn check_beginning(&mut self, chain: &[Candidate], trimmed: EntryId) -> Result<()> {
         let Some(oldest) = chain.first() else {
             return Ok(());
         };
-        if oldest.begin.previous.is_none() || first > oldest.begin.last_id {
+        if oldest.begin.previous.is_none() || trimmed >= oldest.begin.last_id {
             return Ok(());
         }
         if !self.known.skip_damage {
-            let ids = Some((first, oldest.begin.last_id));
+            let ids = Some((trimmed, oldest.begin.last_id));
             let what = "segments before this one are missing";
             return Err(Error::new(ErrorKind::Corrupt { what, ids }).at(&oldest.path));
         }
@@ -376,7 +380,7 @@ impl Recovery<'_> {
             path: oldest.path.clone(),
             from: 0,
             to: 0,
-            after: first,
+            after: trimmed,
             before: oldest.begin.last_id,
         });
         Ok(())
@@ -417,7 +421,7 @@ impl Recovery<'_> {
         self.home.disk.sync_dir(dir).map_err(|e| Error::io("sync directory", dir, e))
     }
 
-    fn build(mut self, chain: Vec<Candidate>, first: EntryId) -> Result<Recovered> {
+    fn build(mut self, chain: Vec<Candidate>, trimmed: EntryId) -> Result<Recovered> {
         let mut tail = Tail::default();
         let mut chained = 0;
         let mut active = None;
@@ -467,7 +471,7 @@ impl Recovery<'_> {
             name: self.known.name.clone(),
             options: self.known.options,
             tail,
-            first,
+            trimmed,
             chain: chained,
             block,
             always: self.known.always,

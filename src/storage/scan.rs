@@ -110,7 +110,7 @@ pub(crate) struct Scan {
     pub(crate) entries: u64,
     pub(crate) last_id: EntryId,
     pub(crate) chain: u64,
-    pub(crate) trim_to: EntryId,
+    pub(crate) trimmed: EntryId,
     pub(crate) index: Vec<BlockStart>,
     /// The last good frame is a Close.
     pub(crate) closed: bool,
@@ -132,7 +132,7 @@ struct Point {
     entries: u64,
     last_id: EntryId,
     chain: u64,
-    trim_to: EntryId,
+    trimmed: EntryId,
     blocks: usize,
     /// Base of the block that the next frame continues.
     block: Option<EntryId>,
@@ -188,7 +188,7 @@ pub(crate) fn scan_until(
         entries: 0,
         last_id: begin.last_id,
         chain: chain(begin.chain, header.crc),
-        trim_to: EntryId::MIN,
+        trimmed: EntryId::MIN,
         blocks: 0,
         block: None,
         block_start: 0,
@@ -219,7 +219,7 @@ fn empty(first: u64, nonzero_end: u64) -> Scan {
         entries: 0,
         last_id: EntryId::MIN,
         chain: 0,
-        trim_to: EntryId::MIN,
+        trimmed: EntryId::MIN,
         index: Vec::new(),
         closed: false,
         durable: 0,
@@ -356,7 +356,7 @@ impl Walk<'_> {
             entries: done.entries,
             last_id: done.last_id,
             chain: done.chain,
-            trim_to: done.trim_to,
+            trimmed: done.trimmed,
             index: self.index,
             closed: done.closed,
             durable: self.durable,
@@ -457,8 +457,8 @@ fn take(
             if entries.left() != 0 {
                 return None;
             }
-            if let Some(trim) = extras.trim_to {
-                point.trim_to = point.trim_to.max(trim);
+            if let Some(trim) = extras.trimmed {
+                point.trimmed = point.trimmed.max(trim);
             }
             Some((extras, start))
         }

@@ -172,7 +172,7 @@ impl Stream {
             }
             None => None,
         };
-        let position = appender.append(id, list, plan.map(|plan| plan.first))?;
+        let position = appender.append(id, list, plan.map(|plan| plan.trimmed))?;
         if let Some(plan) = plan {
             self.apply_trim(log, &appender, &plan);
         }
@@ -239,13 +239,13 @@ impl Stream {
     fn apply_trim(&self, log: &Log, appender: &Appender<'_>, plan: &TrimPlan) {
         let mut state = self.inner.state.lock();
         let span = log.written_span();
-        state.apply(&Event::Trimmed { first: plan.first });
+        state.apply(&Event::Trimmed { to: plan.trimmed });
         let Some(live) = &mut state.live else { return };
-        live.trim_to(&span, plan.first, plan.first_ordinal);
+        live.trim(&span, plan);
         if live.last_block_is_dead(&span, appender.tail()) {
             log.restart_block.store(true, Ordering::Release);
         }
-        log.view.lock().first = plan.first;
+        log.view.lock().trimmed = plan.trimmed;
     }
 
     /// Appends all entries of a batch or none, in one step for readers and for crashes. Returns the
@@ -409,7 +409,7 @@ impl Stream {
             let Some(plan) = self.plan_trim(log, &appender, &to, None)? else {
                 return Ok(0);
             };
-            let event = Event::Trimmed { first: plan.first };
+            let event = Event::Trimmed { to: plan.trimmed };
             match shared.journal.append(&[(self.inner.number, &[event])], false) {
                 Ok(position) => {
                     self.apply_trim(log, &appender, &plan);

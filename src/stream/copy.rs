@@ -32,7 +32,7 @@ impl StreamInner {
         let known = Known {
             name: to.to_vec(),
             options,
-            first: EntryId::MIN,
+            trimmed: EntryId::MIN,
             floor: EntryId::MIN,
             always: false,
             skip_damage: snapshot.span.skip_damage,

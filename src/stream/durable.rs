@@ -125,7 +125,7 @@ impl Stream {
     pub fn durable_id(&self) -> Result<EntryId> {
         let log = self.log()?;
         let durable = log.known_durable();
-        let span = Span { published: durable, first: EntryId::MIN, ..log.written_span() };
+        let span = Span { published: durable, trimmed: EntryId::MIN, ..log.written_span() };
         let mut backward = crate::storage::cursor::Backward::seek(&span, EntryId::MAX);
         let found = backward.next(&span)?.map_or(EntryId::MIN, |place| place.id);
         let all = durable >= log.written();
@@ -160,7 +160,7 @@ impl Stream {
     /// A position that covers the entry; the end if that is cheaper to tell.
     fn position_of(&self, log: &Log, id: EntryId) -> Result<u64> {
         let span = log.written_span();
-        let all = Span { first: EntryId::MIN, ..span };
+        let all = Span { trimmed: EntryId::MIN, ..span };
         Ok(all.end_of(id).unwrap_or_else(|| log.written()))
     }
 }

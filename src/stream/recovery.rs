@@ -70,7 +70,7 @@ impl StreamInner {
         Known {
             name: state.name.clone(),
             options: state.options.unwrap_or(StoredOptions::from(&shared.options.stream)),
-            first: state.first,
+            trimmed: state.trimmed,
             floor: state.counters.floor.max(delivered),
             always: self.level(shared) == Durability::Always,
             skip_damage: shared.options.on_damage == OnDamage::Skip,
@@ -84,12 +84,12 @@ impl StreamInner {
             let mut state = self.state.lock();
             let span = log.span();
             let tail = log.tail();
-            state.first = state.first.max(span.first);
+            state.trimmed = state.trimmed.max(span.trimmed);
             let deleted = std::mem::take(&mut state.deleted);
             let marked = mark_deleted(&span, &deleted);
             state.deleted = deleted;
             marked?;
-            let mut live = Live::new(&span, state.first, tail)?;
+            let mut live = Live::new(&span, state.trimmed, tail)?;
             let first_id = live.first_id(&span, tail)?;
             if live.last_block_is_dead(&span, tail) {
                 log.restart_block.store(true, Ordering::Release);
@@ -178,7 +178,7 @@ impl StreamInner {
         for (n, segment) in span.segments.iter().enumerate() {
             if segment.deleted_count() > 0 {
                 marked.push((
-                    Span { first: EntryId::MIN, ..span.clone() },
+                    Span { trimmed: EntryId::MIN, ..span.clone() },
                     n,
                     segment.deleted_ordinals(),
                 ));

@@ -70,6 +70,31 @@ fn what_was_deleted_and_trimmed_stays_away() {
 }
 
 #[test]
+fn the_largest_id_stays_trimmed() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let max = || AppendOptions::new().id(EntryId::MAX);
+    for name in ["trim", "append"] {
+        put_range(&store.stream(name).unwrap(), 1, 3);
+    }
+    let get = |name| store.get(name).unwrap().unwrap();
+    get("trim").append_with([("a", "b")], max()).unwrap();
+    get("trim").trim(Trim::max_len(0)).unwrap();
+    get("append").append_with([("a", "b")], max().trim(Trim::max_len(0))).unwrap();
+    store.close().unwrap();
+    for _ in 0..2 {
+        let store = open(dir.path());
+        for name in ["trim", "append"] {
+            let stream = store.get(name).unwrap().unwrap();
+            let (left, info) = (live(&stream), stream.info().unwrap());
+            assert_eq!((left.len(), info.length), (0, 0), "{name}: {left:?}");
+            assert_eq!((info.last_id, info.entries_added), (EntryId::MAX, 4));
+        }
+        store.close().unwrap();
+    }
+}
+
+#[test]
 fn ids_go_on_above_what_was_deleted_trimmed_or_set() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());

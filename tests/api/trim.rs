@@ -215,6 +215,42 @@ fn what_is_known_of_a_stream_follows_it() {
 }
 
 #[test]
+fn the_largest_id_can_be_trimmed() {
+    let max = EntryId::MAX;
+    let trims = [Trim::max_len(0), about(0)];
+    on_both(|store| {
+        for (n, trim) in trims.iter().enumerate() {
+            let stream = store.stream(n.to_string()).unwrap();
+            put(&stream, "1-0");
+            put(&stream, &max.to_string());
+            assert_eq!(stream.trim(Trim::min_id(max)).unwrap(), 1);
+            assert_eq!(live(&stream), [max.to_string()]);
+            assert_eq!(stream.trim(*trim).unwrap(), 1);
+            is_empty_at_the_end(&stream);
+        }
+        // In the same step as the append.
+        for (n, trim) in trims.iter().enumerate() {
+            let stream = store.stream(format!("with {n}")).unwrap();
+            put(&stream, "1-0");
+            let options = AppendOptions::new().id(max).trim(*trim);
+            stream.append_with([("a", "b")], options).unwrap();
+            is_empty_at_the_end(&stream);
+        }
+    });
+}
+
+fn is_empty_at_the_end(stream: &Stream) {
+    assert_eq!(len(stream), 0);
+    let info = stream.info().unwrap();
+    assert_eq!((info.first, info.last, info.blocks), (None, None, 0));
+    assert_eq!((info.first_id, info.last_id), (EntryId::MIN, EntryId::MAX));
+    assert_eq!(info.entries_added, 2);
+    assert_eq!(stream.get(EntryId::MAX).unwrap(), None);
+    assert_eq!(stream.range(..).next_back().transpose().unwrap(), None);
+    assert_eq!(stream.delete([EntryId::MAX]).unwrap(), 0);
+}
+
+#[test]
 fn a_tombstone_at_the_end_goes_with_the_trim_in_front_of_it() {
     on_both(|store| {
         let stream = store.stream("s").unwrap();

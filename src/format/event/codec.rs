@@ -61,9 +61,9 @@ impl Event {
                 out.push(DELETED);
                 IdWriter::default().list(out, ids.len(), ids.iter().copied());
             }
-            Event::Trimmed { first } => {
+            Event::Trimmed { to } => {
                 out.push(TRIMMED);
-                write_id(out, *first);
+                write_id(out, *to);
             }
             Event::Counters(counters) => {
                 out.push(COUNTERS);
@@ -164,7 +164,7 @@ impl Event {
             STREAM_RENAMED => Event::StreamRenamed { name: reader.name()? },
             OPTIONS_SET => Event::OptionsSet { options: StoredOptions::decode(reader)? },
             DELETED => Event::Deleted { ids: reader.ids()? },
-            TRIMMED => Event::Trimmed { first: reader.id()? },
+            TRIMMED => Event::Trimmed { to: reader.id()? },
             COUNTERS => Event::Counters(Counters {
                 floor: reader.id()?,
                 max_deleted: reader.id()?,

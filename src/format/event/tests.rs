@@ -61,7 +61,7 @@ fn of_stream() -> impl Strategy<Value = Event> {
         any_name().prop_map(|name| Event::StreamRenamed { name }),
         any_options().prop_map(|options| Event::OptionsSet { options }),
         any_ids().prop_map(|ids| Event::Deleted { ids }),
-        any_id().prop_map(|first| Event::Trimmed { first }),
+        any_id().prop_map(|to| Event::Trimmed { to }),
         (any_id(), any_id(), any::<u64>()).prop_map(|(floor, max_deleted, added_offset)| {
             Event::Counters(Counters { floor, max_deleted, added_offset })
         }),

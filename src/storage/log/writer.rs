@@ -28,7 +28,6 @@ pub(super) struct Active {
     pub(super) end: u64,
     pub(super) size: u64,
     pub(super) entries: u64,
-    pub(super) trim_to: EntryId,
 }
 
 /// The block that is being filled.
@@ -140,12 +139,12 @@ impl Appender<'_> {
         &mut self,
         id: EntryId,
         list: &[u8],
-        trim_to: Option<EntryId>,
+        trimmed: Option<EntryId>,
     ) -> Result<u64> {
         let need = (HEADER + BLOCK_HEADER + 64 + list.len()) as u64;
         let (log, writer) = (self.log, &mut *self.writer);
         writer.make_room(log, need)?;
-        let extras = writer.extras(log, trim_to);
+        let extras = writer.extras(log, trimmed);
         let block = writer.next_block(log, id, list.len());
         let mut out = std::mem::take(&mut writer.scratch);
         let frame = FrameBuilder::begin(&mut out, Kind::Entry, extras.flags(), block);
@@ -158,14 +157,10 @@ impl Appender<'_> {
         writer.scratch = out;
         stored?;
         writer.took(id, list.len());
-        if let (Some(trim), Some(active)) = (trim_to, &mut writer.active) {
-            active.trim_to = active.trim_to.max(trim);
-        }
         Ok(writer.finish(log))
     }
 
-    /// Appends entries with strictly increasing IDs, all published at once. `trim_to` goes with the
-    /// last of them.
+    /// Appends entries with strictly increasing IDs, all published at once.
     ///
     /// # Errors
     /// `BatchTooLarge` if they do not fit into one segment; `StorageFull` and its kin. Then nothing
@@ -285,7 +280,7 @@ impl Writer {
         let durable = log.commit.durable();
         let extras = Extras {
             durable_distance: Some((begin.position + at).saturating_sub(durable)),
-            trim_to: None,
+            trimmed: None,
         };
         let mut out = std::mem::take(&mut self.scratch);
         let frame = FrameBuilder::begin(&mut out, Kind::Begin, extras.flags(), None);
@@ -321,18 +316,16 @@ impl Writer {
             *segments = Arc::new(list);
         }
         self.position = segment.end_position();
-        let trim_to = EntryId::MIN;
-        self.active =
-            Some(Active { segment, file, region: writer, end, size, entries: 0, trim_to });
+        self.active = Some(Active { segment, file, region: writer, end, size, entries: 0 });
         Ok(())
     }
 
-    pub(super) fn extras(&mut self, log: &Log, trim_to: Option<EntryId>) -> Extras {
+    pub(super) fn extras(&mut self, log: &Log, trimmed: Option<EntryId>) -> Extras {
         let durable = log.commit.durable();
         let told = self.durable_told;
         self.durable_told = durable;
         let distance = (durable != told).then(|| self.position.saturating_sub(durable));
-        Extras { durable_distance: distance, trim_to }
+        Extras { durable_distance: distance, trimmed }
     }
 
     /// Opens a block for the entry if the last one is full; its header goes into the frame.

@@ -36,10 +36,10 @@ impl Candidate {
         }
     }
 
-    pub(super) fn trim_to(&self) -> EntryId {
+    pub(super) fn trimmed(&self) -> EntryId {
         match &self.content {
-            Content::Sealed(footer) => footer.trim_to,
-            Content::Scanned(scan) => scan.trim_to,
+            Content::Sealed(footer) => footer.trimmed,
+            Content::Scanned(scan) => scan.trimmed,
         }
     }
 
