@@ -85,6 +85,7 @@ macro_rules! tests {
 const TESTS: &[Test] = tests! {
     ids:
         invariant_01_ids_increase_over_deletions_and_trims_of_lost_entries
+        invariant_01_ids_increase_over_a_trim_that_only_a_footer_tells
         invariant_01_ids_increase_over_deliveries_of_lost_entries
         invariant_01_positions_that_a_caller_set_are_no_ids
         invariant_01_ids_increase_though_the_clock_goes_back

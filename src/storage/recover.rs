@@ -462,7 +462,8 @@ impl Recovery<'_> {
             segments.push(Arc::new(segment));
         }
         let log_last_id = tail.last_id;
-        tail.last_id = tail.last_id.max(self.known.floor);
+        // A footer may know of a trim that took entries which did not last.
+        tail.last_id = tail.last_id.max(self.known.floor).max(trimmed);
         self.report.set_aside.sort();
         let parts = LogParts {
             segments,

@@ -84,7 +84,7 @@ impl StreamInner {
             let mut state = self.state.lock();
             let span = log.span();
             let tail = log.tail();
-            state.trimmed = state.trimmed.max(span.trimmed);
+            state.apply(&Event::Trimmed { to: span.trimmed });
             let deleted = std::mem::take(&mut state.deleted);
             let marked = mark_deleted(&span, &deleted);
             state.deleted = deleted;

@@ -54,6 +54,33 @@ pub(crate) fn invariant_01_ids_increase_over_deletions_and_trims_of_lost_entries
     assert_eq!(seen(&stream), [6]);
 }
 
+/// Fails if `build` (src/storage/recover.rs) leaves out of the last ID what is trimmed: a footer can
+/// be durable before the record of a trim is, and before the entries that it took.
+pub(crate) fn invariant_01_ids_increase_over_a_trim_that_only_a_footer_tells() {
+    let disk = FaultDisk::new();
+    let store = open(&disk, Durability::Manual);
+    let stream = store.stream("s").unwrap();
+    let second = (1..).find(|ms| {
+        put(&stream, [*ms]);
+        stream.info().unwrap().segments == 2
+    });
+    let second = second.unwrap();
+    store.sync().unwrap();
+    put(&stream, second + 1..second + 9);
+    stream.trim(crate::Trim::min_id(id(second + 5))).unwrap();
+    disk.fail("sync", "/streams/1/0000000001", EIO);
+    assert!(store.step_prepare().is_err());
+    die(store);
+    let store = open(&disk.power_cut(), Durability::Manual);
+    let stream = store.stream("s").unwrap();
+    assert!(seen(&stream).is_empty());
+    refused(&stream, second + 4, EntryId::new(second + 4, u64::MAX));
+    put(&stream, [second + 5]);
+    assert_eq!(seen(&stream), [second + 5]);
+    // A group begins where the stream ends, and gets what comes then.
+    assert_eq!(deliver(&stream, "g").unwrap(), [second + 5]);
+}
+
 /// Fails if `StreamInner::known` (src/stream/recovery.rs) leaves `max_delivered` out of the floor.
 pub(crate) fn invariant_01_ids_increase_over_deliveries_of_lost_entries() {
     let disk = with_lost_entries(|stream| {
