@@ -5,6 +5,7 @@ use crate::plan::{
     busy_journal, check_entry, fields, level, stream_options, token,
 };
 use crate::report::{Done, Line, Op};
+use crate::trigger::{Target, Trigger};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::Write;
@@ -29,21 +30,30 @@ pub(crate) struct Orders<'a> {
     pub(crate) seed: u64,
     pub(crate) store: u64,
     pub(crate) life: u64,
+    /// Where to be killed, if it is not the parent that does it.
+    pub(crate) target: Option<Target>,
 }
 
-struct Reporter(File);
+struct Reporter {
+    pipe: File,
+    trigger: Trigger,
+}
 
 impl Reporter {
     fn line(&self, line: &Line) {
         // The parent reads until the child is dead, so a failure means that nobody listens.
-        (&self.0).write_all(line.to_text().as_bytes()).unwrap();
+        (&self.pipe).write_all(line.to_text().as_bytes()).unwrap();
     }
 
     /// One call: announced, made, reported. An error ends the child and fails the run.
     fn call(&self, thread: u64, op: Op, make: impl FnOnce() -> streamlog::Result<Done>) -> Done {
         let what = format!("{op:?}");
-        self.line(&Line::Intent { thread, op });
-        match make() {
+        let line = Line::Intent { thread, op: op.clone() };
+        self.line(&line);
+        let inside = self.trigger.enter(thread, &op);
+        let made = make();
+        drop(inside);
+        match made {
             Ok(done) => {
                 self.line(&Line::Done { thread, done: done.clone() });
                 done
@@ -69,7 +79,10 @@ struct Work<'a> {
 
 /// Never returns: the parent ends the process.
 pub(crate) fn run(orders: &Orders<'_>) -> ! {
-    let report = Reporter(File::from(std::io::stdout().as_fd().try_clone_to_owned().unwrap()));
+    let report = Reporter { pipe: pipe(), trigger: Trigger::of(orders.target.clone()) };
+    let say = Reporter { pipe: pipe(), trigger: Trigger::default() };
+    let dir = orders.dir.to_owned();
+    report.trigger.arm(dir, orders.seed ^ orders.life, move |line| say.line(line));
     let options = store_options(orders);
     let mut opened = None;
     report.call(0, Op::Open, || {
@@ -77,8 +90,9 @@ pub(crate) fn run(orders: &Orders<'_>) -> ! {
         Ok(Done::default())
     });
     let store = opened.unwrap();
-    let streams = prepare(&store).unwrap_or_else(|error| report.broken(&error.to_string()));
+    let streams = prepare(&report, &store).unwrap_or_else(|e| report.broken(&e.to_string()));
     report.line(&Line::Ready);
+    report.trigger.ready();
     let work = Work {
         orders,
         report,
@@ -104,9 +118,17 @@ pub(crate) fn store_options(orders: &Orders<'_>) -> StoreOptions {
     Store::options().durability(level(orders.life)).stream_defaults(stream_options(orders.store))
 }
 
-fn prepare(store: &Store) -> streamlog::Result<Vec<Stream>> {
+fn pipe() -> File {
+    File::from(std::io::stdout().as_fd().try_clone_to_owned().unwrap())
+}
+
+fn prepare(report: &Reporter, store: &Store) -> streamlog::Result<Vec<Stream>> {
     let mut streams = Vec::new();
-    for name in STREAMS {
+    for (number, name) in STREAMS.into_iter().enumerate() {
+        report.call(0, Op::Recover { stream: number }, || {
+            store.stream(name)?;
+            Ok(Done::default())
+        });
         let stream = store.stream(name)?;
         for group in GROUPS {
             stream.group(group, Start::First)?;
@@ -139,12 +161,31 @@ impl Work<'_> {
         ids
     }
 
+    /// Leaves the processor to the ballast when a checkpoint is to fall due.
+    fn make_way(&self) {
+        if self.report.trigger.wants("checkpoint") {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// The dice that give the kind of call that is to be hit, now and then.
+    fn wanted(&self, random: &mut Random, dice: &[(&str, u64)]) -> Option<u64> {
+        let trigger = &self.report.trigger;
+        let (_, dice) = dice.iter().find(|(word, _)| trigger.wants(word))?;
+        random.one_in(3).then_some(*dice)
+    }
+
     fn append_for_ever(&self, thread: u64) {
         let mut random = self.random(thread);
         for call in 0.. {
+            self.make_way();
             let stream = random.below(STREAMS.len() as u64) as usize;
             let number = token(self.orders.life, thread, call, 0);
-            match random.below(100) {
+            let wanted = self.wanted(
+                &mut random,
+                &[("trimlen", 0), ("trimmin", 0), ("delete", 4), ("batch", 9), ("sync", 25)],
+            );
+            match wanted.unwrap_or_else(|| random.below(100)) {
                 0..=3 => self.trim(thread, stream, &mut random),
                 4..=8 => self.delete(thread, stream, &mut random),
                 9..=24 => self.batch(thread, stream, number, 1 + random.below(MANY as u64)),
@@ -233,6 +274,7 @@ impl Work<'_> {
         let mut random = self.random(thread);
         let mut held: Vec<Vec<EntryId>> = vec![Vec::new(); STREAMS.len() * GROUPS.len()];
         loop {
+            self.make_way();
             let stream = random.below(STREAMS.len() as u64) as usize;
             let group = random.below(GROUPS.len() as u64) as usize;
             let found = self.streams[stream].get_group(GROUPS[group]);
@@ -240,7 +282,8 @@ impl Work<'_> {
             let me = handle.consumer(format!("c{consumer}")).unwrap();
             let held = &mut held[stream * GROUPS.len() + group];
             let at = At { thread, stream, group, consumer };
-            match random.below(100) {
+            let wanted = self.wanted(&mut random, &[("claim", 85), ("autoclaim", 93), ("read", 0)]);
+            match wanted.unwrap_or_else(|| random.below(100)) {
                 0..=44 => held.extend(self.read(&at, &me, &mut random)),
                 45..=84 => self.ack(&at, &handle, held, &mut random),
                 85..=92 => held.extend(self.claim(&at, &me, &mut random)),

@@ -1,15 +1,14 @@
 //! Starts children, reads what they say, and kills them at the worst moment.
 
 use crate::child::Orders;
-use crate::plan::Random;
+use crate::plan::{CHECKPOINT, KINDS, LEVELS, Random, highest_turn};
 use crate::report::{Line, Op};
+use crate::trigger::Target;
 use crate::witness::calls;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Read;
-use std::os::unix::fs::FileExt;
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
@@ -20,66 +19,55 @@ pub(crate) const DIR: &str = "STREAMLOG_KILL_CHILD_DIR";
 pub(crate) const SEED: &str = "STREAMLOG_KILL_CHILD_SEED";
 pub(crate) const STORE: &str = "STREAMLOG_KILL_CHILD_STORE";
 pub(crate) const LIFE: &str = "STREAMLOG_KILL_CHILD_LIFE";
+pub(crate) const TARGET: &str = "STREAMLOG_KILL_CHILD_TARGET";
 
 /// How long a child may say nothing before it counts as hanging.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long a child lives at most, unless a checkpoint is waited for.
-const LONGEST: Duration = Duration::from_millis(80);
-
 /// When to kill.
 #[derive(Clone, Debug)]
 pub(crate) enum Aim {
-    /// So long after the threads began.
+    /// So long after the threads began, whatever they do.
     Time(Duration),
-    /// Right behind an intent, after so many lines.
-    After(usize),
-    /// Right behind the announcement of the n-th call of a kind.
-    Call(&'static str, usize),
-    /// While the store is being opened.
-    Opening,
-    /// While a checkpoint is being written, as soon as one is seen to begin.
-    Checkpoint,
+    /// Inside a call of this kind (a place in [`KINDS`]); the child does it itself.
+    Call(usize),
 }
 
 impl Aim {
-    pub(crate) fn choose(busy_journal: bool, random: &mut Random) -> Aim {
-        const CALLS: [&str; 10] = [
-            "append",
-            "batch",
-            "delete",
-            "trimlen",
-            "trimmin",
-            "read",
-            "ack",
-            "claim",
-            "autoclaim",
-            "sync",
-        ];
-        if busy_journal && random.one_in(4) {
-            return Aim::Checkpoint;
-        }
-        match random.below(9) {
-            0..=2 => Aim::Time(Duration::from_micros(random.below(50_000))),
-            3 => Aim::After(random.below(2000) as usize),
-            4..=7 => {
-                let call = CALLS[random.below(CALLS.len() as u64) as usize];
-                Aim::Call(call, random.below(12) as usize)
+    pub(crate) fn time(random: &mut Random) -> Aim {
+        Aim::Time(Duration::from_micros(random.below(50_000)))
+    }
+
+    /// The child's part of it.
+    pub(crate) fn target(&self, random: &mut Random) -> Option<Target> {
+        match self {
+            Aim::Time(_) => None,
+            Aim::Call(kind) => {
+                let word = KINDS[*kind].to_owned();
+                let skip =
+                    if ["open", "recover"].contains(&KINDS[*kind]) { 0 } else { random.below(12) };
+                Some(Target { word, skip })
             }
-            _ => Aim::Opening,
         }
     }
+}
+
+/// How many kills were aimed at calls of one kind, and how many of these found the call begun and
+/// not returned.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Cell {
+    pub(crate) aimed: u64,
+    pub(crate) hit: u64,
 }
 
 /// What was hit.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) kills: u64,
+    /// By kind and level.
+    pub(crate) cells: [[Cell; LEVELS.len()]; KINDS.len()],
     /// At least one thread was between its `intent` and its `done`.
-    pub(crate) inside: u64,
-    /// Of the kills aimed at one call: how many there were, and how many found it not returned.
-    aimed: u64,
-    hit: u64,
+    inside: u64,
     calls: u64,
     /// How long the children lived, from their start to their burial.
     lived: Duration,
@@ -89,26 +77,76 @@ pub(crate) struct Tally {
     pub(crate) entries: u64,
 }
 
+impl Tally {
+    /// What to aim at next under a level: at what was hit least so far.
+    pub(crate) fn next(&self, level: usize, busy_journal: bool, random: &mut Random) -> Aim {
+        if random.one_in(8) {
+            return Aim::time(random);
+        }
+        let kinds = (0..KINDS.len()).filter(|kind| busy_journal || KINDS[*kind] != "checkpoint");
+        let least = kinds.min_by_key(|kind| {
+            let cell = self.cells[*kind][level];
+            (cell.hit, cell.aimed, random.next())
+        });
+        Aim::Call(least.unwrap_or_default())
+    }
+
+    /// The files say that a checkpoint was cut.
+    pub(crate) fn hit_checkpoint(&mut self, level: usize) {
+        self.cells[KINDS.len() - 1][level].hit += 1;
+    }
+
+    pub(crate) fn aimed(&self) -> Cell {
+        let mut all = Cell::default();
+        for cell in self.cells.iter().flatten() {
+            all.aimed += cell.aimed;
+            all.hit += cell.hit;
+        }
+        all
+    }
+
+    /// The kinds, with their levels, of which no call was hit.
+    pub(crate) fn never_hit(&self) -> Vec<String> {
+        let cells = KINDS.iter().zip(&self.cells);
+        let cells = cells.flat_map(|(kind, row)| {
+            LEVELS.iter().zip(row).map(move |(level, cell)| (kind, level, cell))
+        });
+        cells
+            .filter(|(_, _, cell)| cell.hit == 0)
+            .map(|(kind, level, _)| format!("{kind} under {level}"))
+            .collect()
+    }
+}
+
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
+        let all = self.aimed();
+        writeln!(
             f,
-            "{} kills, {} inside a call ({} of {} aimed at one call hit it), {} calls reported, {} \
-             checkpoints besides those of opening, {} entries left; children lived {:.1} s; calls \
-             open at a kill:",
+            "{} kills, {} aimed at one call, {} of these inside it; {} with any call open; {} calls \
+             reported, {} checkpoints besides those of opening, {} entries left; children lived \
+             {:.1} s",
             self.kills,
+            all.aimed,
+            all.hit,
             self.inside,
-            self.hit,
-            self.aimed,
             self.calls,
             self.checkpoints,
             self.entries,
             self.lived.as_secs_f64()
         )?;
-        for (kind, times) in &self.hit_by_kind {
-            write!(f, " {kind} {times}")?;
+        write!(f, "{:<12}", "hit of aimed")?;
+        LEVELS.iter().try_for_each(|level| write!(f, "{level:>14}"))?;
+        writeln!(f)?;
+        for (kind, row) in KINDS.iter().zip(&self.cells) {
+            write!(f, "{kind:<12}")?;
+            for cell in row {
+                write!(f, "{:>14}", format!("{} of {}", cell.hit, cell.aimed))?;
+            }
+            writeln!(f)?;
         }
-        Ok(())
+        write!(f, "calls open at a kill:")?;
+        self.hit_by_kind.iter().try_for_each(|(kind, times)| write!(f, " {kind} {times}"))
     }
 }
 
@@ -133,6 +171,7 @@ pub(crate) fn start(orders: &Orders<'_>) -> Running {
         .env(SEED, orders.seed.to_string())
         .env(STORE, orders.store.to_string())
         .env(LIFE, orders.life.to_string())
+        .env(TARGET, orders.target.as_ref().map_or_else(String::new, Target::to_text))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
@@ -145,10 +184,6 @@ pub(crate) fn start(orders: &Orders<'_>) -> Running {
 impl Running {
     pub(crate) fn id(&self) -> u32 {
         self.child.lock().unwrap().id()
-    }
-
-    fn kill(&self) {
-        self.child.lock().unwrap().kill().unwrap();
     }
 
     /// Reads until `each` says so or the pipe ends. Returns whether it ended.
@@ -191,34 +226,38 @@ impl Running {
 
 type Outcome<T> = Result<T, String>;
 
-/// Starts a child, kills it, and gives all that it said.
+/// What a killed child said.
+pub(crate) struct Life {
+    pub(crate) lines: Vec<Line>,
+    /// It was killed while a checkpoint was seen to be written.
+    pub(crate) in_checkpoint: bool,
+}
+
+/// Starts a child, kills it or lets it kill itself, and gives all that it said.
 pub(crate) fn kill_one(
     orders: &Orders<'_>,
     aim: &Aim,
-    random: &mut Random,
+    level: usize,
     tally: &mut Tally,
-) -> Outcome<Vec<Line>> {
+) -> Outcome<Life> {
     let began = Instant::now();
     let turn = highest_turn(orders.dir);
     let mut running = start(orders);
     let (tell, told) = mpsc::channel();
-    let timer = watch(&running, told, orders.dir.to_owned());
+    let timer = watch(&running, told);
     let mut lines = Vec::new();
     let mut text = Vec::new();
-    let mut aimer = Aimer::new(aim.clone(), random);
     let mut ended = false;
     while !ended {
-        let mut now = None;
+        let mut ready = false;
         ended = running.read(&mut text, |line| {
-            now = aimer.look(line, lines.len()).or(now.take());
+            ready |= matches!(line, Line::Ready);
             lines.push(line.clone());
-            now.is_some()
+            ready
         })?;
-        match now {
-            Some(When::Now) => running.kill(),
+        if let (true, Aim::Time(delay)) = (ready, aim) {
             // The timer is gone if it has done its work.
-            Some(later) => tell.send(later).unwrap_or_default(),
-            None => {}
+            tell.send(*delay).unwrap_or_default();
         }
     }
     drop(tell);
@@ -236,35 +275,58 @@ pub(crate) fn kill_one(
     tally.lived += began.elapsed();
     tally.calls += calls.iter().filter(|call| !call.is_open()).count() as u64;
     tally.inside += u64::from(calls.iter().any(|call| call.is_open()));
-    if let Some(aimed) = aimer.fired_at {
-        tally.aimed += 1;
-        let open = calls.iter().any(|call| call.intent == aimed && call.is_open());
-        tally.hit += u64::from(open);
-    }
     for call in calls.iter().filter(|call| call.is_open()) {
         *tally.hit_by_kind.entry(call.op.word()).or_default() += 1;
     }
     tally.checkpoints += highest_turn(orders.dir).saturating_sub(turn + 1);
-    Ok(lines)
+    let mut in_checkpoint = false;
+    if let Aim::Call(kind) = aim {
+        let cell = &mut tally.cells[*kind][level];
+        cell.aimed += 1;
+        match hit(&lines) {
+            Some(Hit::Checkpoint) => in_checkpoint = true,
+            Some(Hit::Call(op)) if op.word() == KINDS[*kind] => cell.hit += 1,
+            Some(Hit::Call(op)) => return Err(format!("{op:?} was hit, not {}", KINDS[*kind])),
+            None => {}
+        }
+    }
+    Ok(Life { lines, in_checkpoint })
 }
 
-/// Kills when it is told when, and a child that is not killed for too long. Returns whether it came
-/// to that. It is a thread of its own, as a child whose pipe nobody reads comes to a stop.
-fn watch(
-    running: &Running,
-    told: mpsc::Receiver<When>,
-    dir: PathBuf,
-) -> std::thread::JoinHandle<bool> {
+enum Hit<'a> {
+    /// Whether it was cut, the files say.
+    Checkpoint,
+    Call(&'a Op),
+}
+
+/// The call that the child was about to be killed in, if it has not returned since.
+fn hit(lines: &[Line]) -> Option<Hit<'_>> {
+    let aimed = lines.iter().rev().find_map(|line| match line {
+        Line::Aimed { thread, call } => Some((*thread, *call)),
+        _ => None,
+    });
+    let (aimed, call) = aimed?;
+    if aimed == CHECKPOINT {
+        return Some(Hit::Checkpoint);
+    }
+    let mut announced = lines.iter().filter_map(|line| match line {
+        Line::Intent { thread, op } if *thread == aimed => Some(op),
+        _ => None,
+    });
+    let returned = |line: &&Line| matches!(line, Line::Done { thread, .. } if *thread == aimed);
+    let returned = lines.iter().filter(returned).count() as u64;
+    let op = announced.nth(usize::try_from(call).ok()?.checked_sub(1)?)?;
+    (returned < call).then_some(Hit::Call(op))
+}
+
+/// Kills after the time that it is told, and a child that says nothing for too long. Returns
+/// whether it came to that. It is a thread of its own, as a child whose pipe nobody reads comes to
+/// a stop.
+fn watch(running: &Running, told: mpsc::Receiver<Duration>) -> std::thread::JoinHandle<bool> {
     let child = Arc::clone(&running.child);
     std::thread::spawn(move || {
         let hung = match told.recv_timeout(PATIENCE) {
-            Ok(When::Now) => false,
-            Ok(When::Later(delay)) => {
-                std::thread::sleep(delay);
-                false
-            }
-            Ok(When::Checkpoint(delay)) => {
-                wait_for_checkpoint(&dir);
+            Ok(delay) => {
                 std::thread::sleep(delay);
                 false
             }
@@ -275,85 +337,4 @@ fn watch(
         child.lock().unwrap().kill().unwrap_or_default();
         hung
     })
-}
-
-enum When {
-    Now,
-    Later(Duration),
-    Checkpoint(Duration),
-}
-
-/// Waits for the line that the aim is at.
-struct Aimer {
-    aim: Aim,
-    left: usize,
-    fired: bool,
-    /// The line that the kill followed at once.
-    fired_at: Option<usize>,
-    delay: Duration,
-}
-
-impl Aimer {
-    fn new(aim: Aim, random: &mut Random) -> Aimer {
-        let delay = match &aim {
-            Aim::Time(delay) => *delay,
-            _ => Duration::from_micros(random.below(4000)),
-        };
-        let left = match aim {
-            Aim::After(left) | Aim::Call(_, left) => left,
-            _ => 0,
-        };
-        Aimer { aim, left, fired: false, fired_at: None, delay }
-    }
-
-    fn look(&mut self, line: &Line, number: usize) -> Option<When> {
-        if self.fired {
-            return None;
-        }
-        let when = match (&self.aim, line) {
-            (Aim::Opening, Line::Intent { op: Op::Open, .. }) => Some(When::Later(self.delay)),
-            (Aim::Time(_), Line::Ready) => Some(When::Later(self.delay)),
-            (Aim::Checkpoint, Line::Ready) => Some(When::Checkpoint(self.delay)),
-            (Aim::After(_), Line::Intent { .. }) if self.left == 0 => Some(When::Now),
-            (Aim::Call(word, _), Line::Intent { op, .. }) if op.word() == *word => {
-                self.left = self.left.saturating_sub(1);
-                (self.left == 0).then_some(When::Now)
-            }
-            // A rare call on a slow disk is not waited for longer than this.
-            (Aim::Call(..) | Aim::After(_), Line::Ready) => return Some(When::Later(LONGEST)),
-            _ => None,
-        };
-        if matches!(self.aim, Aim::After(_)) {
-            self.left = self.left.saturating_sub(1);
-        }
-        self.fired = when.is_some();
-        if matches!(when, Some(When::Now)) {
-            self.fired_at = Some(number);
-        }
-        when
-    }
-}
-
-/// The highest turn that a file of the state journal has: each checkpoint begins another one.
-fn highest_turn(dir: &Path) -> u64 {
-    let turn = |name: &str| {
-        let file = std::fs::File::open(dir.join("state").join(name)).ok()?;
-        let mut bytes = [0; 8];
-        file.read_exact_at(&mut bytes, TURN).ok()?;
-        Some(u64::from_le_bytes(bytes))
-    };
-    ["0", "1", "2"].into_iter().filter_map(turn).max().unwrap_or(0)
-}
-
-/// Where a journal file's header has its turn.
-const TURN: u64 = 40;
-
-fn wait_for_checkpoint(dir: &Path) {
-    let before = highest_turn(dir);
-    for _ in 0..2000 {
-        if highest_turn(dir) != before {
-            return;
-        }
-        std::thread::sleep(Duration::from_micros(200));
-    }
 }

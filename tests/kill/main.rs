@@ -11,6 +11,7 @@ mod child;
 mod killer;
 mod plan;
 mod report;
+mod trigger;
 mod witness;
 
 use child::Orders;
@@ -21,6 +22,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use streamlog::{EntryId, ErrorKind, Store};
+use trigger::Target;
 use witness::{Known, calls};
 
 /// How many lives one store has before another one is begun.
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
             seed: of(killer::SEED),
             store: of(killer::STORE),
             life: of(killer::LIFE),
+            target: Target::parse(&std::env::var(killer::TARGET).unwrap()),
         });
     }
     let tests: [(&str, Test); 3] = [
@@ -121,10 +124,16 @@ fn kills() -> Result<(), String> {
         store += 1;
     }
     println!("seed {seed}, {:.1} s: {tally}", began.elapsed().as_secs_f64());
-    if tally.inside * 3 < tally.kills {
-        return Err(format!("{} of {} kills hit a call", tally.inside, tally.kills));
+    let all = tally.aimed();
+    if all.hit * 3 < all.aimed {
+        return Err(format!("{} of {} kills aimed at a call hit it", all.hit, all.aimed));
     }
-    Ok(())
+    match tally.never_hit() {
+        never if wanted >= 200 && !never.is_empty() => {
+            Err(format!("no kill hit {}", never.join(", nor ")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Kills a child, sometimes a second one that comes upon what the first one left, and looks.
@@ -137,22 +146,32 @@ fn one_round(
     tally: &mut Tally,
     known: &Known,
 ) -> Result<Known, String> {
-    let orders = |life: u64| Orders { dir, seed, store, life };
-    let aim = Aim::choose(plan::busy_journal(store), random);
-    let mut lines = kill_one(&orders(*life), &aim, random, tally)?;
+    let orders = |life: u64, target| Orders { dir, seed, store, life, target };
+    let level = plan::level_number(*life);
+    let aim = tally.next(level, plan::busy_journal(store), random);
+    let target = aim.target(random);
+    let first = kill_one(&orders(*life, target), &aim, level, tally)?;
+    let mut lines = first.lines;
     *life += 1;
-    while random.one_in(4) {
-        // Killed while it opens, it has done nothing that is reported.
-        let more = kill_one(&orders(*life), &Aim::Opening, random, tally)?;
+    // What the next opening tells of a cut checkpoint is lost if that opening is killed, too.
+    while !first.in_checkpoint && random.one_in(4) {
+        // Killed while it opens what another one left, it has done nothing that is reported.
+        let opening = Aim::Call(random.below(2) as usize);
+        let target = opening.target(random);
+        let level = plan::level_number(*life);
+        let more = kill_one(&orders(*life, target), &opening, level, tally)?;
         *life += 1;
-        lines.extend(more);
+        lines.extend(more.lines);
     }
     // For whoever has to find out what went wrong; the place goes when nothing did.
     let said: String = lines.iter().map(Line::to_text).collect();
     std::fs::write(dir.with_extension("lines"), said).map_err(|error| error.to_string())?;
     let (calls, ready) = calls(&lines)?;
-    let store = child::store_options(&orders(*life)).open(dir);
+    let store = child::store_options(&orders(*life, None)).open(dir);
     let store = store.map_err(|error| format!("the store does not open: {error}"))?;
+    if first.in_checkpoint && !store.recovery().journal.skipped.is_empty() {
+        tally.hit_checkpoint(level);
+    }
     let next = known.check(&store, &calls, ready)?;
     if random.one_in(3) {
         store.close().map_err(|error| error.to_string())?;
@@ -168,7 +187,7 @@ fn race_to_open() -> Result<(), String> {
     let place = temporary(false);
     let dir = place.path().join("store");
     drop(Store::open(&dir).map_err(|error| error.to_string())?);
-    let orders = Orders { dir: &dir, seed: 0, store: 0, life: 0 };
+    let orders = Orders { dir: &dir, seed: 0, store: 0, life: 0, target: None };
     let mut children: Vec<_> = (0..8).map(|_| killer::start(&orders)).collect();
     let mut holders = Vec::new();
     let mut refused = 0;
@@ -211,10 +230,10 @@ fn some_ids(store: &Store, pending: bool) -> Vec<EntryId> {
 fn forgeries() -> Result<(), String> {
     let place = temporary(false);
     let dir: PathBuf = place.path().join("store");
-    let mut random = Random::new(&[7]);
-    let orders = Orders { dir: &dir, seed: 7, store: 0, life: 2 };
+    let orders = Orders { dir: &dir, seed: 7, store: 0, life: 2, target: None };
     let mut tally = Tally::default();
-    let lines = kill_one(&orders, &Aim::Time(Duration::from_millis(150)), &mut random, &mut tally)?;
+    let aim = Aim::Time(Duration::from_millis(150));
+    let lines = kill_one(&orders, &aim, 2, &mut tally)?.lines;
     let store = Store::open(&dir).map_err(|error| error.to_string())?;
     let (told, ready) = calls(&lines)?;
     let known = Known::default().check(&store, &told, ready)?;

@@ -1,6 +1,8 @@
 //! What the child and the witness agree on beforehand, so that neither has to be told: which names
 //! there are, and what an entry holds, given the number that its append was announced under.
 
+use std::os::unix::fs::FileExt;
+use std::path::Path;
 use streamlog::{Durability, EntryRef, StreamOptions};
 
 /// The streams that entries are appended to.
@@ -11,6 +13,33 @@ pub(crate) const GROUPS: [&str; 2] = ["workers", "audit"];
 pub(crate) const BALLAST: &str = "ballast";
 /// The one group of it.
 pub(crate) const BALLAST_GROUP: &str = "g";
+/// How many threads make calls: three append, two read as members of the groups, one fills the
+/// state journal.
+pub(crate) const THREADS: usize = 6;
+/// In the place of a thread's number: the background, in a checkpoint.
+pub(crate) const CHECKPOINT: u64 = THREADS as u64;
+
+/// The kinds of calls that kills are aimed at, by the words of the announcements. Those of opening
+/// come before any other; a checkpoint is made by the background.
+pub(crate) const KINDS: [&str; 13] = [
+    "open",
+    "recover",
+    "append",
+    "batch",
+    "read",
+    "ack",
+    "claim",
+    "autoclaim",
+    "delete",
+    "trimlen",
+    "trimmin",
+    "sync",
+    "checkpoint",
+];
+
+/// The levels by their place in [`level`].
+pub(crate) const LEVELS: [&str; 3] = ["Always", "Interval", "Manual"];
+
 /// How many consumers one call on the ballast makes and removes.
 pub(crate) const BALLAST_CONSUMERS: u64 = 64;
 
@@ -86,9 +115,14 @@ pub(crate) fn check_entry(entry: EntryRef<'_>) -> Result<u64, String> {
     if same { Ok(token) } else { Err(damaged("other fields")) }
 }
 
+/// The place of a life's level in [`LEVELS`].
+pub(crate) fn level_number(life: u64) -> usize {
+    life as usize % LEVELS.len()
+}
+
 /// The durability of a life.
 pub(crate) fn level(life: u64) -> Durability {
-    match life % 3 {
+    match level_number(life) {
         0 => Durability::Always,
         1 => Durability::Interval {
             every: std::time::Duration::from_millis(10),
@@ -111,6 +145,19 @@ pub(crate) fn stream_options(store: u64) -> StreamOptions {
 /// stores: the long journal makes every opening slow.
 pub(crate) fn busy_journal(store: u64) -> bool {
     store % 4 == 1
+}
+
+/// The highest turn that a file of the state journal has: each checkpoint begins another one.
+pub(crate) fn highest_turn(dir: &Path) -> u64 {
+    /// Where a journal file's header has its turn.
+    const TURN: u64 = 40;
+    let turn = |name: &str| {
+        let file = std::fs::File::open(dir.join("state").join(name)).ok()?;
+        let mut bytes = [0; 8];
+        file.read_exact_at(&mut bytes, TURN).ok()?;
+        Some(u64::from_le_bytes(bytes))
+    };
+    ["0", "1", "2"].into_iter().filter_map(turn).max().unwrap_or(0)
 }
 
 /// The name of a consumer of the ballast: long, so that few calls make many bytes.

@@ -11,6 +11,10 @@ use streamlog::EntryId;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Op {
     Open,
+    /// A stream is used for the first time: its files are recovered. It is made if it is missing.
+    Recover {
+        stream: usize,
+    },
     /// One entry, by its number; trimmed to a length in the same step, if there is one.
     Append {
         stream: usize,
@@ -92,6 +96,12 @@ pub(crate) enum Line {
         thread: u64,
         done: Done,
     },
+    /// The process is about to be killed, because this thread is in its call of this number (from
+    /// 1). The last such line counts: the call may have ended in time.
+    Aimed {
+        thread: u64,
+        call: u64,
+    },
     /// The child saw something that must not be.
     Broken(String),
 }
@@ -100,6 +110,7 @@ impl Op {
     pub(crate) fn word(&self) -> &'static str {
         match self {
             Op::Open => "open",
+            Op::Recover { .. } => "recover",
             Op::Append { .. } => "append",
             Op::Batch { .. } => "batch",
             Op::Delete { .. } => "delete",
@@ -128,7 +139,7 @@ impl Op {
             | Op::Ack { stream, .. }
             | Op::Claim { stream, .. }
             | Op::AutoClaim { stream, .. } => Some(*stream),
-            Op::Open | Op::Sync | Op::Ballast { .. } => None,
+            Op::Open | Op::Recover { .. } | Op::Sync | Op::Ballast { .. } => None,
         }
     }
 
@@ -136,6 +147,7 @@ impl Op {
         let n = |place: &usize| *place as u64;
         match self {
             Op::Open | Op::Sync => (vec![], &[]),
+            Op::Recover { stream } => (vec![n(stream)], &[]),
             Op::Append { stream, token, max_len } => {
                 (vec![n(stream), *token, max_len.unwrap_or(u64::MAX)], &[])
             }
@@ -164,6 +176,7 @@ impl Op {
         let stream = place(0);
         Some(match word {
             "open" => Op::Open,
+            "recover" => Op::Recover { stream: stream? },
             "sync" => Op::Sync,
             "append" => Op::Append {
                 stream: stream?,
@@ -226,6 +239,7 @@ impl Line {
                 line.push(' ');
                 write_ids(&mut line, &done.gone);
             }
+            Line::Aimed { thread, call } => write!(line, "aimed {thread} {call}").unwrap(),
         }
         line.push('\n');
         assert!(line.len() < 4096, "a pipe would take this line apart");
@@ -256,6 +270,11 @@ impl Line {
                 let gone = parse_ids(words.next()?)?;
                 let done = Done { ids, gone, count };
                 Some(Line::Done { thread, done })
+            }
+            "aimed" => {
+                let thread = words.next()?.parse().ok()?;
+                let call = words.next()?.parse().ok()?;
+                Some(Line::Aimed { thread, call })
             }
             _ => None,
         }

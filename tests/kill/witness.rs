@@ -45,6 +45,7 @@ pub(crate) fn calls(lines: &[Line]) -> Outcome<(Vec<Call>, bool)> {
     for (line, what) in lines.iter().enumerate() {
         match what {
             Line::Ready => ready = true,
+            Line::Aimed { .. } => {}
             Line::Broken(what) => return Err(format!("the child says: {what}")),
             Line::Intent { thread, op } => {
                 running.insert(*thread, calls.len());
