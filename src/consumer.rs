@@ -48,6 +48,7 @@ impl Stream {
     ///
     /// # Errors
     /// As [`Stream::create_group`], but for `GroupExists`.
+    #[doc(alias = "XGROUP CREATE")]
     pub fn group(&self, name: impl AsRef<[u8]>, start: Start) -> Result<Group> {
         let name = name.as_ref();
         loop {

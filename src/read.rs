@@ -22,6 +22,8 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// The entries with IDs in a range, in both directions (XRANGE, and XREVRANGE by `rev()`).
+    #[doc(alias = "XRANGE")]
+    #[doc(alias = "XREVRANGE")]
     #[must_use]
     pub fn range(&self, ids: impl RangeBounds<EntryId>) -> Range<'_> {
         Range { span: &self.span, walk: Walk::new(&self.span, &ids) }
@@ -31,6 +33,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// `Corrupt`, `Io`.
+    #[doc(alias = "XRANGE")]
     pub fn get(&self, id: EntryId) -> Result<Option<EntryRef<'_>>> {
         let found = self.span.find(id)?;
         Ok(found.map(|place| EntryRef::new(place.id, self.span.list(&place))))

@@ -157,6 +157,7 @@ impl Stream {
         let tail = self.tail(from)?;
         let (sender, receiver) = bounded(capacity.max(1));
         let body = move || {
+    #[doc(alias = "XREAD")]
             for entry in tail {
                 if sender.send(entry).is_err() {
                     return;

@@ -220,6 +220,72 @@ fn functions(code: &[&str]) -> Vec<(usize, usize)> {
     found
 }
 
+/// The words in capitals of one cell of README's table, and the calls that another one names.
+fn commands_and_calls(row: &str) -> Option<(Vec<String>, Vec<String>)> {
+    let [_, left, right, _] = row.split('|').collect::<Vec<_>>()[..] else { return None };
+    let is_command = |word: &str| word.len() > 1 && word.chars().all(|c| c.is_ascii_uppercase());
+    let words = left.split(|c: char| !c.is_ascii_alphabetic()).filter(|word| is_command(word));
+    // `stream.snapshot()?.range(ids)`: what a call gives back is asked further, a handle is not.
+    let is_call =
+        |name: &&str| !["", "store", "stream", "group", "consumer", "delivery"].contains(name);
+    let mut calls = Vec::new();
+    for code in right.split('`').skip(1).step_by(2) {
+        let path = code.replace("()?", "");
+        let (first, rest) = path.split_once('.').unwrap_or(("", &path));
+        let names = rest.split(['(', ' ']).next().into_iter().flat_map(|names| names.split('.'));
+        calls.extend([first].into_iter().filter(is_call).chain(names).map(str::to_owned));
+    }
+    Some((words.map(str::to_owned).collect(), calls))
+}
+
+/// Whether the lines above the one with this number, up to the next that is neither comment nor
+/// attribute, give the item one of these names.
+fn has_alias(code: &[&str], n: usize, commands: &BTreeSet<String>) -> bool {
+    let above = code[..n].iter().rev().map(|line| line.trim());
+    let above = above.take_while(|line| line.starts_with(['/', '#']));
+    let mut aliases = above.filter_map(|line| line.strip_prefix("#[doc(alias = \""));
+    aliases.any(|alias| commands.contains(alias.split(['"', ' ']).next().unwrap_or_default()))
+}
+
+/// Who searches the documentation for a command of Redis finds the call. Fails if the alias of a
+/// call in README's table is taken away.
+#[test]
+fn calls_in_the_table_of_commands_are_found_by_the_command() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let mut table = std::collections::BTreeMap::<String, BTreeSet<String>>::new();
+    for (commands, calls) in readme.lines().filter_map(commands_and_calls) {
+        for call in calls.into_iter().filter(|_| !commands.is_empty()) {
+            table.entry(call).or_default().extend(commands.iter().cloned());
+        }
+    }
+    assert!(table.len() >= 40, "{table:?}");
+    let mut missing: BTreeSet<&String> = table.keys().filter(|call| *call != "rev").collect();
+    let mut bad = Vec::new();
+    for source in sources("src").iter().filter(|source| !source.is_test()) {
+        let handles = ["src/store/", "src/stream/", "src/consumer", "src/wait.rs", "src/read.rs"];
+        if !handles.iter().any(|part| source.name.starts_with(part)) {
+            continue;
+        }
+        // Behind it stand what calls give back, with calls of their own.
+        let code: Vec<_> =
+            source.code().into_iter().take_while(|line| *line != "pub struct Batch {").collect();
+        for (n, line) in code.iter().enumerate() {
+            let Some(rest) = line.trim().strip_prefix("pub fn ") else { continue };
+            let name = rest.split(['(', '<']).next().unwrap();
+            // What only gives a part of the handle back asks nothing of the stream.
+            let Some(commands) = table.get(name).filter(|_| !line.contains("(&self) -> &")) else {
+                continue;
+            };
+            missing.retain(|call| *call != name);
+            if !has_alias(&code, n, commands) {
+                bad.push(format!("{}:{} {name} has no alias of {commands:?}", source.name, n + 1));
+            }
+        }
+    }
+    bad.extend(missing.into_iter().map(|call| format!("README names {call}, which is no call")));
+    check(bad);
+}
+
 #[test]
 fn no_drawer_for_odds_and_ends() {
     let bad = sources("src").into_iter().filter(|source| {

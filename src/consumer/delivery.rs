@@ -42,6 +42,7 @@ impl Delivery {
     ///
     /// # Errors
     /// As [`Group::ack`].
+    #[doc(alias = "XACK")]
     pub fn ack(&self, id: EntryId) -> Result<bool> {
         Ok(self.group.ack([id])? > 0)
     }
@@ -50,6 +51,7 @@ impl Delivery {
     ///
     /// # Errors
     /// As [`Group::ack`].
+    #[doc(alias = "XACK")]
     pub fn ack_all(self) -> Result<u64> {
         if self.batch.is_empty() && self.missing.is_empty() {
             return Ok(0);

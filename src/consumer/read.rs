@@ -46,6 +46,7 @@ impl Consumer {
 
     /// Reads without an end: each item is what one wait gave, an empty delivery if nothing came. It
     /// ends when the store is closed.
+    #[doc(alias = "XREADGROUP")]
     #[must_use]
     pub fn deliveries(&self, options: GroupReadOptions) -> Deliveries {
         Deliveries { consumer: self.clone(), options, ended: false }

@@ -185,6 +185,8 @@ impl Store {
     ///
     /// # Errors
     /// `InvalidName`, `Closed`, `StorageFull`, `Poisoned`; what recovering the stream may give.
+    #[doc(alias = "XADD")]
+    #[doc(alias = "MKSTREAM")]
     pub fn stream(&self, name: impl AsRef<[u8]>) -> Result<Stream> {
         let options = self.shared().options.stream.clone();
         self.stream_with(name, options)
@@ -228,6 +230,7 @@ impl Store {
     ///
     /// # Errors
     /// `Closed`; what recovering the stream may give.
+    #[doc(alias = "NOMKSTREAM")]
     pub fn get(&self, name: impl AsRef<[u8]>) -> Result<Option<Stream>> {
         let shared = self.shared();
         shared.check_open()?;

@@ -323,6 +323,8 @@ impl Stream {
     ///
     /// # Errors
     /// `NoStream`, `Closed`.
+    #[doc(alias = "XRANGE")]
+    #[doc(alias = "XREVRANGE")]
     pub fn snapshot(&self) -> Result<Snapshot> {
         Ok(Snapshot { span: self.log()?.span() })
     }
