@@ -124,12 +124,14 @@ impl Stream {
     /// `NoStream`, `Closed`.
     pub fn durable_id(&self) -> Result<EntryId> {
         let log = self.log()?;
+        // The end before the marks: an entry that comes in between would be taken for durable.
+        let last = log.tail().last_id;
         let durable = log.known_durable();
+        let all = durable >= log.written();
         let span = Span { published: durable, trimmed: EntryId::MIN, ..log.written_span() };
         let mut backward = crate::storage::cursor::Backward::seek(&span, EntryId::MAX);
         let found = backward.next(&span)?.map_or(EntryId::MIN, |place| place.id);
-        let all = durable >= log.written();
-        Ok(if all { found.max(log.tail().last_id) } else { found })
+        Ok(if all { found.max(last) } else { found })
     }
 
     /// Waits until the entry with this ID, and all before it, are on disk. Does the sync itself if

@@ -1,6 +1,7 @@
 //! Levels, syncs, and waiting for the disk.
 
 use crate::ground::{kind, live, on_both, on_both_with, put, put_range};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use streamlog::{AppendOptions, Durability, EntryId, ErrorKind, NewEntries, Store, StreamOptions};
 
@@ -31,6 +32,34 @@ fn a_durable_append_makes_all_before_it_durable_too() {
         stream.append_with([("a", "b")], options).unwrap();
         assert_eq!(stream.durable_id().unwrap(), EntryId::new(11, 0));
     });
+}
+
+/// Fails if `Stream::durable_id` (src/stream/durable.rs) takes the end of the log from a later
+/// moment than the one when all of it was durable: in about every second run on a busy machine, as
+/// two threads have to meet.
+#[test]
+fn no_entry_is_called_durable_before_its_sync_has_begun() {
+    let store = Store::options().durability(Durability::Manual).open_in_memory().unwrap();
+    let stream = store.stream("s").unwrap();
+    let (begun, over) = (AtomicU64::new(0), AtomicBool::new(false));
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            for round in 1..=20_000 {
+                put_range(&stream, round * 10 - 9, round * 10);
+                begun.store(round * 10, Ordering::SeqCst);
+                stream.sync().unwrap();
+                // Long enough for the other thread to find all durable, and not always as long.
+                (0..round % 997).for_each(|_| std::hint::spin_loop());
+            }
+            over.store(true, Ordering::SeqCst);
+        });
+        while !over.load(Ordering::SeqCst) {
+            let durable = stream.durable_id().unwrap().ms;
+            let begun = begun.load(Ordering::SeqCst);
+            assert!(durable <= begun, "{durable} is durable, and {begun} is the last of a sync");
+        }
+    });
+    assert_eq!(stream.durable_id().unwrap(), EntryId::new(200_000, 0));
 }
 
 #[test]
