@@ -63,6 +63,10 @@ pub(crate) fn read(
         if !found.is_empty() {
             return Ok(found);
         }
+        // A stopped stream is read as it is, but nothing more will come.
+        for (stream, _) in &resolved {
+            stream.inner().check_writable(stream.shared())?;
+        }
         if waiter.wait(deadline) == Wake::TimedOut {
             return Ok(found);
         }
@@ -92,7 +96,7 @@ const TAIL_BATCH: usize = 256;
 /// The entries of a stream without an end; from [`Stream::tail`].
 ///
 /// `next` waits for as long as it takes. It ends, with an error as its last item, when the store is
-/// closed or the stream is removed.
+/// closed, the stream is removed, or a failed sync has stopped the stream and all is read.
 #[derive(Debug)]
 pub struct Tail {
     stream: Stream,
@@ -153,11 +157,11 @@ impl Stream {
     ///
     /// # Errors
     /// `NoStream`, `Closed`; `Io` if no thread can be started.
+    #[doc(alias = "XREAD")]
     pub fn subscribe(&self, from: Start, capacity: usize) -> Result<Receiver<Result<Entry>>> {
         let tail = self.tail(from)?;
         let (sender, receiver) = bounded(capacity.max(1));
         let body = move || {
-    #[doc(alias = "XREAD")]
             for entry in tail {
                 if sender.send(entry).is_err() {
                     return;

@@ -349,7 +349,8 @@ impl Stream {
     /// wait gives an empty batch.
     ///
     /// # Errors
-    /// `Corrupt`, `Io`, `NoStream` and `Closed` (also while waiting).
+    /// `Corrupt`, `Io`, `NoStream` and `Closed` (also while waiting); `Poisoned` instead of a wait
+    /// for entries that cannot come.
     #[doc(alias = "XREAD")]
     pub fn read(&self, from: Start, options: ReadOptions) -> Result<Batch> {
         let mut found = crate::wait::read(&[(self, from)], options)?;

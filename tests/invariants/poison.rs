@@ -5,7 +5,8 @@ use super::ground::{
     FIRST, JOURNAL, at_once, deliver, error, id, is_poisoned, open, put, seen, try_put,
 };
 use crate::{
-    Durability, EntryId, ErrorKind, GroupReadOptions, Result, Start, Store, Stream, StreamOptions,
+    Durability, EntryId, ErrorKind, GroupReadOptions, ReadOptions, Result, Start, Store, Stream,
+    StreamOptions,
 };
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -61,13 +62,26 @@ fn poisoned_in_time<T: Send + 'static>(what: &str, thread: JoinHandle<Result<T>>
     assert!(is_poisoned(result), "{what}");
 }
 
-fn wait_for_the_group(stream: &Stream) -> JoinHandle<Result<crate::Delivery>> {
-    let reader = stream.get_group("g").unwrap().unwrap().consumer("c");
-    let reader = reader.unwrap();
-    let waiting = std::thread::spawn(move || reader.read(GroupReadOptions::new().block_forever()));
-    // Whether it sleeps by the time of the fault or comes too late, it has to end.
+/// A reader of the group and a plain one, which wait for another entry of the stream.
+fn readers(stream: &Stream) -> [JoinHandle<Result<usize>>; 2] {
+    let consumer = stream.get_group("g").unwrap().unwrap().consumer("c").unwrap();
+    let of_group = in_thread(stream, move |_| {
+        Ok(consumer.read(GroupReadOptions::new().block_forever())?.len())
+    });
+    let plain = in_thread(stream, |stream| Ok(wait_for_entries(stream)?.len()));
+    // Whether they sleep by the time of the fault or come too late, they have to end.
     std::thread::sleep(Duration::from_millis(50));
-    waiting
+    [of_group, plain]
+}
+
+fn wait_for_entries(stream: &Stream) -> Result<crate::Batch> {
+    stream.read(Start::Last, ReadOptions::new().block_forever())
+}
+
+fn readers_end(readers: [JoinHandle<Result<usize>>; 2]) {
+    let [of_group, plain] = readers;
+    poisoned_in_time("who waits for entries as a consumer", of_group);
+    poisoned_in_time("who waits for entries", plain);
 }
 
 /// Fails if `Log::sync_files` (src/storage/log.rs) does not set `poisoned`, if
@@ -131,13 +145,14 @@ pub(crate) fn invariant_05_the_first_cause_is_kept_though_a_sync_was_under_way()
 }
 
 /// Fails if `Lead::drop` (src/commit.rs) wakes nobody when there is a poison, or if
-/// `StreamInner::sync_to` (src/stream.rs) does not wake the readers of groups.
+/// `StreamInner::sync_to` (src/stream.rs) does not wake the readers, or if `read` (src/wait.rs) does
+/// not ask whether more can come.
 pub(crate) fn invariant_05_whoever_waits_for_a_stopped_stream_is_woken() {
     let disk = FaultDisk::new();
     let (_store, a, _) = two_streams(&disk);
     put(&a, [4]);
     assert_eq!(deliver(&a, "g").unwrap(), [4]);
-    let reader = wait_for_the_group(&a);
+    let readers = readers(&a);
     disk.fail("sync", FIRST, EIO);
     disk.hold("sync", FIRST);
     let leader = in_thread(&a, |a| a.sync());
@@ -149,7 +164,12 @@ pub(crate) fn invariant_05_whoever_waits_for_a_stopped_stream_is_woken() {
     poisoned_in_time("the sync", leader);
     poisoned_in_time("who waits", follower);
     poisoned_in_time("who waits with a limit", limited);
-    poisoned_in_time("who waits for entries", reader);
+    readers_end(readers);
+    // Who comes later does not wait either, and reads what there is all the same.
+    poisoned_in_time("who comes later", in_thread(&a, wait_for_entries));
+    let there = a.read(Start::First, ReadOptions::new().block_forever());
+    assert_eq!(there.unwrap().len(), 4);
+    assert!(a.read(Start::Last, ReadOptions::new()).unwrap().is_empty());
 }
 
 /// Fails if `Shared::sync_journal` (src/store.rs) does not poison the store, or if
@@ -157,14 +177,14 @@ pub(crate) fn invariant_05_whoever_waits_for_a_stopped_stream_is_woken() {
 pub(crate) fn invariant_05_a_failed_sync_of_the_journal_stops_the_store() {
     let disk = FaultDisk::new();
     let (store, a, b) = two_streams(&disk);
-    let reader = wait_for_the_group(&b);
+    let readers = readers(&b);
     disk.fail("sync", JOURNAL, EIO);
     a.create_group("more", Start::First).unwrap();
     assert!(is_poisoned(store.sync()));
     assert!(is_stopped(&a) && is_stopped(&b));
     assert!(is_err(store.stream("new")));
     assert!(is_err(store.remove("a")) && is_err(store.rename("a", "c")));
-    poisoned_in_time("who waits for entries", reader);
+    readers_end(readers);
     disk.heal();
     assert!(is_poisoned(store.sync()));
     assert!(is_stopped(&a) && is_stopped(&b));
