@@ -14,6 +14,7 @@
 //! A blocking read goes like this (with several streams, each step is done for all of them):
 //!
 //! ```text
+//! if not list.has_turn(group) { look; if something is there { return it } }
 //! registration = list.register(&waiter, class)
 //! may_look = registration.is_first()             // else others came before: queue up unseen
 //! loop {
@@ -197,10 +198,13 @@ impl WaitList {
         self.registered.load(Ordering::Relaxed) == 0
     }
 
-    /// Whether readers of this group wait. A newcomer that would block anyway then registers
-    /// without looking first, so as not to overtake them.
-    pub(crate) fn has_waiters(&self, group: u32) -> bool {
-        !self.is_empty() && self.queues.lock().groups.contains_key(&group)
+    /// Whether a reader of this group was woken and is not done. A newcomer then registers without
+    /// looking first, so as not to overtake it. While all of them only wait, there is nothing for
+    /// them, and a newcomer may find what they were not woken for: Redis, too, wakes nobody when a
+    /// group's position is set back, and serves who comes next.
+    pub(crate) fn has_turn(&self, group: u32) -> bool {
+        let taken = |queues: &Queues| queues.groups.get(&group).is_some_and(|q| q.turn.is_some());
+        !self.is_empty() && taken(&self.queues.lock())
     }
 
     /// Adds a waiter. It leaves the list when the registration is dropped.

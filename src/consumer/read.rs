@@ -119,9 +119,9 @@ impl Consumer {
         self.group.stream.inner().waiters.register(waiter, Class::Group(self.group.number))
     }
 
-    /// Whether others of the group wait already, so that a newcomer has to queue up.
+    /// Whether another of the group is being served, so that a newcomer has to queue up.
     fn must_queue(&self) -> bool {
-        self.group.stream.inner().waiters.has_waiters(self.group.number)
+        self.group.stream.inner().waiters.has_turn(self.group.number)
     }
 }
 
@@ -174,11 +174,10 @@ fn read_group(from: &[(&Consumer, ReadFrom)], options: GroupReadOptions) -> Resu
     let Some(deadline) = deadline else {
         return Ok(look(from, options, |_| true)?.0);
     };
-    if !from.iter().any(|(consumer, _)| consumer.must_queue()) {
-        let (found, _) = look(from, options, |_| true)?;
-        if !found.is_empty() {
-            return Ok(found);
-        }
+    let queues: Vec<bool> = from.iter().map(|(consumer, _)| consumer.must_queue()).collect();
+    let (found, _) = look(from, options, |n| !queues.get(n).copied().unwrap_or_default())?;
+    if !found.is_empty() {
+        return Ok(found);
     }
     let waiter = Waiter::new();
     let mut places: Vec<Registration> =

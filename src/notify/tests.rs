@@ -102,16 +102,18 @@ fn who_finds_nothing_keeps_the_place() {
 fn a_newcomer_queues_behind_and_the_first_look_keeps_the_place() {
     let list = list();
     let waiter = Waiter::new();
-    assert!(!list.has_waiters(1));
+    assert!(!list.has_turn(1));
     let mut first = list.register(&waiter, GROUP);
     assert!(first.is_first());
-    assert!(list.has_waiters(1) && !list.has_waiters(2));
+    assert!(list.has_turn(1) && !list.has_turn(2));
     let newcomer = Waiter::new();
     let second = list.register(&newcomer, GROUP);
     assert!(!second.is_first());
     first.look();
     first.block();
+    assert!(!list.has_turn(1), "they only wait");
     list.notify();
+    assert!(list.has_turn(1));
     assert_eq!((waiter.take(), newcomer.take()), (true, false));
 }
 
@@ -189,7 +191,7 @@ fn a_list_is_empty_when_all_have_gone() {
     let (a, b) = (blocked(&list, GROUP), blocked(&list, Class::Reader));
     assert!(!list.is_empty());
     drop(a);
-    assert!(!list.is_empty() && !list.has_waiters(1));
+    assert!(!list.is_empty() && !list.has_turn(1));
     drop(b);
     assert!(list.is_empty());
 }

@@ -77,6 +77,25 @@ fn what_the_first_leaves_goes_to_the_next() {
     });
 }
 
+/// Fails if a reader that comes to a group of waiting ones queues up without a look
+/// (`read_group`, src/consumer/read.rs).
+#[test]
+fn who_comes_after_the_position_was_set_back_is_served_before_those_who_wait() {
+    on_both(|store| {
+        let (stream, group) = grouped(store, "s");
+        put_range(&stream, 1, 3);
+        drop(group.consumer("a").unwrap().read(GroupReadOptions::new()).unwrap());
+        let waits = reads(&group, "a", forever());
+        group.set_id(Start::First).unwrap();
+        let comes = reads(&group, "b", forever().count(2));
+        // As in Redis, what it leaves waits for the next append, and so does who waited.
+        put(&stream, "4-0");
+        assert_eq!(got(waits), ["3-0", "4-0"]);
+        stream.remove_group("g").unwrap();
+        assert_eq!(got(comes), ["1-0", "2-0"]);
+    });
+}
+
 #[test]
 fn groups_and_plain_readers_do_not_take_from_each_other() {
     on_both(|store| {
