@@ -4,6 +4,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::{EntryId, NewId};
 use std::time::Duration;
 
+mod claim;
+pub(crate) use claim::ClaimTime;
+pub use claim::{ClaimOptions, PendingFilter};
+
 /// What an `Ok` of an append stands for when the power fails.
 ///
 /// Under every level an entry survives the death of the process once its append returned.
@@ -56,6 +60,21 @@ pub enum OnDamage {
     #[default]
     Refuse,
     /// What is damaged is left out, named in the recovery report, and never written to again.
+    ///
+    /// A damaged record costs itself only, and segments that are missing cost their own entries
+    /// only. A record whose header is damaged costs the rest of its block (see
+    /// [`StreamOptions::block_entries`]) if its segment has no index yet, as the last one.
+    ///
+    /// Each such stretch is a [`Gap`](crate::Gap) of [`Store::recovery`](crate::Store::recovery),
+    /// with its file and the IDs on both sides: those in the last segment and segments that are
+    /// missing when the stream is opened, others once a read has come by them. From then on the
+    /// entries in it count as deleted: lengths and trims leave them out, ranges and groups pass
+    /// over them, and claims take them for gone; `entries_added` counts them like other deleted
+    /// ones. What was deleted in a gap stays deleted should its bytes be there again one day.
+    ///
+    /// The log goes on in a new segment, and the gap is told again at every opening for as long as
+    /// its segments are not trimmed away. Damage that comes up in the segment that is being written
+    /// is refused until the store is opened the next time.
     Skip,
 }
 
@@ -398,102 +417,4 @@ pub enum ReadFrom {
     New,
     /// The consumer's own pending entries after this ID.
     History(EntryId),
-}
-
-/// Options of [`Consumer::claim_with`](crate::Consumer::claim_with) (XCLAIM).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ClaimOptions {
-    pub(crate) min_idle: Duration,
-    pub(crate) time: Option<ClaimTime>,
-    pub(crate) retry_count: Option<u64>,
-    pub(crate) force: bool,
-    pub(crate) last_id: Option<EntryId>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ClaimTime {
-    Idle(Duration),
-    At(u64),
-}
-
-impl ClaimOptions {
-    /// Claims whatever was delivered at least `min_idle` ago.
-    #[must_use]
-    pub fn new(min_idle: Duration) -> ClaimOptions {
-        ClaimOptions { min_idle, ..ClaimOptions::default() }
-    }
-
-    /// `IDLE`: the entries count as delivered this long ago. The later of this and
-    /// [`ClaimOptions::time_ms`] wins.
-    #[must_use]
-    pub fn idle(mut self, idle: Duration) -> ClaimOptions {
-        self.time = Some(ClaimTime::Idle(idle));
-        self
-    }
-
-    /// `TIME`: the entries count as delivered at this time, in milliseconds since 1970; a time in
-    /// the future counts as now.
-    #[must_use]
-    pub fn time_ms(mut self, unix_ms: u64) -> ClaimOptions {
-        self.time = Some(ClaimTime::At(unix_ms));
-        self
-    }
-
-    /// `RETRYCOUNT`: sets the delivery count.
-    #[must_use]
-    pub fn retry_count(mut self, deliveries: u64) -> ClaimOptions {
-        self.retry_count = Some(deliveries);
-        self
-    }
-
-    /// `FORCE`: makes a pending record for entries that have none.
-    #[must_use]
-    pub fn force(mut self) -> ClaimOptions {
-        self.force = true;
-        self
-    }
-
-    /// `LASTID`: raises the group's last-delivered ID to this one.
-    #[must_use]
-    pub fn last_id(mut self, id: EntryId) -> ClaimOptions {
-        self.last_id = Some(id);
-        self
-    }
-}
-
-/// Which pending entries [`Group::pending_range`](crate::Group::pending_range) lists.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PendingFilter {
-    pub(crate) count: Option<usize>,
-    pub(crate) min_idle: Duration,
-    pub(crate) consumer: Option<Vec<u8>>,
-}
-
-impl PendingFilter {
-    /// All of them.
-    #[must_use]
-    pub fn new() -> PendingFilter {
-        PendingFilter::default()
-    }
-
-    /// At most this many.
-    #[must_use]
-    pub fn count(mut self, entries: usize) -> PendingFilter {
-        self.count = Some(entries);
-        self
-    }
-
-    /// `IDLE`: only those delivered at least this long ago.
-    #[must_use]
-    pub fn min_idle(mut self, idle: Duration) -> PendingFilter {
-        self.min_idle = idle;
-        self
-    }
-
-    /// Only those of this consumer.
-    #[must_use]
-    pub fn consumer(mut self, name: impl AsRef<[u8]>) -> PendingFilter {
-        self.consumer = Some(name.as_ref().to_vec());
-        self
-    }
 }
