@@ -65,7 +65,12 @@ impl StreamState {
             last_id: tail.last_id,
             length: self.live.as_ref().map_or(0, |live| live.len(tail)),
             entries_added: self.entries_added(tail),
-            max_deleted_id: self.counters.max_deleted,
+            // What damage has swallowed counts as deleted.
+            max_deleted_id: self
+                .live
+                .as_ref()
+                .map_or(EntryId::MIN, Live::lost)
+                .max(self.counters.max_deleted),
             first_id: first_id.unwrap_or(EntryId::MIN),
         }
     }

@@ -19,13 +19,12 @@ use crate::state::{StreamState, deletions};
 use crate::storage::cursor::Span;
 use crate::storage::live::{Live, TrimPlan};
 use crate::storage::log::{Appender, Log, Tail};
-use crate::storage::recover::{Known, recover};
+use crate::storage::recover::{Gap, Known, recover};
 use crate::storage::segment::Home;
 use crate::store::{ClampedGroup, Handle, Shared};
 use crate::sync::Deadline;
 use parking_lot::{Mutex, MutexGuard};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::ops::RangeBounds;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -48,6 +47,8 @@ pub(crate) struct StreamInner {
     pub(crate) state: Mutex<StreamState>,
     log: OnceLock<Log>,
     opening: Mutex<()>,
+    /// Which of the store's reports on streams is on this one.
+    reported: OnceLock<usize>,
     pub(crate) waiters: Arc<WaitList>,
     gone: AtomicBool,
     /// The journal has a gap in this stream's records.
@@ -76,7 +77,11 @@ pub(crate) struct Locked<'a> {
 impl Locked<'_> {
     pub(crate) fn facts(&mut self) -> Result<crate::group::LogFacts> {
         let first = match &mut self.state.live {
-            Some(live) => live.first_id(&self.span, self.tail)?,
+            Some(live) => {
+                let first = live.first_id(&self.span, self.tail)?;
+                live.refresh(&self.span, self.tail);
+                first
+            }
             None => None,
         };
         Ok(self.state.facts(self.tail, first))
@@ -109,6 +114,7 @@ impl StreamInner {
             state: Mutex::new(state),
             log: OnceLock::new(),
             opening: Mutex::new(()),
+            reported: OnceLock::new(),
             waiters: Arc::new(WaitList::new()),
             gone: AtomicBool::new(false),
             lost,
@@ -121,6 +127,12 @@ impl StreamInner {
 
     pub(crate) fn open_log(&self) -> Option<&Log> {
         self.log.get()
+    }
+
+    /// The damage that is known by now, and which report it belongs to.
+    pub(crate) fn damage(&self) -> Option<(usize, Vec<Gap>)> {
+        let log = self.log.get()?;
+        Some((*self.reported.get()?, log.home.damage.gaps()))
     }
 
     pub(crate) fn set_level(&self, level: Durability) {
@@ -155,10 +167,13 @@ impl StreamInner {
     pub(crate) fn lock(&self, shared: &Shared) -> Result<Locked<'_>> {
         self.check(shared)?;
         let log = self.log(shared)?;
-        let state = self.state.lock();
+        let mut state = self.state.lock();
         // The tail before the span: the span covers at least what the tail counts.
         let tail = log.tail();
         let span = log.span();
+        if let Some(live) = &mut state.live {
+            live.refresh(&span, tail);
+        }
         Ok(Locked { state, span, tail })
     }
 

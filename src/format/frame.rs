@@ -314,11 +314,8 @@ impl Entries {
             return None;
         }
         let mut at = self.at;
-        let id = if std::mem::take(&mut self.first_is_base) {
-            self.previous
-        } else {
-            read_id(body, &mut at, self.previous)?
-        };
+        let id =
+            if self.first_is_base { self.previous } else { read_id(body, &mut at, self.previous)? };
         let end = if self.single {
             body.len()
         } else {
@@ -334,6 +331,7 @@ impl Entries {
         self.at = end;
         self.left -= 1;
         self.previous = id;
+        self.first_is_base = false;
         Some((id, at..end))
     }
 }

@@ -9,6 +9,7 @@ use crate::format::footer::BlockStart;
 use crate::format::frame::{Entries, Extras, Header, Kind};
 use crate::id::EntryId;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// The segments of a stream, in order.
 pub(crate) type Segments = Arc<Vec<Arc<Segment>>>;
@@ -41,6 +42,16 @@ impl Span {
     /// The end of what may be read of a segment.
     fn limit(&self, segment: &Segment) -> u64 {
         self.published.saturating_sub(segment.position()).min(segment.end())
+    }
+
+    /// How much damage is known by now.
+    pub(crate) fn findings(&self) -> u64 {
+        self.segments.last().map_or(0, |segment| segment.damage.findings())
+    }
+
+    /// No entry above this ID is lost in damage, as far as is known.
+    pub(crate) fn highest_lost(&self, last: EntryId) -> EntryId {
+        self.segments.last().map_or(EntryId::MIN, |segment| segment.damage.highest(last))
     }
 
     /// The segment that would hold `id`: the last one that begins at or below it.
@@ -128,6 +139,8 @@ pub(crate) struct Forward {
 /// The rest of a batch frame whose checksum was verified.
 #[derive(Clone, Copy, Debug)]
 struct Batch {
+    /// Where its frame begins.
+    at: u64,
     start: usize,
     end: usize,
     entries: Entries,
@@ -207,13 +220,9 @@ impl Forward {
                 continue;
             }
             let region = segment.region()?;
-            let Some(bytes) = region.slice(0, limit) else {
-                return Err(damaged(
-                    segment,
-                    self.offset,
-                    "the segment is shorter than its frames",
-                ));
-            };
+            // Less than that is there only of a segment with damage, which is stepped over below.
+            let bytes = region.slice(0, limit).or_else(|| region.slice(0, region.frozen()));
+            let bytes = bytes.unwrap_or_default();
             let step = if self.batch.is_some() {
                 self.next_of_batch(segment, bytes)
             } else {
@@ -222,18 +231,26 @@ impl Forward {
             match step {
                 Ok(Some(place)) => return Ok(Some(place)),
                 Ok(None) => {}
-                Err(error) if span.skip_damage => {
-                    let Some(block) = segment.block_after(self.offset, limit) else {
-                        self.offset = limit;
-                        continue;
-                    };
-                    drop(error);
-                    self.offset = u64::from(block.offset);
-                    self.base = None;
-                }
+                Err(error) if span.skip_damage => self.step_over(span, segment, error)?,
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Goes on behind the damage that `error` tells of.
+    fn step_over(&mut self, span: &Span, segment: &Segment, error: Error) -> Result<()> {
+        // Where frames are still being written nobody can say how many are missing.
+        let is_final =
+            segment.sealed.load(Ordering::Acquire) || self.segment + 1 < span.segments.len();
+        let at = self.batch.take().map_or(self.offset, |batch| batch.at);
+        let hole = if is_final { segment.hole_at(at)? } else { None };
+        let Some(hole) = hole else {
+            return Err(error);
+        };
+        self.offset = hole.to;
+        self.base = hole.base;
+        self.ordinal = hole.ordinals.1 as u32;
+        Ok(())
     }
 
     fn place(&self, id: EntryId, start: usize, len: usize) -> Place {
@@ -252,8 +269,7 @@ impl Forward {
         };
         let body = bytes.get(batch.start..batch.end).unwrap_or_default();
         let Some((id, range)) = batch.entries.next(body) else {
-            self.batch = None;
-            return Err(damaged(segment, self.offset, "a batch is malformed"));
+            return Err(damaged(segment, batch.at, "a batch is malformed"));
         };
         let start = batch.start + range.start;
         if batch.entries.left() == 0 {
@@ -307,8 +323,8 @@ impl Forward {
                 let Some(entries) = Entries::new(&header, body, within, base) else {
                     return bad("a batch is malformed");
                 };
-                self.batch =
-                    Some(Batch { start: body_start, end: body_start + body.len(), entries });
+                let end = body_start + body.len();
+                self.batch = Some(Batch { at, start: body_start, end, entries });
                 self.offset = next;
                 Ok(None)
             }

@@ -30,6 +30,10 @@ pub(crate) struct Live {
     deleted: u64,
     /// The first live entry, if it was looked for since it last changed.
     head: Option<(EntryId, u64)>,
+    /// How much damage was known when `deleted` was counted. What it swallowed counts as deleted.
+    findings: u64,
+    /// No entry above this ID is lost in damage.
+    lost: EntryId,
 }
 
 /// How many blocks' worth an approximate trim without a limit removes, as in Redis.
@@ -40,8 +44,27 @@ impl Live {
     pub(crate) fn new(span: &Span, trimmed: EntryId, tail: Tail) -> Result<Live> {
         let mut live = Live { trimmed, ..Live::default() };
         live.first_ordinal = ordinal_above(span, trimmed, tail)?;
-        live.deleted = deleted_from(span, live.first_ordinal, tail.ordinal);
+        live.count(span, tail);
         Ok(live)
+    }
+
+    fn count(&mut self, span: &Span, tail: Tail) {
+        self.findings = span.findings();
+        self.lost = span.highest_lost(tail.last_id);
+        self.deleted = deleted_from(span, self.first_ordinal, tail.ordinal);
+    }
+
+    /// Leaves out what readers have found damaged meanwhile.
+    #[inline]
+    pub(crate) fn refresh(&mut self, span: &Span, tail: Tail) {
+        if self.findings != span.findings() {
+            self.count(span, tail);
+        }
+    }
+
+    /// No entry above this ID is lost in damage.
+    pub(crate) fn lost(&self) -> EntryId {
+        self.lost
     }
 
     /// The number of live entries of a log that ends at `tail`.
@@ -206,7 +229,6 @@ impl Live {
         };
         let mut length = self.len(tail) + (end.ordinal - tail.ordinal);
         let mut plan = self.nothing();
-        let mut last = (plan.first_ordinal, plan.first_ordinal);
         let own = (!joins && end.ordinal > tail.ordinal).then_some((tail.ordinal, end.ordinal));
         for (from, to) in blocks_from(span, self.first_ordinal, tail.ordinal).chain(own) {
             let to = if joins && to == tail.ordinal { end.ordinal } else { to };
@@ -222,13 +244,13 @@ impl Live {
             length -= live;
             plan.removed += live;
             plan.first_ordinal = to;
-            last = (from, to);
         }
-        let (from, to) = last;
-        plan.trimmed = if to >= end.ordinal {
+        plan.trimmed = if plan.first_ordinal >= end.ordinal {
             end.last_id
         } else {
-            last_of(span, from, to)?.map_or(plan.trimmed, |id| id.max(plan.trimmed))
+            // Of the last block that goes, or of one before it if all of that is lost.
+            let last = last_of(span, self.first_ordinal, plan.first_ordinal)?;
+            last.map_or(plan.trimmed, |id| id.max(plan.trimmed))
         };
         Ok(plan)
     }
@@ -284,12 +306,15 @@ fn last_of(span: &Span, from: u64, to: u64) -> Result<Option<EntryId>> {
     Ok(None)
 }
 
-/// How many of the entries numbered `from..to` are deleted.
+/// How many of the entries numbered `from..to` are deleted, or lost with a segment that is missing.
 fn deleted_from(span: &Span, from: u64, to: u64) -> u64 {
     let mut count = 0;
+    let mut next = from;
     for segment in span.segments.iter() {
         let first = segment.first_ordinal();
         let last = first + segment.entries();
+        count += first.min(to).saturating_sub(next);
+        next = next.max(last);
         let (a, b) = (from.max(first), to.min(last));
         if a < b {
             let local = |ordinal: u64| u32::try_from(ordinal - first).unwrap_or(u32::MAX);

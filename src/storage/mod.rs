@@ -1,6 +1,7 @@
 //! Files: what lies on disk and how it is read back.
 
 pub(crate) mod cursor;
+pub(crate) mod damage;
 pub(crate) mod disk;
 pub(crate) mod live;
 pub(crate) mod log;

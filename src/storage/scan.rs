@@ -14,18 +14,30 @@ use crate::format::header::FILE_HEADER;
 use crate::id::EntryId;
 use std::path::Path;
 
+mod holes;
 mod window;
+pub(crate) use holes::Hole;
 pub(crate) use window::Window;
 
-/// A stretch that does not pass its checks, with good frames behind it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Hole {
-    pub(crate) from: u64,
-    pub(crate) to: u64,
-    /// The IDs between which entries are missing.
-    pub(crate) ids: (EntryId, EntryId),
-    /// The numbers within the segment of the entries that are missing.
-    pub(crate) ordinals: (u64, u64),
+/// How far a walk goes, and what is known of the segment beside its frames.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds<'a> {
+    /// A bad frame that begins below this offset is stepped over; the first other one ends the
+    /// walk.
+    pub(crate) skip_below: u64,
+    /// Nothing at or behind this offset is taken in.
+    pub(crate) stop: u64,
+    /// All block starts, if they are known.
+    pub(crate) index: Option<&'a [BlockStart]>,
+    /// How many entries lie below `stop`, if that is known.
+    pub(crate) entries: Option<u64>,
+}
+
+impl Bounds<'_> {
+    /// Up to the first bad frame, or to an offset.
+    pub(crate) fn until(stop: u64) -> Bounds<'static> {
+        Bounds { skip_below: 0, stop, index: None, entries: None }
+    }
 }
 
 /// What the frames of a segment say.
@@ -59,6 +71,8 @@ pub(crate) struct Scan {
 struct Point {
     end: u64,
     entries: u64,
+    /// `entries` is the least that there can be: the next block start, or the end, tells.
+    loose: bool,
     last_id: EntryId,
     chain: u64,
     trimmed: EntryId,
@@ -76,34 +90,31 @@ struct Walk<'a> {
     window: Window<'a>,
     seed: u32,
     begin: Begin,
+    bounds: &'a Bounds<'a>,
     now: Point,
     committed: Point,
     index: Vec<BlockStart>,
     durable: u64,
     holes: Vec<Hole>,
+    /// The hole behind which entries are counted from the least that there can be.
+    loose: Option<usize>,
 }
 
 enum Step {
     Next(u64),
-    Bad,
+    /// With the frame's header if that passes its checks and all of the frame is there.
+    Bad(Option<Header>),
 }
 
-/// Walks a segment. Bad frames below the offset `skip_below` are stepped over and reported as
-/// holes; the first bad frame at or above it ends the walk.
+/// Walks a segment.
 ///
 /// # Errors
 /// `Io` only; whatever the bytes are, they are described and not refused.
-pub(crate) fn scan(file: &dyn DiskFile, path: &Path, seed: u32, skip_below: u64) -> Result<Scan> {
-    scan_until(file, path, seed, skip_below, u64::MAX)
-}
-
-/// [`scan`] that takes nothing in at or behind the offset `stop`.
-pub(crate) fn scan_until(
+pub(crate) fn scan(
     file: &dyn DiskFile,
     path: &Path,
     seed: u32,
-    skip_below: u64,
-    stop: u64,
+    bounds: &Bounds<'_>,
 ) -> Result<Scan> {
     let mut window = Window::new(file, path)?;
     let first = FILE_HEADER as u64;
@@ -112,32 +123,32 @@ pub(crate) fn scan_until(
         return Ok(empty(first, nonzero_end));
     };
     let first_offset = first + header.frame_len();
-    let now = Point {
-        end: first_offset,
-        entries: 0,
-        last_id: begin.last_id,
-        chain: chain(begin.chain, header.crc),
-        trimmed: EntryId::MIN,
-        blocks: 0,
-        block: None,
-        block_start: 0,
-        block_bytes: 0,
-        closed: false,
-        in_batch: false,
-    };
     let durable = extras.durable_distance.map_or(0, |d| (begin.position + first).saturating_sub(d));
-    let mut walk = Walk {
-        window,
-        seed,
-        begin,
-        now,
-        committed: now,
-        index: Vec::new(),
-        durable,
-        holes: Vec::new(),
-    };
-    walk.run(skip_below, stop)?;
+    let chain = chain(begin.chain, header.crc);
+    let mut walk = Walk::new(window, seed, begin, first_offset, bounds);
+    walk.durable = durable;
+    walk.now.chain = chain;
+    walk.committed.chain = chain;
+    walk.run()?;
     walk.finish(first_offset)
+}
+
+/// The holes of a segment of which Begin is known, and which gets no more frames.
+///
+/// # Errors
+/// `Io`.
+pub(crate) fn find_holes(
+    file: &dyn DiskFile,
+    path: &Path,
+    seed: u32,
+    begin: &Begin,
+    first_offset: u64,
+    bounds: &Bounds<'_>,
+) -> Result<Vec<Hole>> {
+    let window = Window::new(file, path)?;
+    let mut walk = Walk::new(window, seed, begin.clone(), first_offset, bounds);
+    walk.run()?;
+    Ok(walk.finish(first_offset)?.holes)
 }
 
 fn empty(first: u64, nonzero_end: u64) -> Scan {
@@ -182,61 +193,88 @@ pub(crate) fn read_begin(
     Ok(begin.map(|(begin, extras)| (begin, extras, header)))
 }
 
-impl Walk<'_> {
-    fn run(&mut self, skip_below: u64, stop: u64) -> Result<()> {
+impl<'a> Walk<'a> {
+    fn new(
+        window: Window<'a>,
+        seed: u32,
+        begin: Begin,
+        first_offset: u64,
+        bounds: &'a Bounds<'a>,
+    ) -> Walk<'a> {
+        let now = Point {
+            end: first_offset,
+            entries: 0,
+            loose: false,
+            last_id: begin.last_id,
+            chain: begin.chain,
+            trimmed: EntryId::MIN,
+            blocks: 0,
+            block: None,
+            block_start: 0,
+            block_bytes: 0,
+            closed: false,
+            in_batch: false,
+        };
+        Walk {
+            window,
+            seed,
+            begin,
+            bounds,
+            now,
+            committed: now,
+            index: Vec::new(),
+            durable: 0,
+            holes: Vec::new(),
+            loose: None,
+        }
+    }
+
+    fn run(&mut self) -> Result<()> {
         let mut at = self.now.end;
-        loop {
-            if at >= stop {
-                return Ok(());
-            }
+        while at < self.bounds.stop {
             match self.step(at)? {
                 Step::Next(next) => at = next,
-                Step::Bad if at < skip_below => {
-                    // A batch that the hole cuts is gone as a whole.
-                    self.now = Point { end: at, block: None, in_batch: false, ..self.committed };
-                    self.index.truncate(self.committed.blocks);
-                    let Some(next) = self.next_block(at + ALIGN, skip_below)? else {
-                        return Ok(());
-                    };
-                    let ids = (self.now.last_id, EntryId::MAX);
-                    let ordinals = (self.now.entries, self.now.entries);
-                    self.holes.push(Hole { from: at, to: next, ids, ordinals });
-                    at = next;
+                Step::Bad(header) if at < self.bounds.skip_below => {
+                    at = self.step_over(at, header.as_ref())?;
                 }
-                Step::Bad => return Ok(()),
+                Step::Bad(_) => break,
             }
         }
+        Ok(())
+    }
+
+    /// The end of what a frame may cover.
+    fn limit(&self) -> u64 {
+        self.window.file_len().min(self.bounds.stop)
     }
 
     /// Looks at the frame at `at` and takes it in if it is good and follows what came before.
     fn step(&mut self, at: u64) -> Result<Step> {
-        let room = self.window.file_len().saturating_sub(at);
+        let room = self.limit().saturating_sub(at);
         let bytes = self.window.get(at, (HEADER + BLOCK_HEADER) as u64)?;
-        let Some(header) = Header::decode(bytes, self.seed, at) else {
-            return Ok(Step::Bad);
+        let header = Header::decode(bytes, self.seed, at).filter(|h| h.frame_len() <= room);
+        let Some(header) = header else {
+            return Ok(Step::Bad(None));
         };
-        if header.frame_len() > room {
-            return Ok(Step::Bad);
-        }
         let seed = self.seed;
         let bytes = self.window.get(at, header.frame_len())?;
-        let Some(body) = header.body(bytes, seed, at) else {
-            return Ok(Step::Bad);
-        };
         let mut point = self.now;
-        let Some((extras, block)) = take(&mut point, &header, body, at, &self.begin) else {
-            return Ok(Step::Bad);
+        let body = header.body(bytes, seed, at);
+        let taken = body.and_then(|body| take(&mut point, &header, body, at, &self.begin));
+        let fits = self.fits(&self.now, &header, self.uncounted(at), at);
+        let Some(taken) = taken.filter(|_| fits) else {
+            return Ok(Step::Bad(Some(header)));
         };
-        if let Some(distance) = extras.durable_distance {
+        if let Some(distance) = taken.extras.durable_distance {
             self.durable = self.durable.max((self.begin.position + at).saturating_sub(distance));
         }
-        if let Some(block) = block {
+        if let Some(block) = taken.block {
+            self.settle(u64::from(block.ordinal));
             self.index.push(block);
             point.blocks = self.index.len();
-            if let Some(hole) = self.holes.last_mut().filter(|hole| hole.to == at) {
-                hole.ids.1 = block.id;
-                hole.ordinals.1 = u64::from(block.ordinal);
-            }
+        }
+        if let Some(first) = taken.first {
+            self.end_holes(first);
         }
         point.end = at + header.frame_len();
         point.chain = chain(point.chain, header.crc);
@@ -247,21 +285,10 @@ impl Walk<'_> {
         Ok(Step::Next(point.end))
     }
 
-    /// The next place below `limit` with a whole good block start.
-    fn next_block(&mut self, from: u64, limit: u64) -> Result<Option<u64>> {
-        let mut at = from;
-        while let Some(found) = next_frame(&mut self.window, self.seed, at, limit)? {
-            if found.1.block.is_some() {
-                return Ok(Some(found.0));
-            }
-            at = found.0 + ALIGN;
-        }
-        Ok(None)
-    }
-
     fn finish(mut self, first_offset: u64) -> Result<Scan> {
         let done = self.committed;
         self.index.truncate(done.blocks);
+        let entries = self.count_all(&done);
         let nonzero_end = self.window.nonzero_end(done.end)?;
         let mut frames_behind = false;
         let mut at = done.end;
@@ -282,7 +309,7 @@ impl Walk<'_> {
             begin: Some(self.begin),
             first_offset,
             end: done.end,
-            entries: done.entries,
+            entries,
             last_id: done.last_id,
             chain: done.chain,
             trimmed: done.trimmed,
@@ -339,14 +366,16 @@ pub(crate) fn next_frame(
     Ok(None)
 }
 
+/// What a frame added to the state.
+struct Taken {
+    extras: Extras,
+    block: Option<BlockStart>,
+    /// Its first entry.
+    first: Option<EntryId>,
+}
+
 /// Applies a checked frame to the state; `None` if it cannot follow it.
-fn take(
-    point: &mut Point,
-    header: &Header,
-    body: &[u8],
-    at: u64,
-    begin: &Begin,
-) -> Option<(Extras, Option<BlockStart>)> {
+fn take(point: &mut Point, header: &Header, body: &[u8], at: u64, begin: &Begin) -> Option<Taken> {
     let mut within = 0;
     let extras = Extras::read(header.flags, body, &mut within)?;
     point.closed = false;
@@ -357,28 +386,20 @@ fn take(
     match header.kind {
         Kind::Close => {
             point.closed = true;
-            Some((extras, None))
+            Some(Taken { extras, block: None, first: None })
         }
         Kind::Entry | Kind::Batch => {
-            let mut start = None;
-            if let Some((base, ordinal)) = header.block {
-                let local = ordinal.checked_sub(begin.ordinal)?;
-                // Behind a hole the count goes on where the block says.
-                if local < point.entries || (local > point.entries && point.block.is_some()) {
-                    return None;
-                }
-                point.entries = local;
-                point.block = Some(base);
-                point.block_start = local;
-                point.block_bytes = 0;
-                let (offset, ordinal) = (u32::try_from(at).ok()?, u32::try_from(local).ok()?);
-                start = Some(BlockStart { id: base, offset, ordinal });
-            }
+            let block = match header.block {
+                Some((base, ordinal)) => Some(point.begin_block(base, ordinal, at, begin)?),
+                None => None,
+            };
+            let mut first = None;
             let mut entries = Entries::new(header, body, within, point.block?)?;
             while let Some((id, list)) = entries.next(body) {
                 if id <= point.last_id {
                     return None;
                 }
+                first = first.or(Some(id));
                 point.block_bytes += list.len() as u64;
                 point.last_id = id;
                 point.entries += 1;
@@ -389,8 +410,32 @@ fn take(
             if let Some(trim) = extras.trimmed {
                 point.trimmed = point.trimmed.max(trim);
             }
-            Some((extras, start))
+            Some(Taken { extras, block, first })
         }
         _ => None,
+    }
+}
+
+impl Point {
+    /// A block begins here; `None` if its number does not follow.
+    fn begin_block(
+        &mut self,
+        base: EntryId,
+        ordinal: u64,
+        at: u64,
+        begin: &Begin,
+    ) -> Option<BlockStart> {
+        let local = ordinal.checked_sub(begin.ordinal)?;
+        // Behind a hole the count goes on where the block says.
+        if local < self.entries || (local > self.entries && !self.loose) {
+            return None;
+        }
+        let (offset, ordinal) = (u32::try_from(at).ok()?, u32::try_from(local).ok()?);
+        self.entries = local;
+        self.loose = false;
+        self.block = Some(base);
+        self.block_start = local;
+        self.block_bytes = 0;
+        Some(BlockStart { id: base, offset, ordinal })
     }
 }

@@ -7,8 +7,10 @@
 //!   frames that it leads to are published, so readers ignore elements at or above their limit.
 //! * A deleted entry keeps its bytes; its bit in `deleted` hides it.
 
+use super::damage::{Damage, Holes};
 use super::disk::{Disk, DiskFile, OpenMode};
 use super::region::Region;
+use super::scan::Hole;
 use crate::error::{Error, Result};
 use crate::format::footer::{BlockStart, Footer, TRAILER};
 use crate::format::frame::Begin;
@@ -27,9 +29,14 @@ pub(crate) struct Home {
     pub(crate) dir: PathBuf,
     pub(crate) uuid: [u8; 16],
     pub(crate) stream: u64,
+    pub(crate) damage: Arc<Damage>,
 }
 
 impl Home {
+    pub(crate) fn new(disk: &Arc<dyn Disk>, dir: PathBuf, uuid: [u8; 16], stream: u64) -> Home {
+        Home { disk: Arc::clone(disk), dir, uuid, stream, damage: Arc::default() }
+    }
+
     pub(crate) fn header(&self, number: u64) -> FileHeader {
         FileHeader {
             kind: FileKind::Segment,
@@ -123,7 +130,9 @@ pub(crate) struct Segment {
     deleted: RwLock<Bitmap>,
     deleted_count: AtomicU64,
     pub(crate) sealed: AtomicBool,
-    disk: Arc<dyn Disk>,
+    pub(super) holes: Holes,
+    pub(super) damage: Arc<Damage>,
+    pub(super) disk: Arc<dyn Disk>,
 }
 
 /// What recovery or creation knows of a segment.
@@ -135,13 +144,15 @@ pub(crate) struct SegmentParts {
     pub(crate) end: u64,
     pub(crate) entries: u64,
     pub(crate) index: Vec<BlockStart>,
+    /// It has a footer, or must not get one.
     pub(crate) sealed: bool,
+    pub(crate) holes: Vec<Hole>,
 }
 
 impl Segment {
     pub(crate) fn new(home: &Home, parts: SegmentParts) -> Segment {
         let path = home.dir.join(name::segment(parts.header.number, parts.header.generation));
-        Segment {
+        let segment = Segment {
             path,
             seed: parts.header.seed(),
             header: parts.header,
@@ -154,8 +165,12 @@ impl Segment {
             deleted: RwLock::default(),
             deleted_count: AtomicU64::new(0),
             sealed: AtomicBool::new(parts.sealed),
+            holes: Holes::default(),
+            damage: Arc::clone(&home.damage),
             disk: Arc::clone(&home.disk),
-        }
+        };
+        segment.mark_lost(&parts.holes);
+        Segment { holes: Holes::new(parts.holes), ..segment }
     }
 
     pub(crate) fn number(&self) -> u64 {
@@ -214,11 +229,13 @@ impl Segment {
             .disk
             .open(&self.path, OpenMode::Read)
             .map_err(|e| Error::io("open", &self.path, e))?;
-        let end = self.end();
         let len = file.len().map_err(|e| Error::io("stat", &self.path, e))?;
-        if len < end {
-            return Err(Error::corrupt("the segment is shorter than its frames").at(&self.path));
+        let mut end = self.end();
+        if len < end && self.holes.is_empty() {
+            let error = Error::corrupt("the segment is shorter than its frames");
+            return Err(error.at(&self.path).offset(len));
         }
+        end = end.min(len);
         let region = file.map(end, false).map_err(|e| Error::io("map", &self.path, e))?;
         Ok(self.region.get_or_init(|| Arc::new(region.frozen_to(end))))
     }

@@ -393,10 +393,17 @@ impl Store {
         self.shared().health()
     }
 
-    /// What recovery found and did, when the store was opened and for streams used since.
+    /// What recovery found and did, when the store was opened and for streams used since. Damage
+    /// that reads have stepped over is in it, too.
     #[must_use]
     pub fn recovery(&self) -> RecoveryReport {
-        self.shared().report.lock().clone()
+        let mut report = self.shared().report.lock().clone();
+        for (n, gaps) in self.shared().all_streams().iter().filter_map(|stream| stream.damage()) {
+            if let Some(stream) = report.streams.get_mut(n) {
+                stream.gaps = gaps;
+            }
+        }
+        report
     }
 
     /// Recovers every stream now instead of on first use.

@@ -233,6 +233,7 @@ impl Stream {
         let Some(live) = &mut state.live else {
             return Ok(None);
         };
+        live.refresh(&span, appender.tail());
         live.plan(&span, appender.tail(), trim, next, block_entries)
     }
 

@@ -1,6 +1,6 @@
 //! COPY: a stream under another name, with its entries, counters and groups.
 
-use super::{Arc, Counters, EntryId, Error, Event, Home, Result, Shared, StoredOptions};
+use super::{Counters, EntryId, Error, Event, Home, Result, Shared, StoredOptions};
 use super::{StreamInner, name};
 use crate::read::Snapshot;
 use crate::storage::log::Tail;
@@ -21,12 +21,8 @@ impl StreamInner {
         let (snapshot, tail, events) = self.picture(shared)?;
         let options =
             self.state.lock().options.unwrap_or(StoredOptions::from(&shared.options.stream));
-        let home = Home {
-            disk: Arc::clone(&shared.disk),
-            dir: shared.streams_dir().join(name::stream_dir(number)),
-            uuid: shared.uuid,
-            stream: number,
-        };
+        let dir = shared.streams_dir().join(name::stream_dir(number));
+        let home = Home::new(&shared.disk, dir, shared.uuid, number);
         home.disk.create_dir(&home.dir).map_err(|e| Error::io("create directory", &home.dir, e))?;
         shared.sync_streams_dir()?;
         let known = Known {

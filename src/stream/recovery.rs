@@ -1,10 +1,10 @@
 //! Opening a stream's log on first use: recovery of its files, then of its state against them.
 
-use super::{Arc, BTreeMap, ClampedGroup, Durability, EntryId, Error, ErrorKind, Event};
+use super::{ClampedGroup, Durability, EntryId, Error, ErrorKind, Event};
 use super::{Home, Known, Live, Log, OnDamage, Refused, Result, Shared, Span, StoredOptions};
 use super::{StreamInner, StreamState, deletions, name, recover};
 use crate::format::record::LOST;
-use crate::storage::cursor::Forward;
+use crate::storage::cursor::{Forward, Place};
 use crate::storage::log::Tail;
 use std::sync::atomic::Ordering;
 
@@ -29,12 +29,8 @@ impl StreamInner {
     }
 
     fn home(&self, shared: &Shared) -> Home {
-        Home {
-            disk: Arc::clone(&shared.disk),
-            dir: shared.streams_dir().join(name::stream_dir(self.number)),
-            uuid: shared.uuid,
-            stream: self.number,
-        }
+        let dir = shared.streams_dir().join(name::stream_dir(self.number));
+        Home::new(&shared.disk, dir, shared.uuid, self.number)
     }
 
     /// Makes the stream's directory, durably: before the record of its creation.
@@ -60,7 +56,9 @@ impl StreamInner {
         let recovered = recover(&home, &known)?;
         let log = recovered.log;
         self.settle_state(shared, &log, recovered.log_last_id)?;
-        shared.report.lock().streams.push(recovered.report);
+        let streams = &mut shared.report.lock().streams;
+        let _only_once = self.reported.set(streams.len());
+        streams.push(recovered.report);
         Ok(log)
     }
 
@@ -88,9 +86,10 @@ impl StreamInner {
             let deleted = std::mem::take(&mut state.deleted);
             let marked = mark_deleted(&span, &deleted);
             state.deleted = deleted;
-            marked?;
+            let mut missing = marked?;
             let mut live = Live::new(&span, state.trimmed, tail)?;
             let first_id = live.first_id(&span, tail)?;
+            live.refresh(&span, tail);
             if live.last_block_is_dead(&span, tail) {
                 log.restart_block.store(true, Ordering::Release);
             }
@@ -114,7 +113,10 @@ impl StreamInner {
                     }
                 }
             }
-            state.deleted = Vec::new();
+            // What damage has swallowed may be there again one day, and stays deleted then.
+            let gaps = log.home.damage.gaps();
+            missing.retain(|id| gaps.iter().any(|gap| gap.after < *id && *id < gap.before));
+            state.deleted = missing;
             let mut report = shared.report.lock();
             report.clamped.extend(clamped.into_iter().map(|group| ClampedGroup {
                 stream: state.name.clone(),
@@ -189,55 +191,48 @@ impl StreamInner {
 }
 
 /// The IDs of entries given by their numbers within a segment, ascending, and whether these are all
-/// that matter.
+/// that matter: those in damage that is stepped over do not.
 fn ids_of(span: &Span, segment: usize, ordinals: &[u32]) -> Result<(Vec<EntryId>, bool)> {
     let mut whole = true;
     let mut ids = Vec::with_capacity(ordinals.len());
-    let mut forward: Option<Forward> = None;
-    let mut at = 0u32;
+    let mut walk: Option<Forward> = None;
+    let mut place: Option<Place> = None;
     for ordinal in ordinals {
         // Near ones are reached by walking on, far ones by the index.
-        if forward.is_none() || ordinal.saturating_sub(at) > 128 {
-            forward = span.walk_from(segment, *ordinal);
+        if place.is_none_or(|place| ordinal.saturating_sub(place.ordinal) > 128) {
+            (walk, place) = (span.walk_from(segment, *ordinal), None);
         }
-        let Some(walk) = &mut forward else { continue };
-        loop {
-            match walk.next(span) {
-                Ok(Some(place)) if place.segment as usize == segment => {
-                    at = place.ordinal + 1;
-                    if place.ordinal == *ordinal {
-                        ids.push(place.id);
-                    }
-                    if place.ordinal >= *ordinal {
-                        break;
-                    }
-                }
-                // What cannot be read any more (a hole) needs no deletion either.
-                Ok(_) => {
-                    forward = None;
-                    break;
-                }
+        while place.is_none_or(|place| place.ordinal < *ordinal) {
+            place = match walk.as_mut().map_or(Ok(None), |walk| walk.next(span)) {
                 Err(error) if error.is_corruption() => {
-                    whole &= span.skip_damage;
-                    forward = None;
-                    break;
+                    whole = false;
+                    None
                 }
-                Err(error) => return Err(error),
+                next => next?.filter(|place| place.segment as usize == segment),
+            };
+            if place.is_none() {
+                break;
             }
         }
+        ids.extend(place.filter(|place| place.ordinal == *ordinal).map(|place| place.id));
     }
     Ok((ids, whole))
 }
 
-/// Marks deletions in a log that was just recovered.
-fn mark_deleted(span: &Span, ids: &[EntryId]) -> Result<()> {
-    let mut by_id: BTreeMap<EntryId, ()> = ids.iter().map(|id| (*id, ())).collect();
-    while let Some((id, ())) = by_id.pop_first() {
+/// Marks deletions in a log that was just recovered. Returns those whose entries are not there.
+fn mark_deleted(span: &Span, ids: &[EntryId]) -> Result<Vec<EntryId>> {
+    let mut sorted = ids.to_vec();
+    sorted.sort_unstable();
+    sorted.dedup();
+    let mut missing = Vec::new();
+    for id in sorted {
         if let Some(place) = span.find(id)?
             && let Some(segment) = span.segments.get(place.segment as usize)
         {
             segment.delete(place.ordinal);
+        } else {
+            missing.push(id);
         }
     }
-    Ok(())
+    Ok(missing)
 }

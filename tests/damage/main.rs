@@ -9,6 +9,7 @@ mod ground;
 
 mod files;
 mod flipped;
+mod gaps;
 mod invariants;
 mod journal;
 mod made;

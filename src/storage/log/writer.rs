@@ -301,6 +301,7 @@ impl Writer {
             entries: 0,
             index: Vec::new(),
             sealed: false,
+            holes: Vec::new(),
         };
         let segment = Arc::new(Segment::new(&log.home, parts));
         segment.set_region(region);

@@ -43,32 +43,42 @@ impl Candidate {
         }
     }
 
+    pub(super) fn entries(&self) -> u64 {
+        match &self.content {
+            Content::Sealed(footer) => footer.entries,
+            Content::Scanned(scan) => scan.entries,
+        }
+    }
+
+    /// The first ID that can be read in it, if there is one.
+    pub(super) fn first_id(&self) -> Option<EntryId> {
+        let index = match &self.content {
+            Content::Sealed(footer) => &footer.index,
+            Content::Scanned(scan) => &scan.index,
+        };
+        index.first().map(|block| block.id)
+    }
+
+    /// Where this segment ends as `next` says, if that is the one right behind it.
+    pub(super) fn end_by(&self, next: &Candidate) -> Option<u64> {
+        let (number, end) = next.begin.previous?;
+        let position = self.begin.position.checked_add(end);
+        (number == self.number && position == Some(next.begin.position)).then_some(end)
+    }
+
+    /// Whether it can lie before `next` with other segments in between that are missing.
+    pub(super) fn is_before(&self, next: &Candidate) -> bool {
+        let begin = &self.begin;
+        self.number < next.number
+            && begin.position.saturating_add(self.end()) <= next.begin.position
+            && begin.ordinal.saturating_add(self.entries()) <= next.begin.ordinal
+            && self.last_id_and_chain().0 <= next.begin.last_id
+    }
+
     pub(super) fn last_id_and_chain(&self) -> (EntryId, u64) {
         match &self.content {
             Content::Sealed(footer) => (footer.last_id, footer.chain),
             Content::Scanned(scan) => (scan.last_id, scan.chain),
         }
     }
-}
-
-/// The chain that ends in the highest number, and the segments that are not part of it; both oldest
-/// first.
-pub(super) fn follow_back(candidates: Vec<Candidate>) -> (Vec<Candidate>, Vec<Candidate>) {
-    let (mut chain, mut beside): (Vec<Candidate>, Vec<Candidate>) = Default::default();
-    for candidate in candidates.into_iter().rev() {
-        let fits = chain.last().is_none_or(|next| {
-            next.begin.previous.is_some_and(|(number, end)| {
-                let position = candidate.begin.position.checked_add(end);
-                number == candidate.number && position == Some(next.begin.position)
-            })
-        });
-        if fits {
-            chain.push(candidate);
-        } else {
-            beside.push(candidate);
-        }
-    }
-    chain.reverse();
-    beside.reverse();
-    (chain, beside)
 }

@@ -38,6 +38,9 @@ pub struct CutTail {
 }
 
 /// A damaged stretch with the entries on both sides of it.
+///
+/// Of whole segments that are missing, `path` is the segment behind them, or the last one before
+/// them if none is left behind, and `from` equals `to`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Gap {
@@ -49,6 +52,8 @@ pub struct Gap {
     pub to: u64,
     /// The last ID before it.
     pub after: EntryId,
-    /// The first ID behind it.
+    /// The first ID behind it that can be read; the highest possible one if there is none.
     pub before: EntryId,
+    /// How many entries are missing, as far as that can be told; deleted ones count too.
+    pub entries: u64,
 }

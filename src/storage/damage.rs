@@ -1,0 +1,131 @@
+//! What is known to be damaged in a stream: readers step over it, reports name it, lengths leave it
+//! out.
+//!
+//! Recovery knows the holes of the segments that it scanned. Those of a segment with a footer are
+//! looked for when a reader meets the first of them: then all of the segment is walked once, so
+//! that every reader steps over the same frames, in both directions. An entry in a hole counts as
+//! deleted from then on.
+
+use super::recover::Gap;
+use super::scan::{Bounds, Hole, find_holes};
+use super::segment::Segment;
+use crate::error::{Error, Result};
+use crate::id::EntryId;
+use crate::storage::disk::OpenMode;
+use parking_lot::Mutex;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The damage that was found in the segments of one stream.
+#[derive(Debug, Default)]
+pub(crate) struct Damage {
+    findings: AtomicU64,
+    gaps: Mutex<Vec<Gap>>,
+}
+
+impl Damage {
+    /// Grows with every finding, behind the marks that it left in the segments.
+    pub(crate) fn findings(&self) -> u64 {
+        self.findings.load(Ordering::Acquire)
+    }
+
+    /// All that was found so far, in the order of the files.
+    pub(crate) fn gaps(&self) -> Vec<Gap> {
+        self.gaps.lock().clone()
+    }
+
+    /// No entry above this ID is missing, as far as is known; `last` is the stream's last ID.
+    pub(crate) fn highest(&self, last: EntryId) -> EntryId {
+        let gaps = self.gaps.lock();
+        let highest = gaps.iter().filter(|gap| gap.entries > 0).map(|gap| gap.before).max();
+        highest.map_or(EntryId::MIN, |id| id.prev().unwrap_or_default().min(last))
+    }
+
+    pub(crate) fn add(&self, gap: Gap) {
+        let mut gaps = self.gaps.lock();
+        let n = gaps.partition_point(|other| (&other.path, other.from) <= (&gap.path, gap.from));
+        gaps.insert(n, gap);
+        drop(gaps);
+        self.findings.fetch_add(1, Ordering::Release);
+    }
+
+    /// The holes of a segment take the place of those that were known of it before.
+    fn found(&self, path: &Path, holes: &[Hole]) {
+        self.gaps.lock().retain(|gap| gap.path != path || gap.to == 0);
+        for hole in holes {
+            self.add(hole.gap(path));
+        }
+    }
+}
+
+impl Hole {
+    pub(crate) fn gap(&self, path: &Path) -> Gap {
+        Gap {
+            path: path.to_owned(),
+            from: self.from,
+            to: self.to,
+            after: self.ids.0,
+            before: self.ids.1,
+            entries: self.ordinals.1.saturating_sub(self.ordinals.0),
+        }
+    }
+}
+
+/// The holes of one segment.
+#[derive(Debug, Default)]
+pub(crate) struct Holes {
+    list: Mutex<Vec<Hole>>,
+    /// The index was read from frames with damage among them, and lacks what that took.
+    index_has_gaps: bool,
+}
+
+impl Holes {
+    pub(crate) fn new(list: Vec<Hole>) -> Holes {
+        Holes { index_has_gaps: !list.is_empty(), list: Mutex::new(list) }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.list.lock().is_empty()
+    }
+}
+
+fn around(holes: &[Hole], at: u64) -> Option<Hole> {
+    holes.iter().find(|hole| hole.from <= at && at < hole.to).copied()
+}
+
+impl Segment {
+    /// The hole that the frame at `at`, which does not pass its checks, lies in. The segment must
+    /// get no more frames.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub(crate) fn hole_at(&self, at: u64) -> Result<Option<Hole>> {
+        let mut list = self.holes.list.lock();
+        if let Some(hole) = around(&list, at) {
+            return Ok(Some(hole));
+        }
+        let open = self.disk.open(&self.path, OpenMode::Read);
+        let file = open.map_err(|e| Error::io("open", &self.path, e))?;
+        let index = self.index_copy();
+        let bounds = Bounds {
+            skip_below: self.end(),
+            stop: self.end(),
+            index: (!self.holes.index_has_gaps).then_some(&index),
+            entries: Some(self.entries()),
+        };
+        let (begin, first) = (&self.begin, self.first_offset);
+        *list = find_holes(&*file, &self.path, self.seed, begin, first, &bounds)?;
+        self.mark_lost(&list);
+        self.damage.found(&self.path, &list);
+        Ok(around(&list, at))
+    }
+
+    /// What a hole swallowed counts as deleted, so that lengths come out right.
+    pub(crate) fn mark_lost(&self, holes: &[Hole]) {
+        for hole in holes {
+            for ordinal in hole.ordinals.0..hole.ordinals.1 {
+                self.delete(u32::try_from(ordinal).unwrap_or(u32::MAX));
+            }
+        }
+    }
+}

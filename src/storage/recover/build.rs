@@ -1,0 +1,124 @@
+//! What was found becomes a log, once it is durable.
+
+use super::*;
+
+impl Recovery<'_> {
+    /// Stores what lies above the durable position once more and syncs all that is believed.
+    pub(super) fn make_durable(&mut self, chain: &[Candidate], durable: u64) -> Result<()> {
+        for candidate in chain {
+            let Content::Scanned(scan) = &candidate.content else {
+                continue;
+            };
+            let base = candidate.begin.position;
+            let from = durable.saturating_sub(base).max(FILE_HEADER as u64);
+            let path = &candidate.path;
+            if from < scan.end && !scan.closed {
+                self.store_again(candidate, from, scan.end)?;
+            }
+            self.home.disk.step("recovery sync");
+            candidate.file.sync().map_err(|e| Error::io("sync", path, e))?;
+        }
+        for path in self.empty.drain(..) {
+            // Prepared and never used; the next one gets a fresh number.
+            drop(self.home.disk.remove_file(&path));
+        }
+        let dir = &self.home.dir;
+        self.home.disk.sync_dir(dir).map_err(|e| Error::io("sync directory", dir, e))
+    }
+
+    fn store_again(&mut self, candidate: &Candidate, from: u64, end: u64) -> Result<()> {
+        let path = &candidate.path;
+        let mut window = Window::new(&*candidate.file, path)?;
+        let mut at = from;
+        while at < end {
+            let step = (end - at).min(64 << 10);
+            let bytes = window.get(at, step)?;
+            let bytes = bytes.get(..step as usize).unwrap_or_default();
+            let stored = candidate.file.write_at(bytes, at);
+            stored.map_err(|e| Error::io("write", path, e).offset(at))?;
+            at += step;
+        }
+        self.report.rescued_bytes += end - from;
+        Ok(())
+    }
+
+    pub(super) fn build(mut self, chain: Vec<Candidate>, trimmed: EntryId) -> Result<Recovered> {
+        self.note_gaps(&chain);
+        let mut tail = Tail::default();
+        let mut chained = 0;
+        let mut active = None;
+        let mut block = None;
+        let mut segments = Vec::new();
+        let count = chain.len();
+        for (n, candidate) in chain.into_iter().enumerate() {
+            let (last_id, after) = candidate.last_id_and_chain();
+            tail = Tail { last_id, ordinal: candidate.begin.ordinal + candidate.entries() };
+            chained = after;
+            let is_last = n + 1 == count;
+            if is_last
+                && !self.later_aside
+                && let Some((len, last_block)) = goes_on(&candidate)?
+            {
+                active = Some((Arc::clone(&candidate.file), len));
+                block = last_block;
+            }
+            segments.push(Arc::new(Segment::new(self.home, parts(candidate))));
+        }
+        let log_last_id = tail.last_id;
+        // A footer may know of a trim that took entries which did not last.
+        tail.last_id = tail.last_id.max(self.known.floor).max(trimmed);
+        self.report.set_aside.sort();
+        self.report.gaps = self.home.damage.gaps();
+        let parts = LogParts {
+            segments,
+            active,
+            next_number: self.next_number,
+            name: self.known.name.clone(),
+            options: self.known.options,
+            tail,
+            trimmed,
+            chain: chained,
+            block,
+            always: self.known.always,
+            skip_damage: self.known.skip_damage,
+        };
+        let log = Log::new(self.home.clone(), parts)?;
+        Ok(Recovered { log, report: self.report, log_last_id })
+    }
+}
+
+/// The file's length and the last block of a segment that can be written on.
+fn goes_on(candidate: &Candidate) -> Result<Option<(u64, Option<Block>)>> {
+    match &candidate.content {
+        Content::Scanned(scan) if scan.nonzero_end <= scan.end && scan.holes.is_empty() => {
+            let len = candidate.file.len().map_err(|e| Error::io("stat", &candidate.path, e))?;
+            Ok(Some((len, scan.last_block.map(continued))))
+        }
+        _ => Ok(None),
+    }
+}
+
+fn parts(candidate: Candidate) -> SegmentParts {
+    let (end, entries) = (candidate.end(), candidate.entries());
+    let (index, has_footer, holes) = match candidate.content {
+        Content::Sealed(footer) => (footer.index, true, Vec::new()),
+        Content::Scanned(scan) => (scan.index, false, scan.holes),
+    };
+    SegmentParts {
+        header: candidate.header,
+        begin: candidate.begin,
+        first_offset: candidate.first_offset,
+        end,
+        entries,
+        index,
+        // A footer is never written into a segment with damage in it.
+        sealed: has_footer || candidate.hurt,
+        holes,
+    }
+}
+
+/// The last block of a segment that is written on.
+fn continued((base, entries, bytes): (EntryId, u64, u64)) -> Block {
+    let entries = u32::try_from(entries).unwrap_or(u32::MAX);
+    Block { base, entries, bytes, open: true }
+}

@@ -1,0 +1,125 @@
+//! Which segments are the stream: the chain that ends in the highest number.
+
+use super::*;
+
+/// The chain that ends in the highest number, and the segments that are not part of it; both oldest
+/// first.
+fn follow_back(candidates: Vec<Candidate>) -> (Vec<Candidate>, Vec<Candidate>) {
+    let (mut chain, mut beside): (Vec<Candidate>, Vec<Candidate>) = Default::default();
+    for candidate in candidates.into_iter().rev() {
+        if chain.last().is_none_or(|next| candidate.end_by(next).is_some()) {
+            chain.push(candidate);
+        } else {
+            beside.push(candidate);
+        }
+    }
+    chain.reverse();
+    beside.reverse();
+    (chain, beside)
+}
+
+impl Recovery<'_> {
+    /// The segments that follow from the highest number backwards, oldest first. A chain that lost
+    /// its beginning before that was durable (two rolls without a sync between them, and the first
+    /// of the new segments is torn) ends the log no less than a torn frame does: it is set aside,
+    /// and the next highest number is tried.
+    pub(super) fn pick_chain(&mut self, mut candidates: Vec<Candidate>) -> Vec<Candidate> {
+        loop {
+            let (mut chain, mut beside) = follow_back(candidates);
+            let hangs = chain.first().is_some_and(|oldest| {
+                let durable = chain.iter().map(Candidate::durable).max().unwrap_or(0);
+                !self.is_beginning(oldest, &chain) && durable < oldest.begin.position
+            });
+            if self.known.skip_damage && !hangs {
+                self.join_older(&mut chain, &mut beside);
+            }
+            let aside = if hangs { &chain } else { &beside };
+            let aside: Vec<_> = aside.iter().map(|segment| segment.path.clone()).collect();
+            self.report.set_aside.extend(aside);
+            self.later_aside |= hangs;
+            if !hangs {
+                self.report.set_aside.sort();
+                return chain;
+            }
+            candidates = beside;
+        }
+    }
+
+    /// Up to where entries are gone: as the journal, the frames and the footers say.
+    pub(super) fn trimmed(&self, chain: &[Candidate]) -> EntryId {
+        chain.iter().map(Candidate::trimmed).fold(self.known.trimmed, EntryId::max)
+    }
+
+    /// Whether nothing can be missing before `oldest`. What lies before may have been trimmed.
+    fn is_beginning(&self, oldest: &Candidate, chain: &[Candidate]) -> bool {
+        oldest.begin.previous.is_none() || self.trimmed(chain) >= oldest.begin.last_id
+    }
+
+    /// Puts segments in front of a chain whose beginning is missing, with a gap between.
+    fn join_older(&self, chain: &mut Vec<Candidate>, beside: &mut Vec<Candidate>) {
+        while let Some(oldest) = chain.first()
+            && !self.is_beginning(oldest, chain)
+            && let Some(n) = beside.iter().rposition(|candidate| candidate.is_before(oldest))
+        {
+            let later = beside.split_off(n + 1);
+            let (older, others) = follow_back(std::mem::replace(beside, later));
+            beside.splice(..0, others);
+            chain.splice(..0, older);
+        }
+    }
+
+    /// The oldest segment must be the stream's first, or all before it must have been trimmed.
+    pub(super) fn check_beginning(&mut self, chain: &[Candidate], trimmed: EntryId) -> Result<()> {
+        let Some(oldest) = chain.first() else {
+            return Ok(());
+        };
+        if self.is_beginning(oldest, chain) {
+            return Ok(());
+        }
+        if !self.known.skip_damage {
+            let ids = Some((trimmed, oldest.begin.last_id));
+            let what = "segments before this one are missing";
+            return Err(Error::new(ErrorKind::Corrupt { what, ids }).at(&oldest.path));
+        }
+        self.home.damage.add(Gap {
+            path: oldest.path.clone(),
+            from: 0,
+            to: 0,
+            after: trimmed,
+            before: first_of(chain),
+            entries: oldest.begin.ordinal,
+        });
+        Ok(())
+    }
+
+    /// Names the damage that is stepped over.
+    pub(super) fn note_gaps(&mut self, chain: &[Candidate]) {
+        for (n, candidate) in chain.iter().enumerate() {
+            let later = chain.get(n + 1..).unwrap_or_default();
+            let behind = first_of(later);
+            if let Content::Scanned(scan) = &candidate.content {
+                for hole in &scan.holes {
+                    let gap = hole.gap(&candidate.path);
+                    let before = if gap.before == EntryId::MAX { behind } else { gap.before };
+                    self.home.damage.add(Gap { before, ..gap });
+                }
+            }
+            if let Some(next) = later.first().filter(|next| candidate.end_by(next).is_none()) {
+                let known = candidate.begin.ordinal + candidate.entries();
+                self.home.damage.add(Gap {
+                    path: next.path.clone(),
+                    from: 0,
+                    to: 0,
+                    after: candidate.last_id_and_chain().0,
+                    before: behind,
+                    entries: next.begin.ordinal.saturating_sub(known),
+                });
+            }
+        }
+    }
+}
+
+/// The first ID that can be read.
+fn first_of(chain: &[Candidate]) -> EntryId {
+    chain.iter().find_map(Candidate::first_id).unwrap_or(EntryId::MAX)
+}
