@@ -30,7 +30,7 @@ mod failure;
 mod manage;
 mod open;
 mod table;
-use open::{check_dir, holder_in, make_dir, store_uuid};
+use open::{check_dir, holder_in, lock_besides, make_dir, store_uuid};
 
 /// The settings of a store.
 #[derive(Clone, Debug, Default)]
@@ -198,7 +198,7 @@ pub(crate) struct Shared {
     /// Why nothing is written any more in the whole store.
     poisoned: OnceLock<Error>,
     process: Process,
-    lock: Mutex<Option<Box<dyn DiskLock>>>,
+    lock: Mutex<Vec<Box<dyn DiskLock>>>,
     /// Wakes the background threads.
     pub(crate) kick: crate::worker::Kick,
 }
@@ -268,6 +268,8 @@ impl Shared {
             _ => Error::io("lock", &lock_path, e),
         })?;
         let uuid = store_uuid(&*disk, dir)?;
+        // Given back in this order: whoever gets the lock file finds nothing else locked.
+        let locks = [lock_besides(&*disk, dir)?, Some(lock)].into_iter().flatten().collect();
         for sub in [name::STATE, name::STREAMS] {
             make_dir(&*disk, &dir.join(sub))?;
         }
@@ -308,7 +310,7 @@ impl Shared {
             closed: AtomicBool::new(false),
             poisoned: OnceLock::new(),
             process: Process::this(),
-            lock: Mutex::new(Some(lock)),
+            lock: Mutex::new(locks),
             kick: crate::worker::Kick::new(),
         })
     }
@@ -472,7 +474,7 @@ impl Shared {
             result = result.and(stream.close());
         }
         result = result.and(self.journal.close());
-        *self.lock.lock() = None;
+        self.lock.lock().clear();
         result
     }
 }

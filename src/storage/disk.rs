@@ -64,6 +64,12 @@ pub(crate) trait Disk: Send + Sync + Debug {
     /// Takes an exclusive lock on a file (made if missing), without waiting: `WouldBlock` if
     /// someone has it. `holder` is written into the file for people to read.
     fn lock(&self, path: &Path, holder: &str) -> io::Result<Box<dyn DiskLock>>;
+    /// Takes a lock like that on an existing file besides. Somebody may remove the lock file while
+    /// it is held, and the next process makes another one: this lock tells it that the first is
+    /// there. `None` where nothing of the kind is to be had.
+    fn lock_besides(&self, _path: &Path) -> io::Result<Option<Box<dyn DiskLock>>> {
+        Ok(None)
+    }
     /// What to write into a lock file: this process, for people to find it.
     fn holder(&self) -> String {
         format!("process {}", std::process::id())

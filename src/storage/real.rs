@@ -129,11 +129,7 @@ impl Disk for RealDisk {
 
     fn lock(&self, path: &Path, holder: &str) -> io::Result<Box<dyn DiskLock>> {
         let mut file = options().write(true).create(true).truncate(false).open(path)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::WouldBlock.into()),
-            Err(TryLockError::Error(error)) => return Err(error),
-        }
+        try_lock(&file)?;
         #[cfg(target_os = "linux")]
         if let Some(dir) = path.parent() {
             let _first_stays = self.whole.set(File::open(dir)?);
@@ -142,6 +138,16 @@ impl Disk for RealDisk {
         file.rewind()?;
         file.write_all(holder.as_bytes())?;
         Ok(Box::new(RealLock { file, process: std::process::id() }))
+    }
+
+    fn lock_besides(&self, path: &Path) -> io::Result<Option<Box<dyn DiskLock>>> {
+        // Windows removes no file that is open, and a lock there keeps others from reading.
+        if cfg!(windows) {
+            return Ok(None);
+        }
+        let file = options().open(path)?;
+        try_lock(&file)?;
+        Ok(Some(Box::new(RealLock { file, process: std::process::id() })))
     }
 
     fn holder(&self) -> String {
@@ -160,6 +166,14 @@ impl Disk for RealDisk {
 
     fn random(&self) -> u64 {
         random_u64()
+    }
+}
+
+fn try_lock(file: &File) -> io::Result<()> {
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+        Err(TryLockError::Error(error)) => Err(error),
     }
 }
 

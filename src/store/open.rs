@@ -60,6 +60,18 @@ pub(super) fn check_dir(disk: &dyn Disk, dir: &Path) -> Result<Vec<PathBuf>> {
     Ok(strays)
 }
 
+/// Locks the STORE file, for the case that whoever has the store lost the lock file.
+pub(super) fn lock_besides(disk: &dyn Disk, dir: &Path) -> Result<Option<Box<dyn DiskLock>>> {
+    let path = dir.join(name::STORE);
+    disk.lock_besides(&path).map_err(|e| match e.kind() {
+        // The lock file names this process by now, and nothing names the other one.
+        std::io::ErrorKind::WouldBlock => {
+            Error::new(ErrorKind::Locked { holder: String::new() }).at(dir)
+        }
+        _ => Error::io("lock", &path, e),
+    })
+}
+
 /// Reads the STORE file, or writes it in a new store.
 pub(super) fn store_uuid(disk: &dyn Disk, dir: &Path) -> Result<[u8; 16]> {
     let path = dir.join(name::STORE);

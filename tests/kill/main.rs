@@ -10,6 +10,7 @@
 mod child;
 mod killer;
 mod plan;
+mod race;
 mod report;
 mod trigger;
 mod witness;
@@ -21,7 +22,7 @@ use report::{Done, Line, Op};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
-use streamlog::{EntryId, ErrorKind, Store};
+use streamlog::{EntryId, Store};
 use trigger::Target;
 use witness::{Known, calls};
 
@@ -45,9 +46,11 @@ fn main() -> ExitCode {
             target: Target::parse(&std::env::var(killer::TARGET).unwrap()),
         });
     }
-    let tests: [(&str, Test); 3] = [
+    let tests: [(&str, Test); 5] = [
         ("a_killed_process_loses_nothing_it_was_promised", kills),
-        ("one_of_many_processes_opens_a_store", race_to_open),
+        ("one_of_many_processes_opens_a_store", race::race_to_open),
+        ("a_process_opens_a_store_once", race::open_twice),
+        ("a_store_without_its_lock_file_is_opened_once", race::remove_the_lock_file),
         ("the_witness_sees_what_is_wrong", forgeries),
     ];
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -179,39 +182,6 @@ fn one_round(
         next.check_same(&again)?;
     }
     Ok(next)
-}
-
-/// Many processes open one store at the same time: one has it, and once that one is dead the next
-/// one gets it.
-fn race_to_open() -> Result<(), String> {
-    let place = temporary(false);
-    let dir = place.path().join("store");
-    drop(Store::open(&dir).map_err(|error| error.to_string())?);
-    let orders = Orders { dir: &dir, seed: 0, store: 0, life: 0, target: None };
-    let mut children: Vec<_> = (0..8).map(|_| killer::start(&orders)).collect();
-    let mut holders = Vec::new();
-    let mut refused = 0;
-    for child in &mut children {
-        match child.first_answer()? {
-            Line::Done { .. } => holders.push(child.id()),
-            Line::Broken(what) if what.contains("the store is open") => refused += 1,
-            other => return Err(format!("a child said {other:?}")),
-        }
-    }
-    if (holders.len(), refused) != (1, 7) {
-        return Err(format!("{} have the store, {refused} do not", holders.len()));
-    }
-    let error = match Store::open(&dir) {
-        Ok(_) => return Err("the store was opened twice".into()),
-        Err(error) => error,
-    };
-    let names_holder = |holder: &str| holder.contains(&format!("process {}", holders[0]));
-    if !matches!(error.kind(), ErrorKind::Locked { holder } if names_holder(holder)) {
-        return Err(format!("{error} does not name process {}", holders[0]));
-    }
-    drop(children);
-    Store::open(&dir).map_err(|error| format!("after the kill: {error}"))?;
-    Ok(())
 }
 
 fn some_ids(store: &Store, pending: bool) -> Vec<EntryId> {
