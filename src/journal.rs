@@ -13,7 +13,8 @@
 //!   stays whole until the new one is durable, and one file more before it is used again.
 //! * A file that is taken into use again is zeroed first and gets a new salt; until its end mark is
 //!   written it is no checkpoint.
-//! * All three files have the same allocated size. Records that make the state grow are refused
+//! * The same size is allocated to all three files, and used of them; one that grew before the disk
+//!   was full is longer. Records that make the state grow are refused
 //!   with `StorageFull` when the next checkpoint would not leave half of a file for records; all
 //!   other records always find room, at the latest after a checkpoint. Taking away can lengthen a
 //!   checkpoint too, as runs of IDs fall apart: what that may cost is set aside when they come.
@@ -42,7 +43,7 @@ mod next;
 pub use combine::JournalRecovery;
 pub(crate) use combine::Loaded;
 pub(crate) use load::load;
-use next::{NextFile, allocate_all, map, open_files};
+use next::{NextFile, allocate_all, make_equal, map, open_files};
 
 /// The size of a journal file in a new store, in bytes.
 const FIRST_SIZE: u64 = 256 << 10;
@@ -136,12 +137,7 @@ impl Journal {
     /// `source` in either case, so that all that was believed is on disk when this returns.
     pub(crate) fn start(place: Place, loaded: &Loaded, source: &dyn Source) -> Result<Journal> {
         let files = open_files(&place)?;
-        let mut size = FIRST_SIZE;
-        for (slot, file) in files.iter().enumerate() {
-            let path = place.path(slot);
-            size = size.max(file.len().map_err(|e| Error::io("stat", &path, e))?);
-        }
-        allocate_all(&place, &files, size)?;
+        let size = make_equal(&place, &files)?;
         place.disk.sync_dir(&place.dir).map_err(|e| Error::io("sync directory", &place.dir, e))?;
         let inner = Inner {
             slot: loaded.slot,

@@ -46,6 +46,8 @@ mod ground;
 mod ids;
 #[path = "invariants/locks.rs"]
 mod locks;
+#[path = "invariants/names.rs"]
+mod names;
 #[path = "invariants/order.rs"]
 mod order;
 #[path = "invariants/poison.rs"]
@@ -102,6 +104,8 @@ const TESTS: &[Test] = tests! {
         invariant_04_nothing_behind_a_torn_tail_comes_back
         invariant_04_a_segment_with_nothing_behind_its_frames_is_continued
         invariant_04_damage_is_refused_or_skipped_and_never_cut;
+    names:
+        invariant_03_a_journal_of_which_one_file_grew_opens_on_a_full_disk;
     poison:
         invariant_05_a_failed_sync_of_a_segment_stops_that_stream_alone
         invariant_05_the_first_cause_is_kept

@@ -17,6 +17,24 @@ pub(super) fn open_files(place: &Place) -> Result<[Arc<dyn DiskFile>; 3]> {
     Ok([open(0)?, open(1)?, open(2)?])
 }
 
+/// Makes all files as long as the longest one. On a full disk they are used as far as all of them
+/// go: the longest may be what is left of an attempt to grow them. Returns that size.
+pub(super) fn make_equal(place: &Place, files: &[Arc<dyn DiskFile>; 3]) -> Result<u64> {
+    let (mut shortest, mut longest) = (u64::MAX, FIRST_SIZE);
+    for (slot, file) in files.iter().enumerate() {
+        let len = file.len().map_err(|e| Error::io("stat", &place.path(slot), e))?;
+        shortest = shortest.min(len);
+        longest = longest.max(len);
+    }
+    match allocate_all(place, files, longest) {
+        Err(e) if matches!(e.kind(), ErrorKind::StorageFull { .. }) => {
+            let size = shortest.max(FIRST_SIZE);
+            allocate_all(place, files, size).map(|()| size)
+        }
+        other => other.map(|()| longest),
+    }
+}
+
 pub(super) fn allocate_all(place: &Place, files: &[Arc<dyn DiskFile>; 3], size: u64) -> Result<()> {
     for (slot, file) in files.iter().enumerate() {
         let path = place.path(slot);
@@ -63,7 +81,8 @@ impl NextFile {
         let path = place.path(slot);
         let region = map(place, files, slot, size)?;
         let file = files.get(slot).cloned().ok_or_else(|| Error::new(ErrorKind::Closed))?;
-        zero(&*file, &path, size)?;
+        let len = file.len().map_err(|e| Error::io("stat", &path, e))?;
+        zero(&*file, &path, len)?;
         let header = FileHeader {
             kind: FileKind::Journal,
             uuid: place.uuid,

@@ -34,6 +34,8 @@ struct State {
     calls: Vec<String>,
     rules: Vec<Rule>,
     gate: Option<(&'static str, &'static str)>,
+    /// The place in `calls` of a call that stands still whatever it is.
+    gate_at: Option<usize>,
     /// How many calls stand at the gate.
     held: usize,
     /// The bytes of each file as of its last sync.
@@ -93,6 +95,12 @@ impl FaultDisk {
         self.lock().gate = Some((call, path));
     }
 
+    /// The call after the next `calls` ones stands still until [`FaultDisk::let_go`].
+    pub(crate) fn hold_after(&self, calls: usize) {
+        let mut state = self.lock();
+        state.gate_at = Some(state.calls.len() + calls);
+    }
+
     /// Waits until a call stands still.
     pub(crate) fn wait_held(&self) {
         let (_, changed) = &*self.state;
@@ -103,7 +111,9 @@ impl FaultDisk {
     }
 
     pub(crate) fn let_go(&self) {
-        self.lock().gate = None;
+        let mut state = self.lock();
+        (state.gate, state.gate_at) = (None, None);
+        drop(state);
         self.state.1.notify_all();
     }
 
@@ -118,9 +128,10 @@ impl FaultDisk {
         let text = format!("{}$", path.to_string_lossy());
         let mut state = self.lock();
         state.calls.push(format!("{call} {}", text.trim_end_matches('$')));
+        let place = state.calls.len() - 1;
         let stands = |state: &mut State| {
-            let gate = state.gate;
-            gate.is_some_and(|(what, part)| what == call && text.contains(part))
+            let fits = |(what, part): (&str, &str)| what == call && text.contains(part);
+            state.gate.is_some_and(fits) || state.gate_at == Some(place)
         };
         if stands(&mut state) {
             state.held += 1;
@@ -143,7 +154,9 @@ impl FaultDisk {
     pub(crate) fn bytes(&self, path: &Path) -> Vec<u8> {
         let file = self.file(path).unwrap();
         let mut bytes = vec![0; file.len().unwrap() as usize];
-        file.read_at(&mut bytes, 0).unwrap();
+        if !bytes.is_empty() {
+            file.read_at(&mut bytes, 0).unwrap();
+        }
         bytes
     }
 
@@ -190,8 +203,10 @@ impl FaultDisk {
                 }
                 let file = copy.files.open(&path, OpenMode::CreateNew).unwrap();
                 let bytes = content(&path, self.file(&path).unwrap().len().unwrap());
-                file.allocate(bytes.len() as u64).unwrap();
-                file.write_at(&bytes, 0).unwrap();
+                if !bytes.is_empty() {
+                    file.allocate(bytes.len() as u64).unwrap();
+                    file.write_at(&bytes, 0).unwrap();
+                }
                 copy.lock().durable.insert(path, bytes);
             }
         }
