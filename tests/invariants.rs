@@ -105,7 +105,9 @@ const TESTS: &[Test] = tests! {
         invariant_04_a_segment_with_nothing_behind_its_frames_is_continued
         invariant_04_damage_is_refused_or_skipped_and_never_cut;
     names:
-        invariant_03_a_journal_of_which_one_file_grew_opens_on_a_full_disk;
+        invariant_03_a_journal_of_which_one_file_grew_opens_on_a_full_disk
+        invariant_03_a_stream_for_whose_record_there_is_no_room_is_not_there
+        invariant_07_names_are_durable_after_the_interval;
     poison:
         invariant_05_a_failed_sync_of_a_segment_stops_that_stream_alone
         invariant_05_the_first_cause_is_kept

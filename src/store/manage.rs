@@ -270,7 +270,7 @@ impl Store {
         let Some(inner) = self.find(name.as_ref()) else {
             return Ok(false);
         };
-        let removed = shared.change_names(|names| {
+        let removed = shared.change_names(None, |names| {
             if names.by_name.get(name.as_ref()) != Some(&inner.number) {
                 return None;
             }
@@ -296,7 +296,7 @@ impl Store {
         let shared = self.shared();
         shared.check_open()?;
         let mut replaced = None;
-        let position = shared.change_names(|names| {
+        let position = shared.change_names(None, |names| {
             let number = *names.by_name.get(from)?;
             let mut parts = Vec::new();
             replaced = names.by_name.get(to).copied().filter(|other| *other != number);
@@ -353,9 +353,9 @@ impl Store {
             return Ok(false);
         }
         let copy = source.inner().copy_to(shared, to)?;
+        let made = Arc::new(StreamInner::new(copy.number, StreamState::default(), false));
         let mut replaced = None;
-        let mut events = copy.events;
-        let position = shared.change_names(|names| {
+        let position = shared.change_names(Some(&made), |names| {
             replaced = names.by_name.get(to).copied();
             if replaced.is_some() && !replace {
                 return None;
@@ -364,7 +364,7 @@ impl Store {
             if let Some(other) = replaced {
                 parts.push((other, vec![Event::StreamRemoved]));
             }
-            parts.push((copy.number, std::mem::take(&mut events)));
+            parts.push((copy.number, copy.events.clone()));
             Some(parts)
         })?;
         let Some(position) = position else {

@@ -44,36 +44,28 @@ impl Shared {
         inner.set_level(options.durability.unwrap_or(self.options.durability));
         inner.make_home(self)?;
         inner.log(self)?;
-        let position = self.change_names(|names| {
-            (!names.by_name.contains_key(name)).then(|| {
-                names.streams.insert(number, Arc::clone(&inner));
-                vec![(number, vec![event.clone()])]
-            })
+        let entered = self.change_names(Some(&inner), |names| {
+            let free = !names.by_name.contains_key(name);
+            free.then(|| vec![(number, vec![event.clone()])])
         });
-        match position {
-            Ok(Some(position)) => {
-                inner.set_created_at(position);
-                Ok(inner)
-            }
-            other => {
-                // Somebody was faster, or there is no room for the record.
-                let mut names = self.names.write();
-                if names.by_name.get(name) != Some(&number) {
-                    names.streams.remove(&number);
-                }
-                let theirs = names.by_name.get(name).and_then(|n| names.streams.get(n)).cloned();
-                drop(names);
-                self.discard(&inner);
-                other?;
-                theirs.ok_or_else(|| Error::new(ErrorKind::NoStream { name: name.to_vec() }))
-            }
+        if matches!(entered, Ok(Some(_))) {
+            return Ok(inner);
         }
+        // Somebody was faster, or there is no room for the record.
+        let names = self.names.read();
+        let theirs = names.by_name.get(name).and_then(|n| names.streams.get(n)).cloned();
+        drop(names);
+        self.discard(&inner);
+        entered?;
+        theirs.ok_or_else(|| Error::new(ErrorKind::NoStream { name: name.to_vec() }))
     }
 
     /// Changes which streams there are: decides under the names' lock, writes one record, applies
-    /// it. `None` if the decision was to do nothing.
+    /// it. `None` if the decision was to do nothing. `made` is in the table from the record of its
+    /// creation on: whatever a checkpoint finds there it writes down.
     pub(super) fn change_names(
         &self,
+        made: Option<&Arc<StreamInner>>,
         mut decide: impl FnMut(&mut Names) -> Option<Vec<(u64, Vec<Event>)>>,
     ) -> Result<Option<u64>> {
         let mut again = false;
@@ -87,9 +79,14 @@ impl Shared {
             let grows = parts.iter().any(|(_, e)| !matches!(e.as_slice(), [Event::StreamRemoved]));
             match self.journal.append(&borrowed, grows) {
                 Ok(position) => {
+                    if let Some(inner) = made {
+                        inner.set_created_at(position);
+                        names.streams.insert(inner.number, Arc::clone(inner));
+                    }
                     for (number, events) in &parts {
                         names.apply(*number, events);
                     }
+                    self.kick.dirty();
                     return Ok(Some(position));
                 }
                 Err(Refused::Error(error)) => return Err(error),
@@ -134,8 +131,7 @@ impl Shared {
 impl Names {
     /// Applies the events of one stream to the table and to the stream.
     pub(super) fn apply(&mut self, number: u64, events: &[Event]) {
-        let Some(inner) = self.streams.get(&number).cloned().or_else(|| self.adopt_copy(number))
-        else {
+        let Some(inner) = self.streams.get(&number).cloned() else {
             return;
         };
         let mut state = inner.state.lock();
@@ -157,12 +153,5 @@ impl Names {
                 _ => {}
             }
         }
-    }
-
-    /// A copy enters the table with its creation.
-    pub(super) fn adopt_copy(&mut self, number: u64) -> Option<Arc<StreamInner>> {
-        let inner = Arc::new(StreamInner::new(number, StreamState::default(), false));
-        self.streams.insert(number, Arc::clone(&inner));
-        Some(inner)
     }
 }

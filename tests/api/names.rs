@@ -168,6 +168,20 @@ fn a_copy_replaces_only_if_told_to() {
 }
 
 #[test]
+fn a_copy_for_whose_record_room_has_to_be_made_is_whole() {
+    let store = Store::in_memory().unwrap();
+    let stream = store.stream("a").unwrap();
+    stream.create_group([b'g'; 250], Start::First).unwrap();
+    // The state journal begins with 256 KiB.
+    for _ in 0..600 {
+        assert!(store.copy("a", "b", true).unwrap());
+        let copy = store.get("b").unwrap().expect("the copy has no name");
+        assert_eq!(copy.groups().unwrap().len(), 1);
+    }
+    assert_eq!(store.names(), [b"a", b"b"]);
+}
+
+#[test]
 fn the_last_id_and_the_counters_can_be_set() {
     on_both(|store| {
         let stream = store.stream("s").unwrap();

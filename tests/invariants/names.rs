@@ -1,10 +1,16 @@
 //! Invariants 3 and 7 for streams as things with names: nothing is half there, and what was refused
 //! is not there at all.
 
-use super::disk::{ENOSPC, FaultDisk};
-use super::ground::{DIR, JOURNAL, die, open, put, seen};
-use crate::{Durability, Start};
+use super::disk::{ENOSPC, FaultDisk, LONG};
+use super::ground::{DIR, JOURNAL, die, is_full, open, options, put, seen};
+use crate::{Durability, Start, Store};
 use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+fn names(disk: &FaultDisk) -> Vec<Vec<u8>> {
+    open(disk, Durability::Manual).names()
+}
 
 /// Fails if `Journal::start` (src/journal.rs) demands the length of the longest file of all files.
 pub(crate) fn invariant_03_a_journal_of_which_one_file_grew_opens_on_a_full_disk() {
@@ -38,5 +44,53 @@ pub(crate) fn invariant_03_a_journal_of_which_one_file_grew_opens_on_a_full_disk
         // Nothing of an earlier turn lies behind what is in use now.
         assert_eq!(store.recovery().journal.cut, None);
         store.close().unwrap();
+    }
+}
+
+/// Fails if `Shared::create` (src/store/table.rs) puts the stream into the table before its record
+/// is written.
+pub(crate) fn invariant_03_a_stream_for_whose_record_there_is_no_room_is_not_there() {
+    let disk = FaultDisk::new();
+    let store = open(&disk, Durability::Manual);
+    disk.fail("allocate", JOURNAL, ENOSPC);
+    // The record is refused, and the checkpoint that was to make room for it is written.
+    let full = (0..5_000).find_map(|n| store.stream(format!("{n:0250}")).err());
+    assert!(is_full(full.map_or(Ok(()), Err)));
+    let there = store.names();
+    store.sync().unwrap();
+    die(store);
+    for found in [names(&disk.image()), names(&disk.power_cut())] {
+        // Not printed: the names are long.
+        assert!(found == there, "{} streams, not {}", found.len(), there.len());
+    }
+}
+
+/// A store whose names are synced by its background thread alone.
+fn with_threads(disk: &FaultDisk) -> Store {
+    let every = Duration::from_millis(5);
+    let level = Durability::Interval { every, max_unsynced_bytes: 1 << 20 };
+    options(level).start(Arc::new(disk.clone()), Path::new(DIR), true).unwrap()
+}
+
+/// Fails if `Shared::change_names` (src/store/table.rs) does not wake the thread that syncs.
+pub(crate) fn invariant_07_names_are_durable_after_the_interval() {
+    type Change = fn(&Store);
+    let changes: [(Change, &[&[u8]]); 4] = [
+        (|store| drop(store.stream("b").unwrap()), &[b"a", b"b"]),
+        (|store| store.rename("a", "c").unwrap(), &[b"b", b"c"]),
+        (|store| assert!(store.copy("b", "d", false).unwrap()), &[b"b", b"c", b"d"]),
+        (|store| assert!(store.remove("b").unwrap()), &[b"c", b"d"]),
+    ];
+    let disk = FaultDisk::new();
+    let store = with_threads(&disk);
+    store.stream("a").unwrap();
+    store.sync().unwrap();
+    for (change, then) in changes {
+        change(&store);
+        let start = Instant::now();
+        while names(&disk.power_cut()) != then {
+            assert!(start.elapsed() < LONG, "never synced: {:?}", store.names());
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 }
