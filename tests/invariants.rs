@@ -107,7 +107,10 @@ const TESTS: &[Test] = tests! {
     names:
         invariant_03_a_journal_of_which_one_file_grew_opens_on_a_full_disk
         invariant_03_a_stream_for_whose_record_there_is_no_room_is_not_there
-        invariant_07_names_are_durable_after_the_interval;
+        invariant_07_names_are_durable_after_the_interval
+        invariant_07_a_copy_is_whole_or_not_there
+        invariant_07_a_copy_that_failed_leaves_nothing
+        invariant_07_a_copy_that_is_used_at_once_is_whole_or_not_there;
     poison:
         invariant_05_a_failed_sync_of_a_segment_stops_that_stream_alone
         invariant_05_the_first_cause_is_kept

@@ -13,6 +13,10 @@ pub(crate) const JOURNALS: [&str; 3] = ["0", "1", "2"];
 /// The suffix of a file that is not complete yet.
 pub(crate) const TMP: &str = ".tmp";
 
+/// In a stream's directory while the stream is copied there: without a record of its creation the
+/// directory is no stream.
+pub(crate) const COPYING: &str = "copy.tmp";
+
 /// The directory of a stream.
 pub(crate) fn stream_dir(number: u64) -> String {
     number.to_string()
@@ -32,6 +36,12 @@ pub(crate) fn parse_segment(name: &str) -> Option<(u64, u32)> {
     let (number, generation) = name.strip_suffix(".seg")?.split_once('.')?;
     let parsed = (number.parse().ok()?, generation.parse().ok()?);
     (segment(parsed.0, parsed.1) == name).then_some(parsed)
+}
+
+/// Whether a file in a stream's directory is of no use any more: never complete and never referred
+/// to, or the mark of a copy whose record is on disk by now.
+pub(crate) fn is_left_over(name: &str) -> bool {
+    name == COPYING || name.strip_suffix(TMP).and_then(parse_segment).is_some()
 }
 
 #[cfg(test)]

@@ -100,10 +100,7 @@ impl Recovery<'_> {
                 Some((number, generation)) if kind == NameKind::File && number < u64::MAX => {
                     found.push((number, generation, path));
                 }
-                _ if kind == NameKind::File
-                    && text.strip_suffix(name::TMP).and_then(name::parse_segment).is_some() =>
-                {
-                    // Never complete, never referred to.
+                _ if kind == NameKind::File && name::is_left_over(text) => {
                     drop(self.home.disk.remove_file(&path));
                 }
                 _ => self.report.strays.push(path),

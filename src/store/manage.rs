@@ -85,9 +85,13 @@ impl Names {
     }
 }
 
-/// The name that the first segment of a directory says its stream has.
+/// The name that the first segment of a directory says its stream has; none if that was not all of
+/// it copied to there.
 fn stream_name(disk: &dyn Disk, dir: &Path, uuid: [u8; 16]) -> Result<Option<Vec<u8>>> {
     let mut files = disk.read_dir(dir).map_err(|e| Error::io("read directory", dir, e))?;
+    if files.iter().any(|(file, _)| file == name::COPYING) {
+        return Ok(None);
+    }
     files.sort_by(|a, b| a.0.cmp(&b.0));
     for (file, _) in files {
         if file.to_str().and_then(name::parse_segment).is_none() {
@@ -111,14 +115,23 @@ fn stream_name(disk: &dyn Disk, dir: &Path, uuid: [u8; 16]) -> Result<Option<Vec
 
 /// Removes a stream's directory, as far as that is possible now; the next open does the rest.
 pub(super) fn remove_dir(disk: &dyn Disk, dir: &Path) {
-    if let Ok(files) = disk.read_dir(dir) {
-        for (file, kind) in files {
-            if kind == NameKind::File {
-                drop(disk.remove_file(&dir.join(file)));
-            }
+    let mut marked = false;
+    for (file, kind) in disk.read_dir(dir).unwrap_or_default() {
+        let is_mark = file == name::COPYING;
+        marked |= is_mark;
+        if kind == NameKind::File && !is_mark {
+            drop(disk.remove_file(&dir.join(file)));
         }
     }
+    // What says that the rest is no stream goes last, and not before that is gone for sure.
+    if marked && disk.sync_dir(dir).is_ok() {
+        drop(disk.remove_file(&dir.join(name::COPYING)));
+    }
     drop(disk.remove_dir(dir));
+}
+
+fn is_full(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull { .. })
 }
 
 impl Store {
@@ -323,8 +336,8 @@ impl Store {
         Ok(())
     }
 
-    /// Copies a stream with its groups under another name. `false` if there is no stream `from`,
-    /// or a stream `to` that is not to be replaced.
+    /// Copies a stream with its groups under another name. The copy is on disk when this returns.
+    /// `false` if there is no stream `from`, or a stream `to` that is not to be replaced.
     ///
     /// # Errors
     /// `InvalidName`, `InvalidArgument` if the names are the same, `Closed`, `StorageFull`,
@@ -352,8 +365,11 @@ impl Store {
         if !replace && self.exists(to) {
             return Ok(false);
         }
-        let copy = source.inner().copy_to(shared, to)?;
-        let made = Arc::new(StreamInner::new(copy.number, StreamState::default(), false));
+        let number = shared.journal.take_stream_number();
+        let dir = shared.streams_dir().join(name::stream_dir(number));
+        let copied = source.inner().copy_to(shared, to, number);
+        let events = copied.inspect_err(|_| remove_dir(&*shared.disk, &dir))?;
+        let made = Arc::new(StreamInner::new(number, StreamState::default(), false));
         let mut replaced = None;
         let position = shared.change_names(Some(&made), |names| {
             replaced = names.by_name.get(to).copied();
@@ -364,14 +380,19 @@ impl Store {
             if let Some(other) = replaced {
                 parts.push((other, vec![Event::StreamRemoved]));
             }
-            parts.push((copy.number, copy.events.clone()));
+            parts.push((number, events.clone()));
             Some(parts)
-        })?;
-        let Some(position) = position else {
-            remove_dir(&*shared.disk, &shared.streams_dir().join(name::stream_dir(copy.number)));
+        });
+        let refused = position.as_ref().map_or_else(is_full, Option::is_none);
+        if refused {
+            remove_dir(&*shared.disk, &dir);
+        }
+        let Some(position) = position? else {
             return Ok(false);
         };
-        shared.finish_names(position, None)?;
+        shared.sync_journal(position)?;
+        // A mark that stays means nothing any more; the stream's first use tries again.
+        drop(shared.disk.remove_file(&dir.join(name::COPYING)));
         if let Some(inner) = replaced.and_then(|number| shared.take_gone(number)) {
             shared.discard(&inner);
         }

@@ -1,28 +1,25 @@
 //! COPY: a stream under another name, with its entries, counters and groups.
+//!
+//! What is copied tells the name of the new stream, but is none before the record of its creation:
+//! until that is durable a mark in the directory says so, and the next open clears it away.
 
+use super::recovery::home_of;
 use super::{Counters, EntryId, Error, Event, Home, Result, Shared, StoredOptions};
 use super::{StreamInner, name};
 use crate::read::Snapshot;
+use crate::storage::disk::OpenMode;
 use crate::storage::log::Tail;
 use crate::storage::recover::{Known, recover};
 
-/// A copy whose entries are on disk and which is no stream yet: that takes these events.
-pub(crate) struct Copy {
-    pub(crate) number: u64,
-    pub(crate) events: Vec<Event>,
-}
-
 impl StreamInner {
-    /// Writes the live entries into a new directory and says what makes a stream of it. If the
-    /// record is never written, the next open clears the directory away.
-    pub(crate) fn copy_to(&self, shared: &Shared, to: &[u8]) -> Result<Copy> {
+    /// Writes the live entries into the new directory of this number, durably and marked, and
+    /// returns the events that make a stream of it.
+    pub(crate) fn copy_to(&self, shared: &Shared, to: &[u8], number: u64) -> Result<Vec<Event>> {
         shared.check_process()?;
-        let number = shared.journal.take_stream_number();
         let (snapshot, tail, events) = self.picture(shared)?;
         let options =
             self.state.lock().options.unwrap_or(StoredOptions::from(&shared.options.stream));
-        let dir = shared.streams_dir().join(name::stream_dir(number));
-        let home = Home::new(&shared.disk, dir, shared.uuid, number);
+        let home = home_of(shared, number);
         home.disk.create_dir(&home.dir).map_err(|e| Error::io("create directory", &home.dir, e))?;
         shared.sync_streams_dir()?;
         let known = Known {
@@ -34,6 +31,7 @@ impl StreamInner {
             skip_damage: snapshot.span.skip_damage,
         };
         let log = recover(&home, &known)?.log;
+        mark(&home)?;
         let mut copied = 0u64;
         for entry in snapshot.range(..) {
             let entry = entry?;
@@ -51,7 +49,7 @@ impl StreamInner {
             counters.floor = counters.floor.max(tail.last_id);
             counters
         };
-        let events = events
+        Ok(events
             .into_iter()
             .map(|event| match event {
                 Event::StreamCreated { options, .. } => {
@@ -60,8 +58,7 @@ impl StreamInner {
                 Event::Counters(found) => Event::Counters(counters(found)),
                 other => other,
             })
-            .collect();
-        Ok(Copy { number, events })
+            .collect())
     }
 
     /// The stream at one moment: its entries, its end, and its state as events.
@@ -73,4 +70,13 @@ impl StreamInner {
         events.push(Event::Counters(locked.state.counters));
         Ok((Snapshot { span: locked.span.clone() }, locked.tail, events))
     }
+}
+
+/// Says, before the first entry, that the directory is no stream by itself.
+fn mark(home: &Home) -> Result<()> {
+    let path = home.dir.join(name::COPYING);
+    let made = home.disk.open(&path, OpenMode::CreateNew);
+    made.map_err(|e| Error::io("create", &path, e))?;
+    let synced = home.disk.sync_dir(&home.dir);
+    synced.map_err(|e| Error::io("sync directory", &home.dir, e))
 }

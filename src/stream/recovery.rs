@@ -8,6 +8,12 @@ use crate::storage::cursor::{Forward, Place};
 use crate::storage::log::Tail;
 use std::sync::atomic::Ordering;
 
+/// Where the stream with this number lies.
+pub(super) fn home_of(shared: &Shared, number: u64) -> Home {
+    let dir = shared.streams_dir().join(name::stream_dir(number));
+    Home::new(&shared.disk, dir, shared.uuid, number)
+}
+
 impl StreamInner {
     /// The log, recovered on first use.
     ///
@@ -28,21 +34,18 @@ impl StreamInner {
         Ok(self.log.get_or_init(|| log))
     }
 
-    fn home(&self, shared: &Shared) -> Home {
-        let dir = shared.streams_dir().join(name::stream_dir(self.number));
-        Home::new(&shared.disk, dir, shared.uuid, self.number)
-    }
-
     /// Makes the stream's directory, durably: before the record of its creation.
     pub(crate) fn make_home(&self, shared: &Shared) -> Result<()> {
-        let home = self.home(shared);
+        let home = home_of(shared, self.number);
         let made = home.disk.create_dir(&home.dir);
         made.map_err(|e| Error::io("create directory", &home.dir, e))?;
         shared.sync_streams_dir()
     }
 
     fn open(&self, shared: &Shared) -> Result<Log> {
-        let home = self.home(shared);
+        // Recovery takes the mark off a copy, which without its record is no stream.
+        shared.sync_journal(self.created_at())?;
+        let home = home_of(shared, self.number);
         if let Err(e) = home.disk.read_dir(&home.dir)
             && e.kind() == std::io::ErrorKind::NotFound
         {

@@ -2,7 +2,7 @@
 //! is not there at all.
 
 use super::disk::{ENOSPC, FaultDisk, LONG};
-use super::ground::{DIR, JOURNAL, die, is_full, open, options, put, seen};
+use super::ground::{DIR, JOURNAL, die, id, is_full, open, options, put, seen};
 use crate::{Durability, Start, Store};
 use std::path::Path;
 use std::sync::Arc;
@@ -93,4 +93,102 @@ pub(crate) fn invariant_07_names_are_durable_after_the_interval() {
             std::thread::sleep(Duration::from_millis(5));
         }
     }
+}
+
+/// A stream of some segments, on disk.
+fn source(disk: &FaultDisk) -> Store {
+    let store = open(disk, Durability::Manual);
+    let stream = store.stream("from").unwrap();
+    put(&stream, 1..300);
+    stream.create_group("g", Start::First).unwrap();
+    store.sync().unwrap();
+    store
+}
+
+const COPY: &str = "/streams/2/";
+
+fn copied(disk: &FaultDisk) -> bool {
+    let store = open(disk, Durability::Manual);
+    // Whatever became of the copy, its directory is a stream or goes at the open.
+    let dirs = disk.list(&Path::new(DIR).join("streams")).len();
+    assert_eq!(dirs, store.names().len());
+    let Some(copy) = store.get("to").unwrap() else {
+        return false;
+    };
+    assert_eq!(seen(&copy), (1..300).collect::<Vec<_>>());
+    assert_eq!(copy.groups().unwrap().len(), 1);
+    true
+}
+
+/// Fails if `copy_to` (src/stream/copy.rs) does not mark the directory, or if `stream_name`
+/// (src/store/manage.rs) does not look for the mark.
+pub(crate) fn invariant_07_a_copy_is_whole_or_not_there() {
+    // Every call of a whole copy, by its number among those with the same name.
+    let calls = {
+        let disk = FaultDisk::new();
+        let store = source(&disk);
+        disk.take_calls();
+        assert!(store.copy("from", "to", false).unwrap());
+        assert!(copied(&disk.power_cut()), "a copy is on disk when it returns");
+        disk.take_calls()
+    };
+    assert!(calls.iter().filter(|call| call.contains(COPY)).count() > 5, "{calls:?}");
+    for (n, call) in calls.iter().enumerate() {
+        let disk = FaultDisk::new();
+        let store = source(&disk);
+        disk.take_calls();
+        disk.hold_after(n);
+        let copying = std::thread::spawn({
+            let store = store.clone();
+            move || store.copy("from", "to", false)
+        });
+        disk.wait_held();
+        let (killed, cut) = (disk.image(), disk.power_cut());
+        disk.let_go();
+        assert!(copying.join().unwrap().unwrap());
+        die(store);
+        // Twice: what is left of it must not be taken for a stream later either.
+        assert_eq!(copied(&killed), copied(&killed), "killed in {call}");
+        assert_eq!(copied(&cut), copied(&cut), "cut in {call}");
+    }
+}
+
+/// Fails if `Store::copy` (src/store/manage.rs) leaves the directory of a copy that failed.
+pub(crate) fn invariant_07_a_copy_that_failed_leaves_nothing() {
+    let disk = FaultDisk::new();
+    let store = source(&disk);
+    disk.fail("allocate", COPY, ENOSPC);
+    assert!(is_full(store.copy("from", "to", false)));
+    assert_eq!(disk.list(&Path::new(DIR).join("streams")).len(), 1);
+    assert!(!store.exists("to"));
+    disk.heal();
+    die(store);
+    assert!(!copied(&disk.image()));
+    let store = open(&disk.image(), Durability::Manual);
+    assert!(store.copy("from", "to", false).unwrap());
+    put(&store.stream("to").unwrap(), [300]);
+    assert_eq!(store.stream("from").unwrap().info().unwrap().last_id, id(299));
+}
+
+/// Fails if `StreamInner::open` (src/stream/recovery.rs) takes the mark off a copy whose record is
+/// not durable yet.
+pub(crate) fn invariant_07_a_copy_that_is_used_at_once_is_whole_or_not_there() {
+    let disk = FaultDisk::new();
+    let store = source(&disk);
+    disk.hold("sync", JOURNAL);
+    let copying = std::thread::spawn({
+        let store = store.clone();
+        move || store.copy("from", "to", false)
+    });
+    disk.wait_held();
+    let using = std::thread::spawn({
+        let store = store.clone();
+        move || drop(store.get("to").unwrap().unwrap())
+    });
+    std::thread::sleep(Duration::from_millis(50));
+    assert!(!copied(&disk.power_cut()));
+    disk.let_go();
+    assert!(copying.join().unwrap().unwrap());
+    using.join().unwrap();
+    assert!(copied(&disk.power_cut()));
 }
