@@ -12,7 +12,7 @@ fn names(disk: &FaultDisk) -> Vec<Vec<u8>> {
     open(disk, Durability::Manual).names()
 }
 
-/// Fails if `Journal::start` (src/journal.rs) demands the length of the longest file of all files.
+/// Fails if `make_equal` (src/journal/next.rs) demands the length of the longest file of all files.
 pub(crate) fn invariant_03_a_journal_of_which_one_file_grew_opens_on_a_full_disk() {
     let disk = FaultDisk::new();
     let store = open(&disk, Durability::Manual);

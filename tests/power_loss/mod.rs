@@ -3,6 +3,7 @@
 pub mod call;
 pub mod campaign;
 pub mod check;
+pub mod closing;
 pub mod disk;
 pub mod engine;
 pub mod explore;

@@ -1,6 +1,7 @@
 //! Tests of the simulator itself: a simulator that finds nothing in broken code proves nothing.
 
 use super::campaign::the_store_keeps_its_promises;
+use super::closing::a_close_whose_last_sync_failed_damages_nothing;
 use super::disk::{Faults, SimDisk, World};
 use super::image::{Image, Mode};
 use super::run::Budget;
@@ -20,6 +21,10 @@ pub const TESTS: &[Test] = &[
     ("the_toy_keeps_its_promises", the_toy_keeps_its_promises),
     ("every_bug_planted_in_the_toy_is_found", every_planted_bug_is_found),
     ("the_same_seed_gives_the_same_run", the_same_seed_gives_the_same_run),
+    (
+        "a_close_whose_last_sync_failed_damages_nothing",
+        a_close_whose_last_sync_failed_damages_nothing,
+    ),
     ("the_store_keeps_its_promises", the_store_keeps_its_promises),
 ];
 

@@ -12,8 +12,10 @@ impl Recovery<'_> {
             let base = candidate.begin.position;
             let from = durable.saturating_sub(base).max(FILE_HEADER as u64);
             let path = &candidate.path;
-            if from < scan.end && !scan.closed {
+            if from < scan.end {
                 self.store_again(candidate, from, scan.end)?;
+                // Of a closed log that was the Close frame alone: its own sync may have failed.
+                self.report.rescued_bytes += if scan.closed { 0 } else { scan.end - from };
             }
             self.home.disk.step("recovery sync");
             candidate.file.sync().map_err(|e| Error::io("sync", path, e))?;
@@ -26,7 +28,7 @@ impl Recovery<'_> {
         self.home.disk.sync_dir(dir).map_err(|e| Error::io("sync directory", dir, e))
     }
 
-    fn store_again(&mut self, candidate: &Candidate, from: u64, end: u64) -> Result<()> {
+    fn store_again(&self, candidate: &Candidate, from: u64, end: u64) -> Result<()> {
         let path = &candidate.path;
         let mut window = Window::new(&*candidate.file, path)?;
         let mut at = from;
@@ -38,7 +40,6 @@ impl Recovery<'_> {
             stored.map_err(|e| Error::io("write", path, e).offset(at))?;
             at += step;
         }
-        self.report.rescued_bytes += end - from;
         Ok(())
     }
 
