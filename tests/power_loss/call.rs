@@ -115,6 +115,11 @@ pub enum Call {
         from: Name,
         to: Name,
     },
+    /// Replaces what has the name.
+    Copy {
+        from: Name,
+        to: Name,
+    },
     Append {
         stream: Name,
         content: Content,

@@ -83,7 +83,9 @@ fn check_streams(
     let unborn = StreamLife::new(0);
     for (name, stream) in &view.streams {
         let life = lives[name];
-        let known = before.lives.get(life).unwrap_or(&unborn);
+        let known = before.lives.get(life);
+        let known = known.or(Some(&after.lives[life]).filter(|life| life.copied));
+        let known = known.unwrap_or(&unborn);
         let cut = check_stream(stream, known, &after.lives[life]).map_err(|violation| {
             let text = format!("stream {name:?}: {}", violation.text);
             Violation { text, ..violation }

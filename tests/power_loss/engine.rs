@@ -280,6 +280,13 @@ impl Subject for Engine {
                 self.streams.remove(to);
                 self.store.rename(&from.0, &to.0).map_err(fail)?;
             }
+            Call::Copy { from, to } => {
+                self.streams.remove(to);
+                return match self.store.copy(&from.0, &to.0, true).map_err(fail)? {
+                    true => Ok(Answer::Flag(true)),
+                    false => Err(Fail::Refused("no such stream".to_owned())),
+                };
+            }
             Call::Append { stream, content, id, durable } => {
                 return self.append(stream, content, *id, *durable);
             }

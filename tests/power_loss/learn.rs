@@ -5,7 +5,7 @@ mod groups;
 use super::call::{Answer, Call, Content, Entries, Fail, GroupKey, GroupView, Keep, Name, WantId};
 use super::model::{Appended, GroupLife, Model, StreamLife, Violation, broken};
 use crate::id::EntryId;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What surrounds a call.
 pub struct Moment<'a> {
@@ -95,8 +95,22 @@ impl Model {
                     self.names.push_unsure(names);
                 }
             }
+            Call::Copy { from, to } => {
+                if let Some(names) = self.names_with_copy(from, to) {
+                    self.names.push_unsure(names);
+                }
+            }
             _ => self.group_may_have_changed(call),
         }
+    }
+
+    /// The names once a copy is there.
+    fn names_with_copy(&mut self, from: &Name, to: &Name) -> Option<BTreeMap<Name, usize>> {
+        let mut names = self.names.last().clone();
+        let copy = self.stream(from)?.copy(self.names.states.len());
+        names.insert(to.clone(), self.lives.len());
+        self.lives.push(copy);
+        Some(names)
     }
 
     fn unsure_entries(&mut self, stream: &[u8], contents: &[&Content]) {
@@ -130,6 +144,14 @@ impl Model {
                     names.insert(to.clone(), life);
                 }
                 self.names.push(names);
+            }
+            (Call::Copy { from, to }, Answer::Flag(true)) => {
+                let Some(names) = self.names_with_copy(from, to) else {
+                    return broken("call", "a copy of a stream that is not there");
+                };
+                // At every level: its record is synced.
+                self.names.push(names);
+                self.names.settle();
             }
             (Call::Append { stream, content, id, durable }, Answer::Id(given)) => {
                 let durable = always || *durable;
@@ -246,7 +268,10 @@ impl Model {
 
 impl Call {
     fn changes_names(&self) -> bool {
-        matches!(self, Call::CreateStream(_) | Call::RemoveStream(_) | Call::Rename { .. })
+        matches!(
+            self,
+            Call::CreateStream(_) | Call::RemoveStream(_) | Call::Rename { .. } | Call::Copy { .. }
+        )
     }
 }
 

@@ -170,6 +170,8 @@ pub struct StreamLife {
     pub uncertain: bool,
     /// The first state of the names in which the stream exists.
     pub born: usize,
+    /// It began as a copy: there is all of that or nothing.
+    pub copied: bool,
 }
 
 impl StreamLife {
@@ -187,7 +189,15 @@ impl StreamLife {
             group_lives: Vec::new(),
             uncertain: false,
             born,
+            copied: false,
         }
+    }
+
+    /// A stream that is on disk with all that this one has now.
+    pub fn copy(&self, born: usize) -> StreamLife {
+        let mut life = StreamLife { born, copied: true, ..self.clone() };
+        life.settle();
+        life
     }
 
     /// The entries that are there now, as far as is known.

@@ -73,6 +73,7 @@ pub enum OpKind {
     CreateStream,
     RemoveStream,
     Rename,
+    Copy,
     /// Close and open.
     Reopen,
     /// The process dies and another one opens the store; the machine goes on.
@@ -130,6 +131,7 @@ const KINDS: &[(u64, OpKind)] = &[
     (1, OpKind::CreateStream),
     (1, OpKind::RemoveStream),
     (1, OpKind::Rename),
+    (1, OpKind::Copy),
     (2, OpKind::Reopen),
     (2, OpKind::Kill),
     (3, OpKind::ClockForward),

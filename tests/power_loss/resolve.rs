@@ -75,6 +75,13 @@ impl Resolver<'_> {
                     false => Call::Rename { from: stream, to },
                 }
             }
+            OpKind::Copy => {
+                let to = Name::from(rng.pick(&[&b"s0"[..], b"s1", b"c0"]));
+                match to == stream {
+                    true => Call::SyncStream(stream),
+                    false => Call::Copy { from: stream, to },
+                }
+            }
             OpKind::SyncStream => Call::SyncStream(stream),
             OpKind::Delete => self.delete(stream, life, rng),
             OpKind::Trim { approximate } => trim(stream, life, approximate, rng),

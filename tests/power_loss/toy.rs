@@ -262,6 +262,12 @@ impl Subject for Toy {
                 return Ok(Answer::Flag(true));
             }
             Call::Rename { from, to } => self.commit(simple(Tag::Renamed, &[from, to]), true)?,
+            Call::Copy { from, to } => {
+                self.stream(from)?;
+                self.commit(simple(Tag::Copied, &[from, to]), true)?;
+                self.sync()?;
+                return Ok(Answer::Flag(true));
+            }
             Call::Append { stream, content, id, durable } => {
                 let want = match id {
                     WantId::Auto => NewId::Auto,

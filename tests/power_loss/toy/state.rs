@@ -26,9 +26,10 @@ pub enum Tag {
     /// Texts: stream, group, consumer. Numbers: how often each was delivered.
     Pending,
     NotPending,
+    Copied,
 }
 
-const TAGS: [Tag; 12] = [
+const TAGS: [Tag; 13] = [
     Tag::StreamMade,
     Tag::StreamGone,
     Tag::Renamed,
@@ -41,6 +42,7 @@ const TAGS: [Tag; 12] = [
     Tag::ConsumerGone,
     Tag::Pending,
     Tag::NotPending,
+    Tag::Copied,
 ];
 
 /// One step. The first text names the stream, the second the group, the third the consumer.
@@ -137,6 +139,11 @@ impl ToyState {
             }
             Tag::Renamed => {
                 let stream = self.streams.remove(name)?;
+                let to = change.texts.get(1)?.as_slice();
+                self.streams.insert(Name::from(to), stream);
+            }
+            Tag::Copied => {
+                let stream = self.streams.get(name)?.clone();
                 let to = change.texts.get(1)?.as_slice();
                 self.streams.insert(Name::from(to), stream);
             }
