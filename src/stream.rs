@@ -59,6 +59,8 @@ pub(crate) struct StreamInner {
     created_at: AtomicU64,
     /// The background was asked to prepare a segment.
     asked: AtomicBool,
+    /// The background was asked for a sync, whatever the level says.
+    asked_sync: AtomicBool,
 }
 
 impl std::fmt::Debug for StreamInner {
@@ -122,6 +124,7 @@ impl StreamInner {
             max_unsynced: AtomicU64::new(u64::MAX),
             created_at: AtomicU64::new(0),
             asked: AtomicBool::new(false),
+            asked_sync: AtomicBool::new(false),
         }
     }
 
@@ -282,6 +285,23 @@ impl StreamInner {
         if log.always {
             self.waiters.notify();
         }
+    }
+
+    /// Waits for a sync by the background, which is asked for one, but not beyond the deadline.
+    fn sync_by(&self, shared: &Shared, log: &Log, upto: u64, deadline: Deadline) -> Result<()> {
+        shared.check_process()?;
+        log.commit.wait_timeout(upto, deadline, || log.written(), || self.ask_sync(shared))
+    }
+
+    /// Asks the background to sync this stream now, and the journal after it.
+    fn ask_sync(&self, shared: &Shared) {
+        self.asked_sync.store(true, Ordering::Release);
+        shared.kick.sync_now();
+    }
+
+    /// Whether somebody waits for a sync by the background.
+    pub(crate) fn take_asked_sync(&self) -> bool {
+        self.asked_sync.swap(false, Ordering::AcqRel)
     }
 
     /// Seals, prepares the next segment, and drops segments that were trimmed away.

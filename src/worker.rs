@@ -19,6 +19,8 @@ enum Job {
     Dirty,
     /// Somebody waits: sync now.
     Now,
+    /// A stream has a level of its own: the interval may be shorter than it was.
+    Level,
 }
 
 /// How the calls of a store wake its threads. Nothing here blocks.
@@ -59,6 +61,11 @@ impl Kick {
     /// Somebody waits for a sync that he will not do himself.
     pub(crate) fn sync_now(&self) {
         send(self.sync.get(), Job::Now);
+    }
+
+    /// The shortest interval has to be found out again.
+    pub(crate) fn level(&self) {
+        send(self.sync.get(), Job::Level);
     }
 
     /// There is something to prepare, seal or drop.
@@ -145,38 +152,29 @@ fn next<T>(
 }
 
 fn sync_loop(shared: &Shared, jobs: &Receiver<Job>, stop: &Receiver<()>) {
-    while let Ok(first) = next(jobs, stop, None) {
-        if matches!(first, Job::Dirty) {
-            let Some(every) = interval(shared) else {
-                // Nothing here is synced by time; look again with the next write.
-                shared.kick.dirty.store(false, Ordering::Release);
-                if nap(jobs, stop).is_err() {
-                    return;
-                }
+    // When the first write came that no pass has covered. Where nothing is synced by time, it waits
+    // for a level that is.
+    let mut since: Option<Instant> = None;
+    loop {
+        let every = since.and_then(|_| interval(shared));
+        let deadline = since.zip(every).and_then(|(since, every)| since.checked_add(every));
+        match next(jobs, stop, deadline) {
+            Ok(Job::Dirty) => {
+                since.get_or_insert_with(Instant::now);
                 continue;
-            };
-            let deadline = Instant::now().checked_add(every);
-            loop {
-                match next(jobs, stop, deadline) {
-                    Ok(Job::Dirty) => {}
-                    Ok(Job::Now) | Err(RecvTimeoutError::Timeout) => break,
-                    Err(RecvTimeoutError::Disconnected) => return,
-                }
             }
+            Ok(Job::Level) => continue,
+            Ok(Job::Now) | Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
         }
+        since = None;
         // Before the pass: what is written during it asks for the next one.
         shared.kick.dirty.store(false, Ordering::Release);
         let upto = shared.journal.written();
-        shared.flush_streams(|stream| stream.level(shared) != Durability::Manual);
+        shared.flush_streams(|stream| {
+            stream.take_asked_sync() || stream.level(shared) != Durability::Manual
+        });
         note(shared, shared.sync_journal(upto));
-    }
-}
-
-/// Keeps a store without intervals from waking its thread at every write.
-fn nap(jobs: &Receiver<Job>, stop: &Receiver<()>) -> Result<(), RecvTimeoutError> {
-    match next(jobs, stop, Instant::now().checked_add(Duration::from_millis(200))) {
-        Ok(_) | Err(RecvTimeoutError::Timeout) => Ok(()),
-        Err(error) => Err(error),
     }
 }
 

@@ -226,6 +226,9 @@ impl Store {
             inner.set_level(level);
         }
         inner.log(shared)?;
+        if level != shared.options.durability {
+            shared.kick.level();
+        }
         // A stream under `Always` exists durably once its creation has returned.
         if level == Durability::Always {
             shared.sync_journal(inner.created_at())?;

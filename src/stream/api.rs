@@ -213,10 +213,7 @@ impl Stream {
         }
         match timeout {
             None => self.inner.sync_to(self.shared(), log, upto),
-            Some(longest) => {
-                let ask = || self.shared().kick.sync_now();
-                log.commit.wait_timeout(upto, Deadline::after(longest), || log.written(), ask)
-            }
+            Some(longest) => self.inner.sync_by(self.shared(), log, upto, Deadline::after(longest)),
         }
     }
 

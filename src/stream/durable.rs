@@ -146,17 +146,19 @@ impl Stream {
         self.shared().sync_journal(self.inner.created_at())
     }
 
-    /// The same, but not longer than `longest`, and without a sync of its own under
-    /// [`Durability::Interval`].
+    /// The same, but not longer than `longest`: the sync is the background's, which is asked for
+    /// one at once, under every level.
     ///
     /// # Errors
     /// `TimedOut`; as [`Stream::wait_durable`].
     pub fn wait_durable_timeout(&self, id: EntryId, longest: Duration) -> Result<()> {
         let log = self.log()?;
         let upto = self.position_of(log, id)?;
-        self.shared().check_process()?;
-        let ask = || self.shared().kick.sync_now();
-        log.commit.wait_timeout(upto, Deadline::after(longest), || log.written(), ask)
+        let (shared, deadline) = (self.shared(), Deadline::after(longest));
+        self.inner.sync_by(shared, log, upto, deadline)?;
+        let (journal, created) = (&shared.journal, self.inner.created_at());
+        let ask = || self.inner.ask_sync(shared);
+        journal.commit.wait_timeout(created, deadline, || journal.written(), ask)
     }
 
     /// A position that covers the entry; the end if that is cheaper to tell.

@@ -2,8 +2,11 @@
 
 use crate::ground::{kind, live, on_both, on_both_with, put, put_range};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use streamlog::{AppendOptions, Durability, EntryId, ErrorKind, NewEntries, Store, StreamOptions};
+
+/// Longer than any sync takes; what is not durable by then never is.
+const LONG: Duration = Duration::from_secs(60);
 
 #[test]
 fn under_manual_only_a_sync_makes_durable() {
@@ -93,13 +96,32 @@ fn a_wait_with_a_time_limit_ends_with_it() {
     });
 }
 
+/// Fails if the background (`sync_loop`, src/worker.rs) passes over a stream under `Manual` for
+/// which somebody waits, or takes the question for a write.
 #[test]
-fn under_manual_a_wait_with_no_time_times_out() {
+fn under_manual_a_wait_with_a_time_limit_is_served_too() {
+    on_both(|store| {
+        let stream = store.stream("s").unwrap();
+        let other = store.stream("other").unwrap();
+        for n in 1..=20 {
+            put(&stream, &format!("{n}-0"));
+            put(&other, &format!("{n}-0"));
+            stream.wait_durable_timeout(EntryId::new(n, 0), LONG).unwrap();
+            assert_eq!(stream.durable_id().unwrap(), EntryId::new(n, 0));
+        }
+    });
+}
+
+#[test]
+fn a_wait_with_no_time_tells_how_it_is() {
     on_both(|store| {
         let stream = store.stream("s").unwrap();
         put(&stream, "1-0");
-        let result = stream.wait_durable_timeout(EntryId::new(1, 0), Duration::ZERO);
-        assert_eq!(kind(result), ErrorKind::TimedOut);
+        // The background is asked all the same, and may be fast.
+        match stream.wait_durable_timeout(EntryId::new(1, 0), Duration::ZERO) {
+            Ok(()) => assert_eq!(stream.durable_id().unwrap(), EntryId::new(1, 0)),
+            Err(error) => assert_eq!(*error.kind(), ErrorKind::TimedOut),
+        }
         stream.sync().unwrap();
         let result = stream.wait_durable_timeout(EntryId::new(1, 0), Duration::ZERO);
         assert!(result.is_ok());
@@ -136,6 +158,31 @@ fn an_interval_syncs_by_itself() {
             std::thread::yield_now();
         }
     });
+}
+
+/// Fails if the background keeps to the interval that it knew when the first write came, or
+/// forgets that one came while nothing was synced by time (`sync_loop`, src/worker.rs).
+#[test]
+fn a_shorter_interval_holds_from_when_its_stream_is_opened() {
+    let every = |every| Durability::Interval { every, max_unsynced_bytes: 1 << 20 };
+    let never = every(Duration::from_secs(3600));
+    for level in [never, Durability::Manual] {
+        on_both_with(&Store::options().durability(level), |store| {
+            put(&store.stream("lax").unwrap(), "1-0");
+            // Long enough for the background to have seen that.
+            std::thread::sleep(Duration::from_millis(20));
+            let options = StreamOptions::new().durability(every(Duration::from_millis(1)));
+            let stream = store.stream_with("strict", options).unwrap();
+            for n in 1..=3 {
+                let id = put(&stream, &format!("{n}-0"));
+                let end = Instant::now() + LONG;
+                while stream.durable_id().unwrap() < id {
+                    assert!(Instant::now() < end, "nobody syncs {id}");
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            }
+        });
+    }
 }
 
 #[test]
