@@ -18,7 +18,7 @@ use crate::storage::mem::MemDisk;
 use crate::storage::process::Process;
 use crate::storage::real::RealDisk;
 use crate::storage::recover::StreamRecovery;
-use crate::stream::StreamInner;
+use crate::stream::{Frozen, StreamInner};
 use crate::worker::Worker;
 use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
@@ -226,10 +226,11 @@ impl Source for StreamSource<'_> {
         stream: u64,
         covers: &mut dyn FnMut() -> u64,
     ) -> Result<Option<(u64, Vec<Event>)>> {
-        let Some(inner) = self.names.read().streams.get(&stream).cloned() else {
-            return Ok(None);
+        let frozen = {
+            let names = self.names.read();
+            names.streams.get(&stream).and_then(|inner| inner.freeze(covers))
         };
-        inner.dump(covers)
+        frozen.map(Frozen::events).transpose()
     }
 
     /// None is open yet, and what is in their files was synced when it was written or will be when

@@ -35,6 +35,7 @@ mod copy;
 mod durable;
 mod recovery;
 pub use api::{Stream, StreamInfo};
+pub(crate) use recovery::Frozen;
 
 thread_local! {
     /// Field lists are encoded here, outside all locks and without an allocation of their own.

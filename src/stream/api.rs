@@ -168,13 +168,14 @@ impl Stream {
         let plan = match &options.trim {
             Some(trim) => {
                 let joins = appender.joins_block(list.len());
-                self.plan_trim(log, &appender, trim, Some((id, joins)))?
+                let mut state = self.inner.state.lock();
+                plan_trim(&mut state, log, &appender, trim, Some((id, joins)))?
             }
             None => None,
         };
         let position = appender.append(id, list, plan.map(|plan| plan.trimmed))?;
         if let Some(plan) = plan {
-            self.apply_trim(log, &appender, &plan);
+            apply_trim(&mut self.inner.state.lock(), log, &appender, &plan);
         }
         Ok(Ok((id, position)))
     }
@@ -215,35 +216,6 @@ impl Stream {
             None => self.inner.sync_to(self.shared(), log, upto),
             Some(longest) => self.inner.sync_by(self.shared(), log, upto, Deadline::after(longest)),
         }
-    }
-
-    fn plan_trim(
-        &self,
-        log: &Log,
-        appender: &Appender<'_>,
-        trim: &Trim,
-        next: Option<(EntryId, bool)>,
-    ) -> Result<Option<TrimPlan>> {
-        let mut state = self.inner.state.lock();
-        let span = log.written_span();
-        let block_entries = appender.options().block_entries;
-        let Some(live) = &mut state.live else {
-            return Ok(None);
-        };
-        live.refresh(&span, appender.tail());
-        live.plan(&span, appender.tail(), trim, next, block_entries)
-    }
-
-    fn apply_trim(&self, log: &Log, appender: &Appender<'_>, plan: &TrimPlan) {
-        let mut state = self.inner.state.lock();
-        let span = log.written_span();
-        state.apply(&Event::Trimmed { to: plan.trimmed });
-        let Some(live) = &mut state.live else { return };
-        live.trim(&span, plan);
-        if live.last_block_is_dead(&span, appender.tail()) {
-            log.restart_block.store(true, Ordering::Release);
-        }
-        log.view.lock().trimmed = plan.trimmed;
     }
 
     /// Appends all entries of a batch or none, in one step for readers and for crashes. Returns the
@@ -407,13 +379,16 @@ impl Stream {
         let mut again = false;
         loop {
             let appender = log.writer()?;
-            let Some(plan) = self.plan_trim(log, &appender, &to, None)? else {
+            // Held until the trim is applied: no checkpoint may cover its record without it.
+            let mut state = self.inner.state.lock();
+            let Some(plan) = plan_trim(&mut state, log, &appender, &to, None)? else {
                 return Ok(0);
             };
             let event = Event::Trimmed { to: plan.trimmed };
             match shared.journal.append(&[(self.inner.number, &[event])], false) {
                 Ok(position) => {
-                    self.apply_trim(log, &appender, &plan);
+                    apply_trim(&mut state, log, &appender, &plan);
+                    drop(state);
                     drop(appender);
                     shared.kick.dirty();
                     shared.kick.care();
@@ -422,6 +397,7 @@ impl Stream {
                 }
                 Err(Refused::Error(error)) => return Err(error),
                 Err(Refused::Full) => {
+                    drop(state);
                     drop(appender);
                     shared.make_room(again)?;
                     again = true;
@@ -478,4 +454,31 @@ impl Stream {
             bytes: snapshot.span.segments.iter().map(|segment| segment.end()).sum(),
         })
     }
+}
+
+fn plan_trim(
+    state: &mut StreamState,
+    log: &Log,
+    appender: &Appender<'_>,
+    trim: &Trim,
+    next: Option<(EntryId, bool)>,
+) -> Result<Option<TrimPlan>> {
+    let span = log.written_span();
+    let block_entries = appender.options().block_entries;
+    let Some(live) = &mut state.live else {
+        return Ok(None);
+    };
+    live.refresh(&span, appender.tail());
+    live.plan(&span, appender.tail(), trim, next, block_entries)
+}
+
+fn apply_trim(state: &mut StreamState, log: &Log, appender: &Appender<'_>, plan: &TrimPlan) {
+    let span = log.written_span();
+    state.apply(&Event::Trimmed { to: plan.trimmed });
+    let Some(live) = &mut state.live else { return };
+    live.trim(&span, plan);
+    if live.last_block_is_dead(&span, appender.tail()) {
+        log.restart_block.store(true, Ordering::Release);
+    }
+    log.view.lock().trimmed = plan.trimmed;
 }

@@ -1,6 +1,6 @@
 //! Opening a stream's log on first use: recovery of its files, then of its state against them.
 
-use super::{ClampedGroup, Durability, EntryId, Error, ErrorKind, Event};
+use super::{ClampedGroup, Counters, Durability, EntryId, Error, ErrorKind, Event};
 use super::{Home, Known, Live, Log, OnDamage, Refused, Result, Shared, Span, StoredOptions};
 use super::{StreamInner, StreamState, deletions, name, recover};
 use crate::format::record::LOST;
@@ -136,37 +136,22 @@ impl StreamInner {
         }
     }
 
-    /// The state as events, for a checkpoint. `covers` is asked while nothing can change it.
-    pub(crate) fn dump(
-        &self,
-        covers: &mut dyn FnMut() -> u64,
-    ) -> Result<Option<(u64, Vec<Event>)>> {
+    /// Copies the state for a checkpoint; `None` if there is none. `covers` is asked while nothing
+    /// can change it: what writes records of names holds the lock on these, which the caller holds
+    /// too, and everything else the state's.
+    pub(crate) fn freeze(&self, covers: &mut dyn FnMut() -> u64) -> Option<Frozen> {
         let state = self.state.lock();
         if state.removed || state.options.is_none() {
-            return Ok(None);
+            return None;
         }
-        // A refusal outlives the checkpoint that forgets the damaged record.
-        let mut covers = if self.lost { LOST } else { covers() };
-        let (mut events, counters) = (state.dump(), state.counters);
-        let mut deleted = state.deleted.clone();
-        let marked = self.marked_deletions(&state);
-        drop(state);
-        deleted.sort_unstable();
-        deleted.dedup();
-        // What was deleted goes behind the counters, which already account for it.
-        for (span, segment, ordinals) in marked {
-            let (ids, whole) = ids_of(&span, segment, &ordinals)?;
-            deleted.extend(ids);
-            // Where a frame went bad under way, nobody can say any more what was deleted there. The
-            // other streams' state must go on all the same, and nothing may come back unsaid.
-            if !whole {
-                covers = LOST;
-            }
-        }
-        events.extend(deletions(&deleted));
-        // Last, as they stand for all that came before.
-        events.push(Event::Counters(counters));
-        Ok(Some((covers, events)))
+        Some(Frozen {
+            // A refusal outlives the checkpoint that forgets the damaged record.
+            covers: if self.lost { LOST } else { covers() },
+            events: state.dump(),
+            counters: state.counters,
+            deleted: state.deleted.clone(),
+            marked: self.marked_deletions(&state),
+        })
     }
 
     /// The deletions that are marked in the log, as ordinals of segments: copying them is all that
@@ -190,6 +175,38 @@ impl StreamInner {
             }
         }
         marked
+    }
+}
+
+/// The state of a stream at one moment, all in memory; what takes reading comes afterwards.
+pub(crate) struct Frozen {
+    covers: u64,
+    events: Vec<Event>,
+    counters: Counters,
+    deleted: Vec<EntryId>,
+    marked: Vec<(Span, usize, Vec<u32>)>,
+}
+
+impl Frozen {
+    /// The state as events, and the last record that they cover.
+    pub(crate) fn events(self) -> Result<(u64, Vec<Event>)> {
+        let Frozen { mut covers, mut events, counters, mut deleted, marked } = self;
+        deleted.sort_unstable();
+        deleted.dedup();
+        // What was deleted goes behind the counters, which already account for it.
+        for (span, segment, ordinals) in marked {
+            let (ids, whole) = ids_of(&span, segment, &ordinals)?;
+            deleted.extend(ids);
+            // Where a frame went bad under way, nobody can say any more what was deleted there. The
+            // other streams' state must go on all the same, and nothing may come back unsaid.
+            if !whole {
+                covers = LOST;
+            }
+        }
+        events.extend(deletions(&deleted));
+        // Last, as they stand for all that came before.
+        events.push(Event::Counters(counters));
+        Ok((covers, events))
     }
 }
 

@@ -9,11 +9,21 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
+/// What is called at the steps of one name.
+type Hook = Arc<dyn Fn() + Send + Sync>;
+
 /// What the disk is told to do, and what it was asked for.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Plan {
     state: Mutex<State>,
     changed: Condvar,
+    step: Mutex<Option<(&'static str, Hook)>>,
+}
+
+impl std::fmt::Debug for Plan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Plan")
+    }
 }
 
 #[derive(Debug, Default)]
@@ -46,6 +56,11 @@ impl Plan {
     pub fn until_held(&self) {
         let state = self.state.lock().unwrap();
         drop(self.changed.wait_while(state, |state| state.waiting == 0).unwrap());
+    }
+
+    /// Calls something between two steps of the writer, under whatever locks that has.
+    pub fn at_step(&self, name: &'static str, hook: impl Fn() + Send + Sync + 'static) {
+        *self.step.lock().unwrap() = Some((name, Arc::new(hook)));
     }
 
     /// What happened since the last call: `sync <path>`, `remove <path>`.
@@ -145,6 +160,13 @@ impl Disk for FaultyDisk {
 
     fn random(&self) -> u64 {
         self.disk.random()
+    }
+
+    fn step(&self, what: &'static str) {
+        let planned = self.plan.step.lock().unwrap().clone();
+        if let Some((_, hook)) = planned.filter(|(name, _)| *name == what) {
+            hook();
+        }
     }
 }
 

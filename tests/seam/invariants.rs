@@ -1,12 +1,14 @@
 //! Invariants 2, 3, 5, 6, 7, 8, 10 and 11 against a disk that misbehaves on command.
 
 use crate::faulty::{FaultyDisk, Plan};
+use crate::journal::Source;
 use crate::{
     AppendOptions, Durability, EntryId, ErrorKind, GroupReadOptions, Result, Start, Store, Stream,
     StreamOptions, Trim,
 };
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::thread::spawn;
 use std::time::Duration;
@@ -36,6 +38,10 @@ pub const TESTS: &[(&str, fn())] = &[
     (
         "invariant_07_under_always_what_returned_is_synced",
         invariant_07_under_always_what_returned_is_synced,
+    ),
+    (
+        "invariant_07_no_checkpoint_covers_a_change_that_is_not_in_it",
+        invariant_07_no_checkpoint_covers_a_change_that_is_not_in_it,
     ),
     (
         "invariant_08_the_new_start_is_durable_before_a_segment_goes",
@@ -296,6 +302,37 @@ fn invariant_07_under_always_what_returned_is_synced() {
     synced("copy", STATE);
     assert!(store.remove("t").unwrap());
     synced("remove", STATE);
+}
+
+/// A checkpoint asks for the last record of a stream and copies the stream's state: whoever changes
+/// both keeps it from doing so in between.
+///
+/// Fails if `Stream::trim` takes the lock on the state only to apply what it has recorded, and if a
+/// checkpoint copies a state without the lock on the names.
+fn invariant_07_no_checkpoint_covers_a_change_that_is_not_in_it() {
+    let (plan, store) = open_with(Durability::Manual);
+    let stream = store.stream("s").unwrap();
+    for ms in 1..=20 {
+        put(&stream, ms).unwrap();
+    }
+    let looked = Arc::new(AtomicUsize::new(0));
+    let (state, seen) = (Arc::clone(stream.inner()), Arc::clone(&looked));
+    plan.at_step("record stored", move || {
+        assert!(state.state.try_lock().is_none(), "the state is free");
+        seen.fetch_add(1, Ordering::Relaxed);
+    });
+    assert_eq!(stream.trim(Trim::max_len(10)).unwrap(), 10);
+    stream.delete([EntryId::new(15, 0)]).unwrap();
+    stream.create_group("g", Start::First).unwrap();
+    stream.set_id(EntryId::new(30, 0), None, None).unwrap();
+    assert_eq!(looked.load(Ordering::Relaxed), 4);
+    let shared = store.shared();
+    let mut covers = || {
+        assert!(shared.names.try_write().is_none(), "the names are free");
+        7
+    };
+    let dumped = shared.dump(stream.inner().number, &mut covers).unwrap();
+    assert_eq!(dumped.unwrap().0, 7);
 }
 
 /// Fails if `StreamInner::maintain` does not sync the journal before it takes segments.
