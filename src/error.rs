@@ -176,6 +176,12 @@ pub enum ErrorKind {
     },
 }
 
+const ENOMEM: i32 = 12;
+const ENFILE: i32 = 23;
+const EMFILE: i32 = 24;
+/// The operations that need a descriptor.
+const OPENS: [&str; 4] = ["open", "create", "lock", "read directory"];
+
 impl Error {
     pub(crate) fn new(kind: ErrorKind) -> Error {
         Error(Box::new(Inner { kind, path: None, offset: None, source: None }))
@@ -184,7 +190,11 @@ impl Error {
     /// An error of the operating system, sorted by what the caller can do about it.
     pub(crate) fn io(op: &'static str, path: &Path, source: io::Error) -> Error {
         use io::ErrorKind as K;
+        let errno = source.raw_os_error().filter(|_| cfg!(unix)).unwrap_or(0);
+        let no_descriptor = matches!(errno, ENFILE | EMFILE);
         let kind = match source.kind() {
+            // To sync a directory it is opened first; if it cannot be, nothing has failed for good.
+            _ if no_descriptor && op != "sync" => ErrorKind::TooManyFiles,
             // A failed sync is one whatever its cause: what it was to write may be lost, so a full
             // disk (which a file system may notice only now) is not "nothing was changed".
             _ if op.starts_with("sync") => ErrorKind::Io { op },
@@ -192,13 +202,16 @@ impl Error {
                 ErrorKind::StorageFull { needed: 0 }
             }
             K::PermissionDenied | K::ReadOnlyFilesystem => ErrorKind::PermissionDenied,
-            _ => match source.raw_os_error() {
-                Some(23 | 24) if cfg!(unix) => ErrorKind::TooManyFiles,
-                Some(12) if cfg!(unix) && op == "map" => ErrorKind::TooManyMappings,
-                _ => ErrorKind::Io { op },
-            },
+            _ if errno == ENOMEM && op == "map" => ErrorKind::TooManyMappings,
+            _ if errno == ENOMEM && OPENS.contains(&op) => ErrorKind::TooManyFiles,
+            _ => ErrorKind::Io { op },
         };
         Error::new(kind).at(path).because(source)
+    }
+
+    /// Whether what a sync was to write may be lost.
+    pub(crate) fn is_failed_sync(&self) -> bool {
+        matches!(self.kind(), ErrorKind::Io { op } if op.starts_with("sync"))
     }
 
     pub(crate) fn corrupt(what: &'static str) -> Error {
@@ -338,9 +351,9 @@ impl fmt::Display for ErrorKind {
                 f,
                 "the disk is full, nothing was changed; free at least {needed} bytes and try again"
             ),
-            ErrorKind::TooManyFiles => {
-                f.write_str("no file descriptor is left; raise the limit or close files")
-            }
+            ErrorKind::TooManyFiles => f.write_str(
+                "no file descriptor is left, or no memory for one; raise the limit or close files",
+            ),
             ErrorKind::TooManyMappings => {
                 f.write_str("no memory map is left; raise vm.max_map_count or close streams")
             }

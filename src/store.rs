@@ -18,6 +18,7 @@ use crate::storage::mem::MemDisk;
 use crate::storage::process::Process;
 use crate::storage::real::RealDisk;
 use crate::storage::recover::StreamRecovery;
+use crate::storage::watched::Loss;
 use crate::stream::{Frozen, StreamInner};
 use crate::worker::Worker;
 use parking_lot::{Mutex, RwLock};
@@ -200,7 +201,9 @@ pub(crate) struct Shared {
     process: Process,
     lock: Mutex<Vec<Box<dyn DiskLock>>>,
     /// Wakes the background threads.
-    pub(crate) kick: crate::worker::Kick,
+    pub(crate) kick: Arc<crate::worker::Kick>,
+    /// Whether the file system is there.
+    loss: Arc<Loss>,
 }
 
 #[derive(Debug, Default)]
@@ -258,6 +261,7 @@ impl Source for Shared {
 
 impl Shared {
     fn open(disk: Arc<dyn Disk>, dir: &Path, options: &StoreOptions) -> Result<Shared> {
+        let (disk, loss, kick) = failure::watch(disk);
         let begun = disk.monotonic();
         make_dir(&*disk, dir)?;
         let strays = check_dir(&*disk, dir)?;
@@ -312,18 +316,21 @@ impl Shared {
             poisoned: OnceLock::new(),
             process: Process::this(),
             lock: Mutex::new(locks),
-            kick: crate::worker::Kick::new(),
+            kick,
+            loss,
         })
     }
 
     /// Refuses calls after the close, and all calls in a forked child. This comes before any lock,
-    /// which a thread that the child does not have may have held at the fork.
+    /// which a thread that the child does not have may have held at the fork, and which the end of
+    /// a lost file system takes.
     #[inline]
     pub(crate) fn check_open(&self) -> Result<()> {
         self.check_process()?;
         if self.closed.load(Ordering::Acquire) {
             return Err(Error::new(ErrorKind::Closed));
         }
+        self.check_loss();
         Ok(())
     }
 
@@ -333,28 +340,6 @@ impl Shared {
         match self.poisoned.get() {
             Some(cause) => Err(crate::storage::log::poisoned(cause)),
             None => Ok(()),
-        }
-    }
-
-    /// Stops all writing, for good. The first cause is kept; whoever waits is woken.
-    pub(crate) fn poison(&self, cause: Error) {
-        let _first_stays = self.poisoned.set(cause.clone());
-        self.journal.commit.poison(cause.clone());
-        for stream in self.all_streams() {
-            if let Some(log) = stream.open_log() {
-                log.poison(cause.clone());
-            }
-            stream.waiters.wake_all();
-        }
-    }
-
-    /// Some failures of one file say that the whole file system is gone.
-    pub(crate) fn judge(&self, cause: &Error) {
-        use std::error::Error as _;
-        let source = cause.source().and_then(|source| source.downcast_ref::<std::io::Error>());
-        // ESTALE, ENODEV, EBADF.
-        if matches!(source.and_then(std::io::Error::raw_os_error), Some(116 | 19 | 9)) {
-            self.poison(cause.clone());
         }
     }
 
@@ -368,6 +353,10 @@ impl Shared {
 
     pub(crate) fn streams_dir(&self) -> PathBuf {
         self.dir.join(name::STREAMS)
+    }
+
+    pub(crate) fn stream_dir(&self, number: u64) -> PathBuf {
+        self.streams_dir().join(name::stream_dir(number))
     }
 
     pub(crate) fn all_streams(&self) -> Vec<Arc<StreamInner>> {
@@ -454,6 +443,7 @@ impl Shared {
 
     /// Seals, prepares, drops what was trimmed, and keeps the journal short.
     pub(crate) fn prepare(&self) -> Result<()> {
+        self.check_loss();
         let mut first = Ok(());
         for stream in self.all_streams() {
             let done = stream.maintain(self);

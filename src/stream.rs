@@ -7,7 +7,6 @@
 use crate::entry::{Entry, EntryRef, NewEntries, encode_fields};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::event::{Counters, Event, StoredOptions};
-use crate::format::name;
 use crate::id::{EntryId, NewId, next_id};
 use crate::journal::Refused;
 use crate::notify::WaitList;
@@ -271,8 +270,8 @@ impl StreamInner {
     /// After a failure that may have been a sync's: stops what it stops, and wakes who waits. The
     /// log's writer must be free.
     fn failed(&self, shared: &Shared, log: &Log) {
-        if let Some(cause) = log.commit.poisoned() {
-            shared.judge(&cause);
+        shared.check_loss();
+        if log.commit.poisoned().is_some() {
             self.waiters.wake_all();
         }
     }

@@ -272,7 +272,7 @@ impl Log {
     /// A failed sync of a new segment or of the directory stops the stream like any other.
     pub(crate) fn poison_if_sync<T>(&self, made: Result<T>) -> Result<T> {
         if let Err(error) = &made
-            && matches!(error.kind(), ErrorKind::Io { op: "sync" | "sync directory" })
+            && error.is_failed_sync()
         {
             self.poison(error.clone());
         }

@@ -12,3 +12,4 @@ pub(crate) mod recover;
 pub(crate) mod region;
 pub(crate) mod scan;
 pub(crate) mod segment;
+pub(crate) mod watched;

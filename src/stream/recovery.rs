@@ -2,7 +2,7 @@
 
 use super::{ClampedGroup, Counters, Durability, EntryId, Error, ErrorKind, Event};
 use super::{Home, Known, Live, Log, OnDamage, Refused, Result, Shared, Span, StoredOptions};
-use super::{StreamInner, StreamState, deletions, name, recover};
+use super::{StreamInner, StreamState, deletions, recover};
 use crate::format::record::LOST;
 use crate::storage::cursor::{Forward, Place};
 use crate::storage::log::Tail;
@@ -31,7 +31,12 @@ impl StreamInner {
             return Err(Error::new(ErrorKind::GroupStateLost).at(&shared.dir));
         }
         let log = self.open(shared)?;
-        Ok(self.log.get_or_init(|| log))
+        let log = self.log.get_or_init(|| log);
+        // Whoever stopped the store, if it is stopped, may not have seen this log.
+        if let Err(cause) = shared.check_writable() {
+            log.poison(cause);
+        }
+        Ok(log)
     }
 
     /// Makes the stream's directory, durably: before the record of its creation.
@@ -39,7 +44,11 @@ impl StreamInner {
         let home = home_of(shared, self.number);
         let made = home.disk.create_dir(&home.dir);
         made.map_err(|e| Error::io("create directory", &home.dir, e))?;
-        shared.sync_streams_dir()
+        let synced = shared.sync_streams_dir();
+        if synced.is_err() {
+            drop(home.disk.remove_dir(&home.dir));
+        }
+        synced
     }
 
     fn open(&self, shared: &Shared) -> Result<Log> {

@@ -1,0 +1,177 @@
+//! What holds for every call of the seam, whoever makes it.
+//!
+//! * A call that a signal interrupted is made again.
+//! * Some errors say that the file system is not there any more, whatever the call was: the first
+//!   of them is kept, and somebody is told, so that nothing more is written.
+
+use super::disk::{Disk, DiskFile, DiskLock, NameKind, OpenMode};
+use super::region::Region;
+use crate::error::Error;
+use std::ffi::OsString;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// Whether and how the file system was lost.
+pub(crate) struct Loss {
+    cause: OnceLock<Error>,
+    tell: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Loss {
+    /// `tell` is called with the first loss, by any thread and maybe under locks: it must not block.
+    pub(crate) fn new(tell: impl Fn() + Send + Sync + 'static) -> Loss {
+        Loss { cause: OnceLock::new(), tell: Box::new(tell) }
+    }
+
+    #[inline]
+    pub(crate) fn cause(&self) -> Option<&Error> {
+        self.cause.get()
+    }
+
+    /// Makes a call until it is not interrupted.
+    fn call<T>(
+        &self,
+        op: &'static str,
+        path: &Path,
+        mut call: impl FnMut() -> io::Result<T>,
+    ) -> io::Result<T> {
+        loop {
+            match call() {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if is_loss(&e) => {
+                    // The caller gets the error itself.
+                    let kept =
+                        e.raw_os_error().map_or(e.kind().into(), io::Error::from_raw_os_error);
+                    if self.cause.set(Error::io(op, path, kept)).is_ok() {
+                        (self.tell)();
+                    }
+                    return Err(e);
+                }
+                done => return done,
+            }
+        }
+    }
+}
+
+/// A stale handle, a device that is gone, a descriptor that is none.
+fn is_loss(error: &io::Error) -> bool {
+    const ENODEV: i32 = 19;
+    const EBADF: i32 = 9;
+    error.kind() == io::ErrorKind::StaleNetworkFileHandle
+        || (cfg!(unix) && matches!(error.raw_os_error(), Some(ENODEV | EBADF)))
+}
+
+impl fmt::Debug for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Loss({:?})", self.cause())
+    }
+}
+
+/// A disk whose calls are watched.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    disk: Arc<dyn Disk>,
+    loss: Arc<Loss>,
+}
+
+impl Watched {
+    pub(crate) fn new(disk: Arc<dyn Disk>, loss: Arc<Loss>) -> Watched {
+        Watched { disk, loss }
+    }
+}
+
+impl Disk for Watched {
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        self.loss.call("create directory", path, || self.disk.create_dir(path))
+    }
+
+    fn read_dir(&self, path: &Path) -> io::Result<Vec<(OsString, NameKind)>> {
+        self.loss.call("read directory", path, || self.disk.read_dir(path))
+    }
+
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
+        let file = self.loss.call("open", path, || self.disk.open(path, mode))?;
+        let loss = Arc::clone(&self.loss);
+        Ok(Arc::new(WatchedFile { file, loss, path: path.to_owned() }))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.loss.call("rename", from, || self.disk.rename(from, to))
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        self.loss.call("remove", path, || self.disk.remove_file(path))
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        self.loss.call("remove directory", path, || self.disk.remove_dir(path))
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.loss.call("sync directory", path, || self.disk.sync_dir(path))
+    }
+
+    fn sync_all(&self, path: &Path) -> io::Result<()> {
+        self.loss.call("sync all of", path, || self.disk.sync_all(path))
+    }
+
+    fn lock(&self, path: &Path, holder: &str) -> io::Result<Box<dyn DiskLock>> {
+        self.loss.call("lock", path, || self.disk.lock(path, holder))
+    }
+
+    fn holder(&self) -> String {
+        self.disk.holder()
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.disk.now_ms()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.disk.monotonic()
+    }
+
+    fn random(&self) -> u64 {
+        self.disk.random()
+    }
+
+    fn step(&self, what: &'static str) {
+        self.disk.step(what);
+    }
+}
+
+#[derive(Debug)]
+struct WatchedFile {
+    file: Arc<dyn DiskFile>,
+    loss: Arc<Loss>,
+    path: PathBuf,
+}
+
+impl DiskFile for WatchedFile {
+    fn len(&self) -> io::Result<u64> {
+        self.loss.call("stat", &self.path, || self.file.len())
+    }
+
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        self.loss.call("allocate", &self.path, || self.file.allocate(len))
+    }
+
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        self.loss.call("read", &self.path, || self.file.read_at(buf, offset))
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.loss.call("write", &self.path, || self.file.write_at(bytes, offset))
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.loss.call("sync", &self.path, || self.file.sync())
+    }
+
+    fn map(&self, len: u64, writable: bool) -> io::Result<Region> {
+        self.loss.call("map", &self.path, || self.file.map(len, writable))
+    }
+}
