@@ -73,7 +73,10 @@ pub(crate) fn create(
             return Err(error);
         }
     };
-    home.disk.sync_dir(&home.dir).map_err(|e| Error::io("sync directory", &home.dir, e))?;
+    if let Err(e) = home.disk.sync_dir(&home.dir) {
+        drop(home.disk.remove_file(&final_path));
+        return Err(Error::io("sync directory", &home.dir, e));
+    }
     Ok((header, file))
 }
 

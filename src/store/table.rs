@@ -43,7 +43,10 @@ impl Shared {
         let inner = Arc::new(StreamInner::new(number, state, false));
         inner.set_level(options.durability.unwrap_or(self.options.durability));
         inner.make_home(self)?;
-        inner.log(self)?;
+        if let Err(error) = inner.log(self) {
+            remove_dir(&*self.disk, &self.stream_dir(number));
+            return Err(error);
+        }
         let entered = self.change_names(Some(&inner), |names| {
             let free = !names.by_name.contains_key(name);
             free.then(|| vec![(number, vec![event.clone()])])
@@ -122,8 +125,7 @@ impl Shared {
         // Names before contents: the directory goes only when the removal will last.
         let durable = self.sync_journal(self.journal.written());
         if durable.is_ok() {
-            let dir = self.streams_dir().join(name::stream_dir(inner.number));
-            remove_dir(&*self.disk, &dir);
+            remove_dir(&*self.disk, &self.stream_dir(inner.number));
         }
     }
 }

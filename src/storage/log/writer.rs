@@ -14,9 +14,14 @@ pub(super) struct Prepared {
 impl Prepared {
     pub(super) fn new(home: &Home, number: u64, size: u64) -> Result<Prepared> {
         let (header, file) = segment::create(home, number, size)?;
-        let path = home.dir.join(name::segment(header.number, header.generation));
-        let region = file.map(size, true).map_err(|e| Error::io("map", &path, e))?;
-        Ok(Prepared { header, file, region: Arc::new(region), size })
+        match file.map(size, true) {
+            Ok(region) => Ok(Prepared { header, file, region: Arc::new(region), size }),
+            Err(e) => {
+                let path = home.dir.join(name::segment(header.number, header.generation));
+                drop(home.disk.remove_file(&path));
+                Err(Error::io("map", &path, e))
+            }
+        }
     }
 }
 
@@ -290,7 +295,11 @@ impl Writer {
         let end = at + out.len() as u64;
         let stored = put(&mut writer, &*file, log.always, at, &out);
         self.scratch = out;
-        stored.map_err(|e| Error::io("write", &path, e))?;
+        if let Err(e) = stored {
+            // Nothing refers to it, and without a Begin it is nothing.
+            log.discard(&header);
+            return Err(Error::io("write", &path, e));
+        }
         writer.freeze(end);
         log.home.disk.step("begin written");
         let parts = SegmentParts {
