@@ -95,6 +95,8 @@ struct Inner {
     size: u64,
     /// `written` at the end mark: nothing before it can be less durable than the mark itself.
     switched_at: u64,
+    /// The file has grown and could not be mapped anew: nothing is stored through the old map.
+    outgrown: bool,
     durable_told: u64,
     next_record: u64,
     next_stream: u64,
@@ -148,6 +150,7 @@ impl Journal {
             end: size,
             size,
             switched_at: 0,
+            outgrown: false,
             durable_told: 0,
             next_record: loaded.next_record,
             next_stream: loaded.next_stream,
@@ -216,7 +219,7 @@ impl Journal {
         let len = out.len() as u64;
         let spare: u64 = parts.iter().flat_map(|(_, events)| *events).map(Event::spare).sum();
         let growth = if grows || spare > 0 { len + spare } else { 0 };
-        let room = inner.end + len <= inner.size;
+        let room = inner.end + len <= inner.size && !inner.outgrown;
         let tight = growth > 0 && inner.state_bytes + growth > inner.size / 2;
         if !room || tight {
             inner.scratch = out;
@@ -278,7 +281,8 @@ impl Journal {
     pub(crate) fn close(&self) -> Result<()> {
         let mut inner = self.inner.lock();
         let done = std::mem::replace(&mut inner.closed, true);
-        if done || self.commit.poisoned().is_some() || self.commit.durable() < self.written.get() {
+        let all_durable = self.commit.durable() >= self.written.get() && !inner.outgrown;
+        if done || self.commit.poisoned().is_some() || !all_durable {
             return Ok(());
         }
         let inner = &mut *inner;

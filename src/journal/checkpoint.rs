@@ -55,8 +55,10 @@ impl Journal {
             return Ok(());
         }
         let size = from * 2;
-        allocate_all(&self.place, &self.files, size)?;
+        allocate_all(&self.place, &self.files, size, inner.slot)?;
+        inner.outgrown = true;
         inner.region = map(&self.place, &self.files, inner.slot, size)?;
+        inner.outgrown = false;
         inner.size = size;
         inner.ask_at = inner.due_at();
         Ok(())
@@ -78,7 +80,7 @@ impl Journal {
     pub(crate) fn checkpoint(&self, source: &dyn Source) -> Result<()> {
         let written = self.write_checkpoint(source);
         if let Err(error) = &written
-            && matches!(error.kind(), ErrorKind::Io { op: "sync" })
+            && error.is_failed_sync()
         {
             self.commit.poison(error.clone());
         }
@@ -133,6 +135,7 @@ impl Journal {
         inner.turn = turn;
         inner.seed = next.seed;
         inner.region = next.region;
+        inner.outgrown = false;
         inner.end = next.end;
         inner.state_bytes = checkpoint_bytes + next.spare;
         inner.checkpoint_bytes = checkpoint_bytes;

@@ -26,17 +26,24 @@ pub(super) fn make_equal(place: &Place, files: &[Arc<dyn DiskFile>; 3]) -> Resul
         shortest = shortest.min(len);
         longest = longest.max(len);
     }
-    match allocate_all(place, files, longest) {
+    match allocate_all(place, files, longest, 2) {
         Err(e) if matches!(e.kind(), ErrorKind::StorageFull { .. }) => {
             let size = shortest.max(FIRST_SIZE);
-            allocate_all(place, files, size).map(|()| size)
+            allocate_all(place, files, size, 2).map(|()| size)
         }
         other => other.map(|()| longest),
     }
 }
 
-pub(super) fn allocate_all(place: &Place, files: &[Arc<dyn DiskFile>; 3], size: u64) -> Result<()> {
-    for (slot, file) in files.iter().enumerate() {
+/// Makes all files this long, the running one last: if there is no space it is as it was.
+pub(super) fn allocate_all(
+    place: &Place,
+    files: &[Arc<dyn DiskFile>; 3],
+    size: u64,
+    running: usize,
+) -> Result<()> {
+    for (slot, file) in (1..=3).map(|n| (running + n) % 3).filter_map(|n| Some((n, files.get(n)?)))
+    {
         let path = place.path(slot);
         file.allocate(size).map_err(|e| full(Error::io("allocate", &path, e), size))?;
     }

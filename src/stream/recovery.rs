@@ -10,8 +10,7 @@ use std::sync::atomic::Ordering;
 
 /// Where the stream with this number lies.
 pub(super) fn home_of(shared: &Shared, number: u64) -> Home {
-    let dir = shared.streams_dir().join(name::stream_dir(number));
-    Home::new(&shared.disk, dir, shared.uuid, number)
+    Home::new(&shared.disk, shared.stream_dir(number), shared.uuid, number)
 }
 
 impl StreamInner {
