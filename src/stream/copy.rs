@@ -5,7 +5,7 @@
 
 use super::recovery::home_of;
 use super::{Counters, EntryId, Error, Event, Home, Result, Shared, StoredOptions};
-use super::{StreamInner, name};
+use super::StreamInner;
 use crate::read::Snapshot;
 use crate::storage::disk::OpenMode;
 use crate::storage::log::Tail;

@@ -14,10 +14,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::ThreadId;
 use std::time::Duration;
 
 /// Longer than anything here takes; what is not there by then never comes.
 pub(crate) const LONG: Duration = Duration::from_secs(30);
+
+/// The calls that are written down.
+const CHANGING: [&str; 7] =
+    ["rename", "remove", "sync", "sync_dir", "sync_all", "allocate", "write"];
 
 /// Which calls are meant: the name of the call, and a part of the path (`$` is its end).
 #[derive(Clone, Copy, Debug)]
@@ -28,11 +33,33 @@ struct Rule {
     errno: i32,
 }
 
+/// A fault at one call, counted over all calls of one thread, reading ones included.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fault {
+    /// Which call, from 0.
+    pub(crate) at: usize,
+    pub(crate) errno: i32,
+    /// This many calls of the kind fail, from that one on.
+    pub(crate) times: usize,
+    /// The call has its effect before it says that it failed.
+    pub(crate) after: bool,
+}
+
+/// A call of the seam: what it was, and on what.
+pub(crate) type Called = (&'static str, PathBuf);
+
 #[derive(Default)]
 struct State {
     /// Every call that changes something or makes it durable, as `call path`.
     calls: Vec<String>,
     rules: Vec<Rule>,
+    /// The one thread whose calls are counted, and how many it made.
+    counted: Option<(ThreadId, usize)>,
+    /// Each of them, if that was asked for.
+    every: Option<Vec<Called>>,
+    fault: Option<Fault>,
+    /// The calls that met it.
+    hits: Vec<Called>,
     gate: Option<(&'static str, &'static str)>,
     /// The place in `calls` of a call that stands still whatever it is.
     gate_at: Option<usize>,
@@ -59,6 +86,8 @@ pub(crate) const ENOSPC: i32 = 28;
 pub(crate) const EIO: i32 = 5;
 pub(crate) const ESTALE: i32 = 116;
 const EOPNOTSUPP: i32 = 95;
+const EFBIG: i32 = 27;
+const EDQUOT: i32 = 122;
 
 impl FaultDisk {
     pub(crate) fn new() -> FaultDisk {
@@ -87,7 +116,73 @@ impl FaultDisk {
 
     /// No call fails any more.
     pub(crate) fn heal(&self) {
-        self.lock().rules.clear();
+        let mut state = self.lock();
+        state.rules.clear();
+        state.fault = None;
+    }
+
+    /// Counts the calls of this thread from now on, and lets one of them fail or keeps them all.
+    pub(crate) fn count(&self, fault: Option<Fault>) {
+        let mut state = self.lock();
+        state.counted = Some((std::thread::current().id(), 0));
+        state.every = fault.is_none().then(Vec::new);
+        state.fault = fault;
+    }
+
+    /// The counted calls.
+    pub(crate) fn take_every(&self) -> Vec<Called> {
+        self.lock().every.take().unwrap_or_default()
+    }
+
+    /// The calls that met the fault.
+    pub(crate) fn hits(&self) -> Vec<Called> {
+        self.lock().hits.clone()
+    }
+
+    /// How many calls were counted.
+    pub(crate) fn counted(&self) -> usize {
+        self.lock().counted.map_or(0, |(_, seen)| seen)
+    }
+
+    /// Every call goes through here: it has its effect, or fails before or behind it.
+    fn through<T>(
+        &self,
+        call: &'static str,
+        path: &Path,
+        effect: impl FnOnce() -> io::Result<T>,
+    ) -> io::Result<T> {
+        let Some(fault) = self.meets(call, path) else {
+            // What changes something asks for the rules itself, where it is written down.
+            if !CHANGING.contains(&call) {
+                self.rule(&self.lock(), call, &format!("{}$", path.display()))?;
+            }
+            return effect();
+        };
+        if fault.after {
+            // What it says of itself is not heard.
+            drop(effect());
+        }
+        Err(io::Error::from_raw_os_error(fault.errno))
+    }
+
+    fn meets(&self, call: &'static str, path: &Path) -> Option<Fault> {
+        let mut state = self.lock();
+        let (thread, seen) = state.counted.as_mut()?;
+        if *thread != std::thread::current().id() {
+            return None;
+        }
+        let number = *seen;
+        *seen += 1;
+        if let Some(every) = &mut state.every {
+            every.push((call, path.to_owned()));
+        }
+        let fault = state.fault.filter(|fault| state.hits.len() < fault.times)?;
+        let again = state.hits.first().is_some_and(|(kind, _)| *kind == call);
+        if number != fault.at && !again {
+            return None;
+        }
+        state.hits.push((call, path.to_owned()));
+        Some(fault)
     }
 
     /// From now on such calls stand still until [`FaultDisk::let_go`].
@@ -139,7 +234,11 @@ impl FaultDisk {
             state = self.state.1.wait_while(state, stands).unwrap();
             state.held -= 1;
         }
-        let rule = state.rules.iter().find(|rule| rule.call == call && text.contains(rule.path));
+        self.rule(&state, call, &text)
+    }
+
+    fn rule(&self, state: &State, call: &str, path: &str) -> io::Result<()> {
+        let rule = state.rules.iter().find(|rule| rule.call == call && path.contains(rule.path));
         match rule {
             Some(rule) => Err(io::Error::from_raw_os_error(rule.errno)),
             None => Ok(()),
@@ -189,6 +288,12 @@ impl FaultDisk {
         self.copy(|path, _| self.bytes(path))
     }
 
+    /// The same disk for the next process: its memory is another one, and its faults go on.
+    pub(crate) fn next_life(&self) -> FaultDisk {
+        let FaultDisk { files, now, .. } = self.image();
+        FaultDisk { files, state: Arc::clone(&self.state), now }
+    }
+
     fn copy(&self, content: impl Fn(&Path, u64) -> Vec<u8>) -> FaultDisk {
         let copy = FaultDisk::new();
         copy.set_clock(self.now_ms());
@@ -220,47 +325,52 @@ impl FaultDisk {
 
 impl Disk for FaultDisk {
     fn create_dir(&self, path: &Path) -> io::Result<()> {
-        self.files.create_dir(path)
+        self.through("create_dir", path, || self.files.create_dir(path))
     }
 
     fn read_dir(&self, path: &Path) -> io::Result<Vec<(OsString, NameKind)>> {
-        self.files.read_dir(path)
+        self.through("read_dir", path, || self.files.read_dir(path))
     }
 
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
-        Ok(self.wrap(self.files.open(path, mode)?, path))
+        let call = if mode == OpenMode::CreateNew { "create" } else { "open" };
+        self.through(call, path, || Ok(self.wrap(self.files.open(path, mode)?, path)))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.call("rename", from)?;
-        self.files.rename(from, to)?;
-        let mut state = self.lock();
-        if let Some(bytes) = state.durable.remove(from) {
-            state.durable.insert(to.to_owned(), bytes);
-        }
-        Ok(())
+        self.through("rename", from, || {
+            self.call("rename", from)?;
+            self.files.rename(from, to)?;
+            let mut state = self.lock();
+            if let Some(bytes) = state.durable.remove(from) {
+                state.durable.insert(to.to_owned(), bytes);
+            }
+            Ok(())
+        })
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
-        self.call("remove", path)?;
-        self.files.remove_file(path)
+        self.through("remove", path, || {
+            self.call("remove", path)?;
+            self.files.remove_file(path)
+        })
     }
 
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
-        self.files.remove_dir(path)
+        self.through("remove_dir", path, || self.files.remove_dir(path))
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        self.call("sync_dir", path)
+        self.through("sync_dir", path, || self.call("sync_dir", path))
     }
 
     fn sync_all(&self, path: &Path) -> io::Result<()> {
-        self.call("sync_all", path)
+        self.through("sync_all", path, || self.call("sync_all", path))
     }
 
     /// The tests end a life by forgetting its store, so nobody ever has the lock.
-    fn lock(&self, _path: &Path, _holder: &str) -> io::Result<Box<dyn DiskLock>> {
-        Ok(Box::new(NoLock))
+    fn lock(&self, path: &Path, _holder: &str) -> io::Result<Box<dyn DiskLock>> {
+        self.through("lock", path, || Ok(Box::new(NoLock) as Box<dyn DiskLock>))
     }
 
     fn now_ms(&self) -> u64 {
@@ -300,37 +410,57 @@ impl FaultFile {
 
 impl DiskFile for FaultFile {
     fn len(&self) -> io::Result<u64> {
-        self.file.len()
+        self.disk.through("len", &self.path(), || self.file.len())
     }
 
     fn allocate(&self, len: u64) -> io::Result<()> {
-        if len > self.file.len()? {
-            self.disk.call("allocate", &self.path())?;
-        }
-        self.file.allocate(len)
+        let path = self.path();
+        self.disk.through("allocate", &path, || {
+            if len > self.file.len()? {
+                self.disk.call("allocate", &path)?;
+            }
+            self.file.allocate(len)
+        })
     }
 
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        self.file.read_at(buf, offset)
+        self.disk.through("read", &self.path(), || self.file.read_at(buf, offset))
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.disk.call("write", &self.path())?;
-        self.file.write_at(bytes, offset)
+        let path = self.path();
+        let Some(fault) = self.disk.meets("write", &path) else {
+            self.disk.call("write", &path)?;
+            return self.file.write_at(bytes, offset);
+        };
+        let written = match fault {
+            Fault { after: false, .. } => 0,
+            // A write that finds the disk full may have written a part, and never all.
+            Fault { errno: ENOSPC | EFBIG | EDQUOT, .. } => bytes.len() / 2,
+            Fault { .. } => bytes.len(),
+        };
+        self.file.write_at(bytes.get(..written).unwrap_or_default(), offset)?;
+        Err(io::Error::from_raw_os_error(fault.errno))
     }
 
     fn sync(&self) -> io::Result<()> {
         let path = self.path();
-        // What is there when the sync begins is what it covers, and nothing that comes later.
-        let mut bytes = vec![0; self.file.len()? as usize];
-        self.file.read_at(&mut bytes, 0)?;
-        self.disk.call("sync", &path)?;
-        self.disk.lock().durable.insert(path, bytes);
-        Ok(())
+        self.disk.through("sync", &path, || {
+            // What is there when the sync begins is what it covers, and nothing that comes later.
+            let mut bytes = vec![0; self.file.len()? as usize];
+            if !bytes.is_empty() {
+                self.file.read_at(&mut bytes, 0)?;
+            }
+            self.disk.call("sync", &path)?;
+            self.disk.lock().durable.insert(path.clone(), bytes);
+            Ok(())
+        })
     }
 
     fn map(&self, len: u64, writable: bool) -> io::Result<Region> {
-        assert!(len <= self.file.len()?, "bytes are mapped that have no space");
-        self.file.map(len, writable)
+        self.disk.through("map", &self.path(), || {
+            assert!(len <= self.file.len()?, "bytes are mapped that have no space");
+            self.file.map(len, writable)
+        })
     }
 }

@@ -1,0 +1,536 @@
+//! The script: the whole API once, each call a step of its own.
+
+use crate::disk::{FaultDisk, LONG};
+use crate::id::EntryId;
+use crate::known::{Known, Said};
+use crate::table::leaves_no_trace;
+use crate::{
+    AppendOptions, ClaimOptions, Durability, Error, ErrorKind, Group, GroupReadOptions, NewEntries,
+    ReadOptions, Result, Start, Store, StoreOptions, Stream, StreamOptions, Trim,
+};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+/// One life after another of a store on one disk, and what it said.
+pub(crate) struct Run {
+    pub(crate) disk: FaultDisk,
+    level: Durability,
+    pub(crate) store: Option<Store>,
+    pub(crate) streams: BTreeMap<&'static str, Stream>,
+    pub(crate) known: Known,
+    /// What readers that wait for ever answer: of the stream `a`, and of a group of it.
+    pub(crate) waiting: Vec<Receiver<Option<ErrorKind>>>,
+    /// How many calls had met the fault when the store was opened last, and when each of its
+    /// streams was, by their numbers.
+    pub(crate) hits_before: usize,
+    pub(crate) opened: BTreeMap<u64, usize>,
+    values: u64,
+}
+
+/// A step and its name.
+pub(crate) type Step = (&'static str, fn(&mut Run) -> Result<()>);
+
+pub(crate) const DIR: &str = "/store";
+
+pub(crate) fn options(level: Durability) -> StoreOptions {
+    let small = StreamOptions::new().segment_bytes(8192).max_entry_bytes(4000);
+    Store::options().durability(level).stream_defaults(small)
+}
+
+fn not_there() -> Error {
+    // An earlier step has failed; what builds on it is passed over.
+    Error::new(ErrorKind::Closed)
+}
+
+impl Run {
+    pub(crate) fn new(level: Durability) -> Run {
+        Run {
+            disk: FaultDisk::new(),
+            level,
+            store: None,
+            streams: BTreeMap::new(),
+            known: Known::default(),
+            waiting: Vec::new(),
+            hits_before: 0,
+            opened: BTreeMap::new(),
+            values: 0,
+        }
+    }
+
+    /// Half of the streams have the other level.
+    pub(crate) fn level_of(&self, name: &str) -> Durability {
+        match (name, self.level) {
+            ("a" | "c", level) => level,
+            (_, Durability::Always) => Durability::Manual,
+            (_, _) => Durability::Always,
+        }
+    }
+
+    fn is_always(&self, name: &str) -> bool {
+        self.level_of(name) == Durability::Always
+    }
+
+    pub(crate) fn store(&self) -> Result<&Store> {
+        self.store.as_ref().ok_or_else(not_there)
+    }
+
+    pub(crate) fn open(&mut self) -> Result<()> {
+        // What readers of the last life still hold is another process's memory.
+        self.disk = self.disk.next_life();
+        let before = self.disk.hits().len();
+        let disk = Arc::new(self.disk.clone());
+        let store = Store::open_on(disk, Path::new(DIR), &options(self.level))?;
+        self.hits_before = before;
+        self.opened.clear();
+        self.store = Some(store);
+        Ok(())
+    }
+
+    pub(crate) fn stream(&mut self, name: &'static str) -> Result<Stream> {
+        if let Some(stream) = self.streams.get(name) {
+            return Ok(stream.clone());
+        }
+        let small = StreamOptions::new().segment_bytes(8192).max_entry_bytes(4000);
+        let options = small.durability(self.level_of(name));
+        let stream = self.store()?.stream_with(name, options)?;
+        self.note_opened();
+        self.streams.insert(name, stream.clone());
+        Ok(stream)
+    }
+
+    /// Takes down which streams are open by now.
+    pub(crate) fn note_opened(&mut self) {
+        let Some(store) = &self.store else { return };
+        let hits = self.disk.hits().len();
+        for stream in store.shared().all_streams() {
+            if stream.open_log().is_some() {
+                self.opened.entry(stream.number).or_insert(hits);
+            }
+        }
+    }
+
+    fn group(&mut self, name: &'static str, group: &str) -> Result<Group> {
+        let found = self.stream(name)?.get_group(group)?;
+        found.ok_or_else(not_there)
+    }
+
+    fn value(&mut self, bytes: usize) -> String {
+        self.values += 1;
+        let mut value = format!("#{}-", self.values);
+        value.push_str(&"x".repeat(bytes.saturating_sub(value.len())));
+        value
+    }
+
+    /// One append, and what is known by its answer.
+    pub(crate) fn put(
+        &mut self,
+        name: &'static str,
+        bytes: usize,
+        options: AppendOptions,
+    ) -> Result<()> {
+        let stream = self.stream(name)?;
+        let value = self.value(bytes);
+        let appended = stream.append_with([("v", value.as_str())], options);
+        let durable = self.is_always(name) || options.durable;
+        let said = self.known.of(name);
+        match appended {
+            Ok(id) => {
+                said.entries.insert(id, value);
+                if durable {
+                    said.durable.insert(id);
+                }
+                Ok(())
+            }
+            Err(error) => {
+                if !leaves_no_trace(error.kind()) {
+                    said.unsure.insert(value);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn put_batch(&mut self, name: &'static str, count: usize, bytes: usize) -> Result<()> {
+        let stream = self.stream(name)?;
+        let values: Vec<String> = (0..count).map(|_| self.value(bytes)).collect();
+        let mut batch = NewEntries::new();
+        for value in &values {
+            batch.push([("v", value.as_str())])?;
+        }
+        let durable = self.is_always(name);
+        let appended = stream.append_batch(&batch);
+        let said = self.known.of(name);
+        match appended {
+            Ok(ids) => {
+                let (first, _) = ids.ok_or_else(not_there)?;
+                for (n, value) in values.into_iter().enumerate() {
+                    let id = EntryId::new(first.ms, first.seq + n as u64);
+                    said.entries.insert(id, value);
+                    if durable {
+                        said.durable.insert(id);
+                    }
+                }
+                Ok(())
+            }
+            Err(error) => {
+                if !leaves_no_trace(error.kind()) {
+                    said.unsure.extend(values);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// A call that removes these entries.
+    fn removing<T>(
+        &mut self,
+        name: &'static str,
+        ids: Vec<EntryId>,
+        call: impl FnOnce(&Stream) -> Result<T>,
+    ) -> Result<()> {
+        let stream = self.stream(name)?;
+        let durable = self.is_always(name);
+        self.known.of(name).dropped.extend(&ids);
+        let done = call(&stream);
+        let said = self.known.of(name);
+        match done {
+            Ok(_) => {
+                said.removed.extend(ids.into_iter().map(|id| (id, durable)));
+                Ok(())
+            }
+            Err(error) => {
+                said.groups_unsure |= !leaves_no_trace(error.kind());
+                Err(error)
+            }
+        }
+    }
+
+    fn trim(&mut self, name: &'static str, keep: usize) -> Result<()> {
+        let (may, will) = self.known.of(name).trimmed(keep);
+        self.known.of(name).dropped.extend(may);
+        self.removing(name, will, |stream| stream.trim(Trim::max_len(keep as u64)))
+    }
+
+    /// A call on a group whose effect is not followed, only whether it may have had one.
+    fn grouped<T>(
+        &mut self,
+        name: &'static str,
+        call: impl FnOnce(&mut Run) -> Result<T>,
+    ) -> Result<T> {
+        let done = call(self);
+        if let Err(error) = &done {
+            self.known.of(name).groups_unsure |= !leaves_no_trace(error.kind());
+        }
+        done
+    }
+
+    fn read_as(&mut self, name: &'static str, consumer: &str, count: usize) -> Result<()> {
+        self.grouped(name, |run| {
+            let consumer = run.group(name, "g")?.consumer(consumer)?;
+            consumer.read(GroupReadOptions::new().count(count)).map(drop)
+        })
+    }
+
+    fn ack(&mut self, name: &'static str, count: usize) -> Result<()> {
+        let group = self.group(name, "g")?;
+        let pending = group.pending_range(.., crate::PendingFilter::new())?;
+        let ids: Vec<EntryId> = pending.into_iter().take(count).map(|one| one.id).collect();
+        let durable = self.is_always(name);
+        let done = group.ack(ids.iter().copied());
+        let said = self.known.of(name);
+        match done {
+            Ok(_) => {
+                said.acked.extend(ids.into_iter().map(|id| (id, durable)));
+                Ok(())
+            }
+            Err(error) => {
+                if !leaves_no_trace(error.kind()) {
+                    said.acked_unsure.extend(ids);
+                    said.groups_unsure = true;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// A call on the names of the store.
+    fn naming<T>(
+        &mut self,
+        names: &[&'static str],
+        call: impl FnOnce(&Store) -> Result<T>,
+    ) -> Result<T> {
+        let done = call(self.store()?);
+        if let Err(error) = &done
+            && !leaves_no_trace(error.kind())
+        {
+            for name in names {
+                self.known.of(name).loose = true;
+            }
+        }
+        done
+    }
+
+    /// Readers that nothing but a failure or the end of the store can wake.
+    fn wait_readers(&mut self) -> Result<()> {
+        let stream = self.stream("a")?;
+        let last = EntryId::new(u64::MAX, u64::MAX - 1);
+        let group = self.grouped("a", |_| stream.group("w", Start::After(last)))?;
+        let consumer = group.consumer("w")?;
+        let (tell, told) = channel();
+        std::thread::spawn(move || {
+            let read = consumer.read(GroupReadOptions::new().block_forever());
+            drop(tell.send(read.err().map(|error| error.kind().clone())));
+        });
+        self.waiting.push(told);
+        let (tell, told) = channel();
+        std::thread::spawn(move || {
+            let read = stream.read(Start::After(last), ReadOptions::new().block_forever());
+            drop(tell.send(read.err().map(|error| error.kind().clone())));
+        });
+        self.waiting.push(told);
+        // Until the group's reader has made its mark: what follows must find the same state always.
+        let began = std::time::Instant::now();
+        while group.consumers()?.is_empty() && began.elapsed() < LONG {
+            std::thread::yield_now();
+        }
+        Ok(())
+    }
+
+    pub(crate) fn close(&mut self) -> Result<()> {
+        self.streams.clear();
+        let store = self.store.take().ok_or_else(not_there)?;
+        let closed = store.close();
+        for told in self.waiting.drain(..) {
+            // Whatever the close came to, it ends every wait.
+            assert!(told.recv_timeout(LONG).is_ok(), "a reader was not woken by the close");
+        }
+        closed?;
+        self.known.settle();
+        Ok(())
+    }
+}
+
+fn plain() -> AppendOptions {
+    AppendOptions::new()
+}
+
+/// Fills the journal with what comes and goes, until it had to make room.
+fn fill_journal(run: &mut Run) -> Result<()> {
+    // On the stream that does not wait for each of them.
+    let name = if run.is_always("a") { "b" } else { "a" };
+    run.grouped(name, |run| {
+        let group = run.group(name, "h")?;
+        for n in 0..1_100 {
+            let name = format!("{n:0>240}");
+            group.create_consumer(&name)?;
+            group.remove_consumer(&name)?;
+        }
+        Ok(())
+    })
+}
+
+fn claim(run: &mut Run) -> Result<()> {
+    run.grouped("a", |run| {
+        let group = run.group("a", "g")?;
+        let pending = group.pending_range(.., crate::PendingFilter::new().count(1))?;
+        let ids: Vec<EntryId> = pending.into_iter().map(|one| one.id).collect();
+        let options = ClaimOptions::new(Duration::ZERO);
+        group.consumer("two")?.claim_with(ids, options).map(drop)
+    })
+}
+
+fn auto_claim(run: &mut Run) -> Result<()> {
+    run.grouped("a", |run| {
+        let consumer = run.group("a", "g")?.consumer("three")?;
+        consumer.auto_claim(EntryId::MIN, Duration::ZERO, 2).map(drop)
+    })
+}
+
+fn history(run: &mut Run) -> Result<()> {
+    run.grouped("a", |run| {
+        run.group("a", "g")?.consumer("one")?.history(EntryId::MIN, 10).map(drop)
+    })
+}
+
+fn group_of_its_own(run: &mut Run) -> Result<()> {
+    run.grouped("a", |run| {
+        let group = run.group("a", "h")?;
+        group.create_consumer("made")?;
+        drop(group.consumer("me")?.read(GroupReadOptions::new().count(2).no_ack())?);
+        group.set_id(Start::First)?;
+        group.remove_consumer("made").map(drop)
+    })
+}
+
+fn delete(run: &mut Run) -> Result<()> {
+    let ids = run.known.of("a").newest(3);
+    let ids: Vec<EntryId> = ids.into_iter().skip(1).collect();
+    run.removing("a", ids.clone(), |stream| stream.delete(ids))
+}
+
+fn append_and_trim(run: &mut Run) -> Result<()> {
+    let (may, _) = run.known.of("a").trimmed(10);
+    run.known.of("a").dropped.extend(may);
+    run.put("a", 100, plain().trim(Trim::max_len(11)))
+}
+
+fn read_everything(run: &mut Run) -> Result<()> {
+    for name in ["a", "d"] {
+        let stream = run.stream(name)?;
+        for entry in stream.range(..).chain(stream.range(..).rev()) {
+            entry?;
+        }
+        stream.info()?;
+    }
+    Ok(())
+}
+
+fn rename(run: &mut Run) -> Result<()> {
+    run.naming(&["b", "d"], |store| store.rename("b", "d"))?;
+    if let Some(stream) = run.streams.remove("b") {
+        run.streams.insert("d", stream);
+    }
+    if let Some(said) = run.known.streams.remove("b") {
+        run.known.streams.insert("d", said);
+    }
+    Ok(())
+}
+
+fn copy(run: &mut Run) -> Result<()> {
+    let strict = run.is_always("c");
+    if run.naming(&["c"], |store| store.copy("a", "c", false))? {
+        let said = run.known.of("a").clone();
+        // Its entries are synced; its name is, if the store's level says so.
+        let mut copy = Said { groups_unsure: true, ..said };
+        copy.entries.retain(|id, _| !copy.dropped.contains(id));
+        copy.durable = if strict { copy.entries.keys().copied().collect() } else { [].into() };
+        copy.acked.clear();
+        copy.acked_unsure = copy.entries.keys().copied().collect();
+        copy.removed.clear();
+        run.known.streams.insert("c", copy);
+    }
+    Ok(())
+}
+
+fn remove(run: &mut Run) -> Result<()> {
+    run.streams.remove("c");
+    run.naming(&["c"], |store| store.remove("c"))?;
+    run.known.streams.remove("c");
+    Ok(())
+}
+
+fn sync(run: &mut Run) -> Result<()> {
+    run.store()?.sync()?;
+    run.known.settle();
+    Ok(())
+}
+
+fn sync_stream(run: &mut Run) -> Result<()> {
+    run.stream("b")?.sync()?;
+    run.known.of("b").settle();
+    Ok(())
+}
+
+const TWICE: &[Step] = &[
+    ("append", |run| run.put("a", 60, plain())),
+    ("append durably", |run| run.put("a", 60, plain().durable())),
+    ("append to the other", |run| run.put("b", 60, plain())),
+];
+
+const FIRST_LIFE: &[Step] = &[
+    ("open", Run::open),
+    ("create a", |run| run.stream("a").map(drop)),
+    ("create b", |run| run.stream("b").map(drop)),
+    ("create a group", |run| {
+        run.grouped("a", |run| run.stream("a")?.group("g", Start::First).map(drop))
+    }),
+    ("create another", |run| {
+        run.grouped("a", |run| run.stream("a")?.group("h", Start::First).map(drop))
+    }),
+    ("create one of the other stream", |run| {
+        run.grouped("b", |run| run.stream("b")?.group("g", Start::First).map(drop))
+    }),
+    ("create the ballast", |run| {
+        run.grouped("b", |run| run.stream("b")?.group("h", Start::First).map(drop))
+    }),
+    ("let readers wait", Run::wait_readers),
+    ("batch", |run| run.put_batch("a", 5, 40)),
+    ("read as a consumer", |run| run.read_as("a", "one", 4)),
+    ("ack", |run| run.ack("a", 2)),
+    ("claim", claim),
+    ("claim what is idle", auto_claim),
+    ("read again", history),
+    ("consumers and positions", group_of_its_own),
+    ("read the other", |run| run.read_as("b", "one", 2)),
+    ("ack there", |run| run.ack("b", 1)),
+    ("sync a stream", sync_stream),
+];
+
+const FILL: &[Step] = &[("fill a segment", |run| run.put("a", 700, plain()))];
+
+const LATER: &[Step] = &[
+    ("large batch", |run| run.put_batch("a", 10, 600)),
+    ("prepare", |run| run.store()?.step_prepare()),
+    ("fill a segment", |run| run.put("a", 700, plain())),
+    ("delete", delete),
+    ("append and trim", append_and_trim),
+    ("trim", |run| run.trim("a", 9)),
+    ("background sync", |run| run.store()?.step_sync()),
+    ("seal and drop", |run| run.store()?.step_prepare()),
+    ("checkpoint", |run| run.store()?.step_checkpoint()),
+    ("set the last ID", |run| {
+        let stream = run.stream("a")?;
+        let last = stream.info()?.last_id;
+        run.grouped("a", |_| stream.set_id(EntryId::new(last.ms + 10, 0), None, None))
+    }),
+    ("set options", |run| {
+        let stream = run.stream("a")?;
+        let options = StreamOptions::new().segment_bytes(8192).max_entry_bytes(4000);
+        run.grouped("a", |_| stream.set_options(&options.block_entries(20)))
+    }),
+    ("fill the journal", fill_journal),
+    ("copy", copy),
+    ("append to the copy", |run| run.put("c", 60, plain())),
+    ("rename", rename),
+    ("remove", remove),
+    ("sync the store", sync),
+    ("append unsynced", |run| run.put("a", 700, plain())),
+    ("close", Run::close),
+    ("open again", Run::open),
+    ("read everything", read_everything),
+    ("read as a consumer", |run| run.read_as("a", "one", 3)),
+    ("ack", |run| run.ack("a", 2)),
+    ("append", |run| run.put("a", 700, plain())),
+    ("append to the renamed one", |run| run.put("d", 700, plain())),
+    ("trim", |run| run.trim("a", 2)),
+    ("drop segments", |run| run.store()?.step_prepare()),
+    ("remove a group", |run| run.grouped("a", |run| run.stream("a")?.remove_group("h").map(drop))),
+    ("sync the store", sync),
+    ("append", |run| run.put("a", 700, plain())),
+    ("close", Run::close),
+    ("open a third time", Run::open),
+    ("recover", |run| run.store()?.recover_all()),
+    ("read everything", read_everything),
+    ("append", |run| run.put("a", 60, plain())),
+];
+
+/// Whether what such a step has done by the time of a failure is of use to the next one: the first
+/// opening, the passes of the background, and a close, which can only be called once.
+pub(crate) fn goes_on(name: &str) -> bool {
+    matches!(name, "open" | "prepare" | "seal and drop" | "drop segments" | "close")
+}
+
+pub(crate) fn steps() -> Vec<Step> {
+    let mut steps = FIRST_LIFE.to_vec();
+    for _ in 0..2 {
+        steps.extend(TWICE);
+    }
+    for _ in 0..14 {
+        steps.extend(FILL);
+    }
+    steps.extend(LATER);
+    steps
+}
