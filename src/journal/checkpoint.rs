@@ -131,9 +131,7 @@ impl Journal {
             return Err(Error::new(ErrorKind::StorageFull { needed: size }));
         }
         next.frame(Kind::CheckpointEnd, |out| mark.write(out))?;
-        inner.slot = slot;
-        inner.turn = turn;
-        inner.seed = next.seed;
+        (inner.slot, inner.turn, inner.seed) = (slot, turn, next.seed);
         inner.region = next.region;
         inner.outgrown = false;
         inner.end = next.end;

@@ -168,6 +168,15 @@ impl Log {
         Arc::clone(&self.segments.read())
     }
 
+    /// A segment that is written from now on.
+    fn add_segment(&self, segment: &Arc<Segment>, file: &Arc<dyn DiskFile>) {
+        self.unsynced.lock().push((Arc::clone(segment), Arc::clone(file)));
+        let mut segments = self.segments.write();
+        let mut list = Vec::clone(&segments);
+        list.push(Arc::clone(segment));
+        *segments = Arc::new(list);
+    }
+
     pub(crate) fn written(&self) -> u64 {
         self.written.get()
     }

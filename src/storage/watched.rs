@@ -21,7 +21,7 @@ pub(crate) struct Loss {
 }
 
 impl Loss {
-    /// `tell` is called with the first loss, by any thread and maybe under locks: it must not block.
+    /// `tell` is called once, by any thread and maybe under locks: it must not block.
     pub(crate) fn new(tell: impl Fn() + Send + Sync + 'static) -> Loss {
         Loss { cause: OnceLock::new(), tell: Box::new(tell) }
     }

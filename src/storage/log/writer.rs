@@ -318,13 +318,7 @@ impl Writer {
         self.durable_told = durable;
         self.block.open = false;
         self.last_size = size;
-        log.unsynced.lock().push((Arc::clone(&segment), Arc::clone(&file)));
-        {
-            let mut segments = log.segments.write();
-            let mut list = Vec::clone(&segments);
-            list.push(Arc::clone(&segment));
-            *segments = Arc::new(list);
-        }
+        log.add_segment(&segment, &file);
         self.position = segment.end_position();
         self.active = Some(Active { segment, file, region: writer, end, size, entries: 0 });
         Ok(())
