@@ -3,9 +3,10 @@
 //! What is copied tells the name of the new stream, but is none before the record of its creation:
 //! until that is durable a mark in the directory says so, and the next open clears it away.
 
+use super::StreamInner;
 use super::recovery::home_of;
 use super::{Counters, EntryId, Error, Event, Home, Result, Shared, StoredOptions};
-use super::StreamInner;
+use crate::format::name;
 use crate::read::Snapshot;
 use crate::storage::disk::OpenMode;
 use crate::storage::log::Tail;
