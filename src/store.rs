@@ -14,9 +14,7 @@ use crate::options::{Durability, OnDamage, StreamOptions};
 use crate::state::StreamState;
 use crate::storage::disk::{Disk, DiskLock, OpenMode};
 use crate::storage::log::Log;
-use crate::storage::mem::MemDisk;
 use crate::storage::process::Process;
-use crate::storage::real::RealDisk;
 use crate::storage::recover::StreamRecovery;
 use crate::storage::watched::Loss;
 use crate::stream::{Frozen, StreamInner};
@@ -30,64 +28,10 @@ use std::sync::{Arc, OnceLock};
 mod failure;
 mod manage;
 mod open;
+mod options;
 mod table;
-use open::{check_dir, holder_in, lock_besides, make_dir, store_uuid};
-
-/// The settings of a store.
-#[derive(Clone, Debug, Default)]
-pub struct StoreOptions {
-    pub(crate) durability: Durability,
-    pub(crate) on_damage: OnDamage,
-    pub(crate) stream: StreamOptions,
-}
-
-impl StoreOptions {
-    /// The durability of streams that do not choose their own. The default is a sync every second.
-    #[must_use]
-    pub fn durability(mut self, level: Durability) -> StoreOptions {
-        self.durability = level;
-        self
-    }
-
-    /// What to do about damaged bytes. The default refuses.
-    #[must_use]
-    pub fn on_damage(mut self, what: OnDamage) -> StoreOptions {
-        self.on_damage = what;
-        self
-    }
-
-    /// The options of streams that are created without any of their own.
-    #[must_use]
-    pub fn stream_defaults(mut self, options: StreamOptions) -> StoreOptions {
-        self.stream = options;
-        self
-    }
-
-    /// Opens the store in a directory, which is made if it is missing (its parent must exist).
-    ///
-    /// # Errors
-    /// `Locked` if someone has it open, `NotALog` if the directory holds something else,
-    /// `UnsupportedVersion`, `Corrupt`, `PermissionDenied`, `Open`, `InvalidConfig`.
-    pub fn open(&self, dir: impl AsRef<Path>) -> Result<Store> {
-        self.start(Arc::new(RealDisk::new()), dir.as_ref(), true)
-    }
-
-    /// Opens a store on the heap, which is gone with its last handle.
-    ///
-    /// # Errors
-    /// `InvalidConfig`.
-    pub fn open_in_memory(&self) -> Result<Store> {
-        self.start(Arc::new(MemDisk::new()), Path::new("/store"), true)
-    }
-
-    pub(crate) fn start(&self, disk: Arc<dyn Disk>, dir: &Path, threads: bool) -> Result<Store> {
-        self.durability.check()?;
-        self.stream.check()?;
-        let shared = Arc::new(Shared::open(disk, dir, self)?);
-        let worker = if threads { Some(Worker::start(&shared)) } else { None };
-        Ok(Store { handle: Arc::new(Handle { shared, worker: Mutex::new(worker) }) })
-    }
-}
+use open::{check_dir, check_exists, holder_in, lock_besides, make_dir, store_uuid, uuid_of_files};
+pub use options::StoreOptions;
 
 /// An open store. Cloning gives another handle to the same store.
 ///
@@ -144,6 +88,8 @@ pub struct RecoveryReport {
     /// Groups whose position lay beyond the end of their stream: stream, group, the last-delivered
     /// ID before and after, pending entries dropped.
     pub clamped: Vec<ClampedGroup>,
+    /// The STORE file could not be read, and which store this is was taken from this file.
+    pub uuid_from: Option<PathBuf>,
     /// Names in the store's directory that are not the store's.
     pub strays: Vec<PathBuf>,
     /// How long the opening took, streams that were recovered later not counted.
@@ -263,6 +209,9 @@ impl Shared {
     fn open(disk: Arc<dyn Disk>, dir: &Path, options: &StoreOptions) -> Result<Shared> {
         let (disk, loss, kick) = failure::watch(disk);
         let begun = disk.monotonic();
+        if options.read_only {
+            check_exists(&*disk, dir, options.salvage)?;
+        }
         make_dir(&*disk, dir)?;
         let strays = check_dir(&*disk, dir)?;
         let lock_path = dir.join(name::LOCK);
@@ -272,7 +221,10 @@ impl Shared {
             }
             _ => Error::io("lock", &lock_path, e),
         })?;
-        let uuid = store_uuid(&*disk, dir)?;
+        let (uuid, uuid_from) = match store_uuid(&*disk, dir) {
+            Err(error) if options.salvage => uuid_of_files(&*disk, dir).ok_or(error)?,
+            found => (found?, None),
+        };
         // Given back in this order: whoever gets the lock file finds nothing else locked.
         let locks = [lock_besides(&*disk, dir)?, Some(lock)].into_iter().flatten().collect();
         for sub in [name::STATE, name::STREAMS] {
@@ -281,8 +233,12 @@ impl Shared {
         disk.sync_dir(dir).map_err(|e| Error::io("sync directory", dir, e))?;
         let place = journal::Place { disk: Arc::clone(&disk), dir: dir.join(name::STATE), uuid };
         let mut loaded = journal::load(&place, options.on_damage == OnDamage::Skip)?;
-        let mut report =
-            RecoveryReport { journal: loaded.report.clone(), strays, ..RecoveryReport::default() };
+        let mut report = RecoveryReport {
+            journal: loaded.report.clone(),
+            uuid_from,
+            strays,
+            ..Default::default()
+        };
         let mut names = Names::default();
         for (number, events) in std::mem::take(&mut loaded.events) {
             let mut state = StreamState::default();
@@ -331,12 +287,29 @@ impl Shared {
             return Err(Error::new(ErrorKind::Closed));
         }
         self.check_loss();
-        Ok(())
+        if self.options.read_only { self.check_alone() } else { Ok(()) }
+    }
+
+    /// A reader has the store as it was; once a writer goes on with it, that is not so any more.
+    #[cold]
+    fn check_alone(&self) -> Result<()> {
+        let path = self.dir.join(name::LOCK);
+        match self.disk.last_writer(&path) {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) => {
+                Err(Error::new(ErrorKind::Locked { holder: holder_in(&*self.disk, &path) })
+                    .at(&self.dir))
+            }
+            Err(e) => Err(Error::io("lock", &path, e)),
+        }
     }
 
     /// Refuses writes once a failed sync has stopped the store.
     #[inline]
     pub(crate) fn check_writable(&self) -> Result<()> {
+        if self.options.read_only {
+            return Err(Error::new(ErrorKind::ReadOnly));
+        }
         match self.poisoned.get() {
             Some(cause) => Err(crate::storage::log::poisoned(cause)),
             None => Ok(()),
@@ -459,6 +432,9 @@ impl Shared {
         let streams = self.all_streams();
         for stream in &streams {
             stream.waiters.wake_all();
+        }
+        if self.options.read_only {
+            return Ok(());
         }
         let mut result = self.flush();
         for stream in &streams {

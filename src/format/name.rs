@@ -4,6 +4,8 @@
 pub(crate) const STORE: &str = "STORE";
 /// The lock file.
 pub(crate) const LOCK: &str = "LOCK";
+/// The file on which readers look whether a writer lives.
+pub(crate) const LIVE: &str = "LIVE";
 /// The directory of the state journal.
 pub(crate) const STATE: &str = "state";
 /// The directory of the streams.

@@ -70,6 +70,11 @@ pub(crate) trait Disk: Send + Sync + Debug {
     fn lock_besides(&self, _path: &Path) -> io::Result<Option<Box<dyn DiskLock>>> {
         Ok(None)
     }
+    /// Who last took the lock at `path`, as a number that tells one from the next; `None` while it
+    /// is held. Asking is in nobody's way.
+    fn last_writer(&self, _path: &Path) -> io::Result<Option<u64>> {
+        Ok(Some(0))
+    }
     /// What to write into a lock file: this process, for people to find it.
     fn holder(&self) -> String {
         format!("process {}", std::process::id())

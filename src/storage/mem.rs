@@ -129,6 +129,10 @@ impl Disk for MemDisk {
         Ok(Box::new(MemLock(Arc::clone(&self.locked))))
     }
 
+    fn last_writer(&self, _path: &Path) -> io::Result<Option<u64>> {
+        Ok((!self.locked.load(Ordering::Acquire)).then_some(0))
+    }
+
     fn now_ms(&self) -> u64 {
         unix_ms()
     }

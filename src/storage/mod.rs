@@ -6,6 +6,7 @@ pub(crate) mod disk;
 pub(crate) mod live;
 pub(crate) mod log;
 pub(crate) mod mem;
+pub(crate) mod overlay;
 pub(crate) mod process;
 pub(crate) mod real;
 pub(crate) mod recover;

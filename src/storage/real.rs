@@ -2,10 +2,11 @@
 
 use super::disk::{Disk, DiskFile, DiskLock, NameKind, OpenMode};
 use super::region::Region;
+use crate::format::name;
 use std::ffi::OsString;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, Seek, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -137,7 +138,23 @@ impl Disk for RealDisk {
         file.set_len(0)?;
         file.rewind()?;
         file.write_all(holder.as_bytes())?;
-        Ok(Box::new(RealLock { file, process: std::process::id() }))
+        Ok(Box::new(RealLock { file, _live: live(path), process: std::process::id() }))
+    }
+
+    fn last_writer(&self, path: &Path) -> io::Result<Option<u64>> {
+        let mut file = match options().open(path.with_file_name(name::LIVE)) {
+            Ok(file) => file,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Some(0)),
+            Err(error) => return Err(error),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        let mut number = [0; 8];
+        // A writer that died before it wrote the number wrote nothing else either.
+        Ok(Some(file.read_exact(&mut number).map_or(0, |()| u64::from_le_bytes(number))))
     }
 
     fn lock_besides(&self, path: &Path) -> io::Result<Option<Box<dyn DiskLock>>> {
@@ -147,7 +164,7 @@ impl Disk for RealDisk {
         }
         let file = options().open(path)?;
         try_lock(&file)?;
-        Ok(Some(Box::new(RealLock { file, process: std::process::id() })))
+        Ok(Some(Box::new(RealLock { file, _live: None, process: std::process::id() })))
     }
 
     fn holder(&self) -> String {
@@ -182,7 +199,27 @@ fn try_lock(file: &File) -> io::Result<()> {
 #[derive(Debug)]
 struct RealLock {
     file: File,
+    _live: Option<File>,
     process: u32,
+}
+
+/// The file that tells readers of a writer, locked, with a number of the writer's own in it. `None`
+/// where the disk has no room for that; they cannot tell then.
+fn live(lock: &Path) -> Option<File> {
+    let path = lock.with_file_name(name::LIVE);
+    let mut file = options().write(true).create(true).truncate(false).open(path).ok()?;
+    // A reader holds it for an instant; one that was stopped in it holds nobody up for long.
+    for _ in 0..1000 {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(1)),
+            Ok(()) => {
+                file.write_all(&random_u64().to_le_bytes()).ok()?;
+                return Some(file);
+            }
+            Err(TryLockError::Error(_)) => return None,
+        }
+    }
+    None
 }
 
 impl DiskLock for RealLock {}

@@ -45,6 +45,8 @@ pub(crate) struct Known {
     pub(crate) floor: EntryId,
     pub(crate) always: bool,
     pub(crate) skip_damage: bool,
+    /// Nothing is written: not what is believed, and no entry later.
+    pub(crate) read_only: bool,
 }
 
 /// A recovered stream.
@@ -124,7 +126,8 @@ impl Recovery<'_> {
         generation: u32,
         path: PathBuf,
     ) -> Result<Option<Candidate>> {
-        let open = self.home.disk.open(&path, OpenMode::Write);
+        let mode = if self.known.read_only { OpenMode::Read } else { OpenMode::Write };
+        let open = self.home.disk.open(&path, mode);
         let file = open.map_err(|e| Error::io("open", &path, e))?;
         let mut window = Window::new(&*file, &path)?;
         let header = FileHeader::decode(window.get(0, FILE_HEADER as u64)?)

@@ -144,6 +144,24 @@ impl Store {
         Store::options().open(dir)
     }
 
+    /// Opens a store for reading only; see
+    /// [`StoreOptions::open_read_only`](crate::StoreOptions::open_read_only).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_read_only(dir: impl AsRef<Path>) -> Result<Store> {
+        Store::options().open_read_only(dir)
+    }
+
+    /// Opens what is left of a damaged store, for reading only; see
+    /// [`StoreOptions::open_salvage`](crate::StoreOptions::open_salvage).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_salvage(dir: impl AsRef<Path>) -> Result<Store> {
+        Store::options().open_salvage(dir)
+    }
+
     /// Options to open a store with.
     #[must_use]
     pub fn options() -> StoreOptions {
@@ -356,6 +374,7 @@ impl Store {
         check_name("stream", to)?;
         let shared = self.shared();
         shared.check_open()?;
+        shared.check_writable()?;
         if from == to {
             return Err(Error::new(ErrorKind::InvalidArgument {
                 argument: "to",

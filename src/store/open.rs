@@ -1,6 +1,7 @@
 //! The directory of a store: made, recognised, locked.
 
 use super::*;
+use crate::format::header::{FILE_HEADER, FileHeader};
 
 /// What the lock file says of whoever has the store.
 pub(super) fn holder_in(disk: &dyn Disk, path: &Path) -> String {
@@ -32,6 +33,34 @@ pub(super) fn make_dir(disk: &dyn Disk, dir: &Path) -> Result<()> {
     }
 }
 
+/// Refuses to read where there is no store: a writer would make one.
+pub(super) fn check_exists(disk: &dyn Disk, dir: &Path, salvage: bool) -> Result<()> {
+    check_dir(disk, dir)?;
+    let found = disk.open(&dir.join(name::STORE), OpenMode::Read).is_ok();
+    let known = found || (salvage && uuid_of_files(disk, dir).is_some());
+    if known { Ok(()) } else { Err(Error::new(ErrorKind::NotALog).at(dir)) }
+}
+
+/// Which store the files below say that they belong to, and the first one that says so.
+pub(super) fn uuid_of_files(disk: &dyn Disk, dir: &Path) -> Option<([u8; 16], Option<PathBuf>)> {
+    let list = |dir: &Path| -> Vec<PathBuf> {
+        let names = disk.read_dir(dir).unwrap_or_default();
+        let mut paths: Vec<_> = names.into_iter().map(|(name, _)| dir.join(name)).collect();
+        paths.sort();
+        paths
+    };
+    let mut files = list(&dir.join(name::STATE));
+    for stream in list(&dir.join(name::STREAMS)) {
+        files.extend(list(&stream));
+    }
+    files.into_iter().find_map(|path| {
+        let mut bytes = [0; FILE_HEADER];
+        disk.open(&path, OpenMode::Read).ok()?.read_at(&mut bytes, 0).ok()?;
+        let header = FileHeader::decode(&bytes).ok()?;
+        Some((header.uuid, Some(path)))
+    })
+}
+
 /// Refuses a directory that holds something and no store. Returns the names that are not ours.
 pub(super) fn check_dir(disk: &dyn Disk, dir: &Path) -> Result<Vec<PathBuf>> {
     let names = disk.read_dir(dir).map_err(|e| {
@@ -41,7 +70,7 @@ pub(super) fn check_dir(disk: &dyn Disk, dir: &Path) -> Result<Vec<PathBuf>> {
             _ => error,
         }
     })?;
-    let ours = [name::STORE, name::LOCK, name::STATE, name::STREAMS];
+    let ours = [name::STORE, name::LOCK, name::LIVE, name::STATE, name::STREAMS];
     let is_ours =
         |text: &str| ours.contains(&text) || text.strip_suffix(name::TMP) == Some(name::STORE);
     let mut strays = Vec::new();

@@ -8,7 +8,7 @@ use crate::journal::Refused;
 impl Shared {
     pub(super) fn poison_cause(&self) -> Option<String> {
         let journal = self.journal.commit.poisoned();
-        let cause = self.check_writable().err().or(journal)?;
+        let cause = self.poisoned.get().map(crate::storage::log::poisoned).or(journal)?;
         Some(cause.to_string())
     }
 
@@ -34,6 +34,7 @@ impl Shared {
 
     /// Makes a stream: its directory, its first segment, then the record of its creation.
     pub(super) fn create(&self, name: &[u8], options: &StreamOptions) -> Result<Arc<StreamInner>> {
+        self.check_writable()?;
         self.check_process()?;
         let number = self.journal.take_stream_number();
         let stored = StoredOptions::from(options);
@@ -71,6 +72,7 @@ impl Shared {
         made: Option<&Arc<StreamInner>>,
         mut decide: impl FnMut(&mut Names) -> Option<Vec<(u64, Vec<Event>)>>,
     ) -> Result<Option<u64>> {
+        self.check_writable()?;
         let mut again = false;
         loop {
             let mut names = self.names.write();

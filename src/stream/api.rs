@@ -375,6 +375,7 @@ impl Stream {
     pub fn trim(&self, to: Trim) -> Result<u64> {
         to.check()?;
         let shared = self.shared();
+        shared.check_writable()?;
         let log = self.log()?;
         let mut again = false;
         loop {

@@ -30,6 +30,7 @@ impl StreamInner {
             floor: EntryId::MIN,
             always: false,
             skip_damage: snapshot.span.skip_damage,
+            read_only: false,
         };
         let log = recover(&home, &known)?.log;
         mark(&home)?;

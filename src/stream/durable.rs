@@ -60,6 +60,7 @@ impl Stream {
     ) -> Result<()> {
         let shared = self.shared();
         let log = self.log()?;
+        shared.check_writable()?;
         let mut appender = log.writer()?;
         let mut again = false;
         loop {

@@ -83,6 +83,7 @@ impl StreamInner {
             floor: state.counters.floor.max(delivered),
             always: self.level(shared) == Durability::Always,
             skip_damage: shared.options.on_damage == OnDamage::Skip,
+            read_only: shared.options.read_only,
         }
     }
 

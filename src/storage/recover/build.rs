@@ -5,6 +5,9 @@ use super::*;
 impl Recovery<'_> {
     /// Stores what lies above the durable position once more and syncs all that is believed.
     pub(super) fn make_durable(&mut self, chain: &[Candidate], durable: u64) -> Result<()> {
+        if self.known.read_only {
+            return Ok(());
+        }
         for candidate in chain {
             let Content::Scanned(scan) = &candidate.content else {
                 continue;
@@ -58,6 +61,7 @@ impl Recovery<'_> {
             let is_last = n + 1 == count;
             if is_last
                 && !self.later_aside
+                && !self.known.read_only
                 && let Some((len, last_block)) = goes_on(&candidate)?
             {
                 active = Some((Arc::clone(&candidate.file), len));

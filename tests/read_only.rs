@@ -1,0 +1,237 @@
+//! Stores that are opened for reading only, and what can be read of damaged ones.
+//!
+//! Relies on the public API only. What recovery makes of each kind of damage is tested in `damage`.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use streamlog::{
+    AppendOptions, Durability, EntryId, ErrorKind, GroupReadOptions, NewEntries, ReadOptions,
+    Start, Store, StreamOptions, Trim,
+};
+
+fn id(ms: u64) -> EntryId {
+    EntryId::new(ms, 0)
+}
+
+/// Every file below a directory with what is in it.
+fn files(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.insert(path.clone(), std::fs::read(&path).unwrap());
+        }
+    }
+    found
+}
+
+/// A store of 300 entries over some segments, a deletion, a trim, and a group with five entries
+/// pending.
+fn fill(dir: &Path) -> Store {
+    let small = StreamOptions::new().segment_bytes(8192);
+    let options = Store::options().durability(Durability::Manual).stream_defaults(small);
+    let store = options.open(dir).unwrap();
+    let stream = store.stream("s").unwrap();
+    for ms in 1..=300 {
+        let fields = [("n", ms.to_string().repeat(20))];
+        stream.append_with(fields, AppendOptions::new().id(id(ms))).unwrap();
+    }
+    assert_eq!(stream.delete([id(7)]).unwrap(), 1);
+    assert_eq!(stream.trim(Trim::min_id(id(3))).unwrap(), 2);
+    let group = stream.create_group("g", Start::First).unwrap();
+    let consumer = group.consumer("c").unwrap();
+    let delivery = consumer.read(GroupReadOptions::new().count(10)).unwrap();
+    for id in delivery.ids().take(5).collect::<Vec<_>>() {
+        assert_eq!(group.ack([id]).unwrap(), 1);
+    }
+    store
+}
+
+/// All that one can see of it, as text.
+fn seen(store: &Store) -> String {
+    use std::fmt::Write;
+    let mut text = String::new();
+    for name in store.names() {
+        let stream = store.get(&name).unwrap().unwrap();
+        writeln!(text, "{:?} {}", name, stream.len().unwrap()).unwrap();
+        for entry in stream.range(..) {
+            writeln!(text, "{:?}", entry.unwrap()).unwrap();
+        }
+        for group in stream.groups().unwrap() {
+            let group = stream.get_group(&group.name).unwrap().unwrap();
+            let info = group.info().unwrap();
+            let (last, read) = (info.last_delivered_id, info.entries_read);
+            writeln!(text, "{:?} {last} {read:?} {:?}", info.name, info.lag).unwrap();
+            writeln!(text, "{:?}", group.pending().unwrap()).unwrap();
+        }
+    }
+    text
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy(&path, &target);
+        } else {
+            std::fs::copy(&path, &target).unwrap();
+        }
+    }
+}
+
+/// Fails if opening for reading writes: to the journal (`Journal::start`), or what recovery mends
+/// (`Recovery::make_durable`).
+#[test]
+fn reading_shows_what_a_writer_would_and_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (closed, killed) = (dir.path().join("closed"), dir.path().join("killed"));
+    let store = fill(&closed);
+    let before = seen(&store);
+    // What a killed process leaves.
+    copy(&closed, &killed);
+    store.close().unwrap();
+    // A tail that was torn besides.
+    let last = files(&killed.join("streams")).into_keys().next_back().unwrap();
+    let mut bytes = std::fs::read(&last).unwrap();
+    let end = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    bytes[end + 9..end + 40].fill(0x5a);
+    std::fs::write(&last, bytes).unwrap();
+    for path in [&closed, &killed] {
+        let bytes = files(path);
+        let store = Store::open_read_only(path).unwrap();
+        assert_eq!(seen(&store), before, "{}", path.display());
+        assert_eq!(store.health().poisoned, None);
+        store.close().unwrap();
+        assert!(files(path) == bytes, "{} was changed", path.display());
+        let store = Store::open(path).unwrap();
+        assert_eq!(seen(&store), before);
+    }
+}
+
+/// Fails if a call that changes something does not ask whether it may.
+#[test]
+fn whatever_would_change_something_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(dir.path()).close().unwrap();
+    let bytes = files(dir.path());
+    let store = Store::open_read_only(dir.path()).unwrap();
+    let before = seen(&store);
+    let stream = store.stream("s").unwrap();
+    let group = stream.group("g", Start::First).unwrap();
+    let consumer = group.consumer("c").unwrap();
+    let mut batch = NewEntries::new();
+    batch.push([("a", "b")]).unwrap();
+    let read = GroupReadOptions::new();
+    let refused = [
+        stream.append([("a", "b")]).err(),
+        stream.append_batch(&batch).err(),
+        stream.delete([id(5)]).err(),
+        stream.trim(Trim::max_len(1)).err(),
+        stream.set_id(id(900), None, None).err(),
+        stream.set_options(&StreamOptions::new()).err(),
+        stream.create_group("new", Start::First).err(),
+        stream.group("new", Start::First).err(),
+        stream.remove_group("g").err(),
+        group.set_id(Start::First).err(),
+        group.create_consumer("new").err(),
+        group.remove_consumer("c").err(),
+        group.ack([id(9)]).err(),
+        consumer.read(read).err(),
+        consumer.read(read.block(Duration::from_secs(60))).err(),
+        consumer.history(EntryId::MIN, 10).err(),
+        consumer.claim([id(9)], Duration::ZERO).err(),
+        consumer.auto_claim(EntryId::MIN, Duration::ZERO, 10).err(),
+        store.stream("new").err(),
+        store.remove("s").err(),
+        store.rename("s", "t").err(),
+        store.copy("s", "t", false).err(),
+    ];
+    for (n, error) in refused.into_iter().enumerate() {
+        let error = error.unwrap_or_else(|| panic!("call {n} was not refused"));
+        assert_eq!(*error.kind(), ErrorKind::ReadOnly, "call {n}");
+    }
+    // Nothing comes any more, so waiting ends with its time.
+    let options = ReadOptions::new().block(Duration::from_millis(1));
+    assert!(stream.read(Start::Last, options).unwrap().is_empty());
+    store.sync().unwrap();
+    assert_eq!(seen(&store), before);
+    drop((stream, group, consumer, store));
+    assert!(files(dir.path()) == bytes);
+}
+
+/// Fails if a reader and a writer do not notice each other, if a reader is in a writer's way, or if
+/// a reader goes on after a writer that came and went.
+#[test]
+fn a_writer_goes_ahead_and_the_readers_notice() {
+    let dir = tempfile::tempdir().unwrap();
+    let writer = fill(dir.path());
+    let locked = |error: streamlog::Error| matches!(error.kind(), ErrorKind::Locked { .. });
+    assert!(locked(Store::open_read_only(dir.path()).unwrap_err()));
+    writer.close().unwrap();
+    let readers = [(); 2].map(|()| Store::open_read_only(dir.path()).unwrap());
+    let stream = readers[0].stream("s").unwrap();
+    let snapshot = stream.snapshot().unwrap();
+    let writer = Store::open(dir.path()).unwrap();
+    let theirs = writer.stream("s").unwrap();
+    assert_eq!(theirs.trim(Trim::max_len(1)).unwrap(), 296);
+    assert!(locked(stream.len().unwrap_err()));
+    assert!(locked(readers[1].get("s").unwrap_err()));
+    // What was taken before stays what it was.
+    assert_eq!(snapshot.range(..).map(Result::unwrap).count(), 297);
+    drop(theirs);
+    writer.close().unwrap();
+    assert!(locked(stream.len().unwrap_err()), "the store is not what it was");
+    assert_eq!(Store::open_read_only(dir.path()).unwrap().stream("s").unwrap().len().unwrap(), 1);
+}
+
+#[test]
+fn where_there_is_no_store_none_is_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let missing = dir.path().join("missing");
+    let open = Store::open_read_only(&missing).unwrap_err();
+    assert_eq!(*open.kind(), ErrorKind::Open, "{open}");
+    assert!(!missing.exists());
+    for open in [Store::open_read_only, Store::open_salvage] {
+        let error = open(dir.path()).unwrap_err();
+        assert_eq!(*error.kind(), ErrorKind::NotALog, "{error}");
+    }
+    assert_eq!(files(dir.path()), BTreeMap::new());
+}
+
+/// Fails if salvage needs the STORE file, the journal, or every segment.
+#[test]
+fn salvage_gives_all_that_can_be_proved() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("data");
+    fill(&path).close().unwrap();
+    let whole: Vec<EntryId> = {
+        let store = Store::open_read_only(&path).unwrap();
+        store.stream("s").unwrap().range(..).map(|entry| entry.unwrap().id()).collect()
+    };
+    std::fs::remove_file(path.join("STORE")).unwrap();
+    std::fs::remove_dir_all(path.join("state")).unwrap();
+    let segments: Vec<PathBuf> = files(&path.join("streams")).into_keys().collect();
+    assert!(segments.len() > 2);
+    let mut bytes = std::fs::read(&segments[1]).unwrap();
+    bytes[3000] ^= 1;
+    std::fs::write(&segments[1], bytes).unwrap();
+    let before = files(&path);
+    assert_eq!(*Store::open_read_only(&path).unwrap_err().kind(), ErrorKind::NotALog);
+    let store = Store::open_salvage(&path).unwrap();
+    assert_eq!(store.names(), [b"s"]);
+    let stream = store.stream("s").unwrap();
+    let ids: Vec<EntryId> = stream.range(..).map(|entry| entry.unwrap().id()).collect();
+    // Without the journal nothing is known to be deleted or trimmed.
+    assert!(ids.len() > whole.len() - 60, "{} of {}", ids.len(), whole.len());
+    assert!(ids.windows(2).all(|pair| pair[0] < pair[1]));
+    let report = store.recovery();
+    assert!(report.uuid_from.is_some() && report.adopted == [b"s"], "{report:?}");
+    store.close().unwrap();
+    assert!(files(&path) == before);
+}
