@@ -17,6 +17,8 @@ pub(crate) struct StreamState {
     pub(crate) counters: Counters,
     /// Entries up to and including this ID are gone.
     pub(crate) trimmed: EntryId,
+    /// The same as far as records or recovered frames say it; appends trim further.
+    pub(crate) recorded: EntryId,
     /// Deletions that were not marked in the log yet, because it is not open.
     pub(crate) deleted: Vec<EntryId>,
     pub(crate) groups: Groups,
@@ -46,13 +48,19 @@ impl StreamState {
                 }
             }
             Event::Trimmed { to } => {
-                self.trimmed = self.trimmed.max(*to);
-                self.raise_floor(*to);
+                self.recorded = self.recorded.max(*to);
+                self.trim(*to);
             }
             Event::Counters(counters) => self.counters = *counters,
             // The groups keep what was delivered themselves: recovery has to tell the two apart.
             event => self.groups.apply(event),
         }
+    }
+
+    /// Takes in a trim that its append's frame says and no record.
+    pub(crate) fn trim(&mut self, to: EntryId) {
+        self.trimmed = self.trimmed.max(to);
+        self.raise_floor(to);
     }
 
     fn raise_floor(&mut self, id: EntryId) {
@@ -86,8 +94,8 @@ impl StreamState {
         if let Some(options) = self.options {
             events.push(Event::StreamCreated { name: self.name.clone().into(), options });
         }
-        if self.trimmed > EntryId::MIN {
-            events.push(Event::Trimmed { to: self.trimmed });
+        if self.recorded > EntryId::MIN {
+            events.push(Event::Trimmed { to: self.recorded });
         }
         self.groups.dump(&mut |event| events.push(event));
         events

@@ -69,6 +69,19 @@ impl std::fmt::Debug for StreamInner {
     }
 }
 
+/// Takes in a trim: what is left of the log, which ends at `tail`.
+fn count_trim(state: &mut StreamState, log: &Log, tail: Tail, plan: &TrimPlan) {
+    let span = log.written_span();
+    state.trim(plan.trimmed);
+    let Some(live) = &mut state.live else { return };
+    live.trim(&span, plan);
+    if live.last_block_is_dead(&span, tail) {
+        log.restart_block.store(true, Ordering::Release);
+    }
+    let mut view = log.view.lock();
+    view.trimmed = view.trimmed.max(plan.trimmed);
+}
+
 /// The state together with all that a decision needs to know of the log.
 pub(crate) struct Locked<'a> {
     pub(crate) state: MutexGuard<'a, StreamState>,
@@ -254,12 +267,7 @@ impl StreamInner {
             return Ok(());
         }
         shared.check_process()?;
-        let done = |target| {
-            log.synced(target);
-            if log.always {
-                self.waiters.notify();
-            }
-        };
+        let done = |target| self.publish(log, target);
         let result = log.commit.wait(upto, || log.written(), |t| log.sync_files(t), done);
         if result.is_err() {
             self.failed(shared, log);
@@ -280,8 +288,16 @@ impl StreamInner {
     pub(crate) fn synced_otherwise(&self, target: u64) {
         // A sync that failed meanwhile may have had the error that the call did not get any more.
         let Some(log) = self.log.get().filter(|log| !log.is_poisoned()) else { return };
-        log.synced(target);
+        self.publish(log, target);
         log.commit.set_durable(target);
+    }
+
+    /// A sync up to `target` has ended: under `Always` that is when entries can be seen.
+    fn publish(&self, log: &Log, target: u64) {
+        if let Some(plan) = log.synced(target) {
+            let tail = log.written_tail();
+            count_trim(&mut self.state.lock(), log, tail, &plan);
+        }
         if log.always {
             self.waiters.notify();
         }
@@ -327,12 +343,12 @@ impl StreamInner {
         if !log.has_trimmed(trimmed) {
             return Ok(());
         }
-        // The start is durable before a segment goes: in the journal, whatever said it first.
-        let (trimmed, position) = self.change(shared, false, |locked| {
-            let to = locked.state.trimmed;
-            Ok((to, vec![Event::Trimmed { to }]))
-        })?;
+        // The start is durable before a segment goes: in the journal, whatever said it first. The
+        // entries whose appends said it come before the record.
+        let to = self.state.lock().trimmed;
         self.sync_written(shared)?;
+        let record = || vec![Event::Trimmed { to }];
+        let (trimmed, position) = self.change(shared, false, |_| Ok((to, record())))?;
         shared.sync_journal(position)?;
         // This start and no later one: a trim that came meanwhile may not be on disk.
         for segment in log.take_trimmed(trimmed) {

@@ -13,6 +13,7 @@
 
 use super::cursor::{Segments, Span};
 use super::disk::DiskFile;
+use super::live::TrimPlan;
 use super::region::{Region, RegionWriter};
 use super::segment::{self, Home, Segment, SegmentParts, write_footer};
 use crate::commit::{Commit, Mark};
@@ -78,6 +79,7 @@ pub(crate) struct Log {
     pub(crate) restart_block: AtomicBool,
     /// The segment is half full, or another one was begun: there is something to prepare or seal.
     care: AtomicBool,
+    append_trims: Mutex<AppendTrims>,
     making: Making,
 }
 
@@ -106,6 +108,33 @@ pub(crate) struct LogParts {
     pub(crate) block: Option<Block>,
     pub(crate) always: bool,
     pub(crate) skip_damage: bool,
+}
+
+/// What appends trim in the same step. On disk that is said by their frames alone, so whatever else
+/// writes it down (a footer, a checkpoint) has to wait until these are there.
+#[derive(Debug, Default)]
+struct AppendTrims {
+    /// By position, of those that may not be on disk.
+    waiting: VecDeque<(u64, EntryId)>,
+    durable: EntryId,
+}
+
+impl AppendTrims {
+    fn add(&mut self, position: u64, trimmed: EntryId) {
+        // Where nobody asks for long, fewer steps do.
+        if self.waiting.len() > 1000 {
+            self.waiting.pop_back();
+        }
+        self.waiting.push_back((position, trimmed));
+    }
+
+    fn upto(&mut self, durable: u64) -> EntryId {
+        while let Some((_, trimmed)) = self.waiting.front().filter(|next| next.0 <= durable) {
+            self.durable = self.durable.max(*trimmed);
+            self.waiting.pop_front();
+        }
+        self.durable
+    }
 }
 
 impl Log {
@@ -160,6 +189,7 @@ impl Log {
             skip_damage: parts.skip_damage,
             restart_block: AtomicBool::new(false),
             care: AtomicBool::new(false),
+            append_trims: Mutex::new(AppendTrims::default()),
             making: Making::default(),
         })
     }
@@ -200,6 +230,12 @@ impl Log {
         self.view.lock().tail
     }
 
+    /// The end of what is written, published or not.
+    pub(crate) fn written_tail(&self) -> Tail {
+        let writer = self.writer.lock();
+        Tail { last_id: writer.last_id, ordinal: writer.ordinal }
+    }
+
     /// The right to append. Fails when the log is poisoned or closed.
     pub(crate) fn writer(&self) -> Result<Appender<'_>> {
         let writer = self.writer.lock();
@@ -231,29 +267,42 @@ impl Log {
     }
 
     /// What a finished sync up to `target` changes: publication under `Always`, and rolled segments
-    /// whose files need not stay open.
-    pub(crate) fn synced(&self, target: u64) {
+    /// whose files need not stay open. Returns what the published entries trim, which readers see by
+    /// now and the caller has to count.
+    pub(crate) fn synced(&self, target: u64) -> Option<TrimPlan> {
         let mut unsynced = self.unsynced.lock();
         let keep = unsynced.len().saturating_sub(1);
         let done =
             unsynced.iter().take(keep).take_while(|(s, _)| s.end_position() <= target).count();
         unsynced.drain(..done);
         drop(unsynced);
+        let mut trim: Option<TrimPlan> = None;
         if self.always {
             let mut writer = self.writer.lock();
             let mut tail = None;
-            while let Some((position, found)) = writer.hidden.front().copied() {
-                if position > target {
+            while let Some(hidden) = writer.hidden.front().copied() {
+                if hidden.position > target {
                     break;
                 }
-                tail = Some(found);
+                tail = Some(hidden.tail);
+                trim = hidden.trim.or(trim);
                 writer.hidden.pop_front();
             }
             if let Some(tail) = tail {
-                self.view.lock().tail = tail;
+                let mut view = self.view.lock();
+                view.tail = tail;
+                if let Some(plan) = trim {
+                    view.trimmed = view.trimmed.max(plan.trimmed);
+                }
             }
             self.published.advance_to(target);
         }
+        trim
+    }
+
+    /// The highest ID that is trimmed by an append which is on disk.
+    pub(crate) fn durable_append_trim(&self) -> EntryId {
+        self.append_trims.lock().upto(self.known_durable())
     }
 
     /// The end of what is known to be on disk. Under `Always` entries are published between the end
@@ -323,7 +372,7 @@ impl Log {
             entries: segment.entries(),
             last_id: next.begin.last_id,
             chain: next.begin.chain,
-            trimmed: self.view.lock().trimmed,
+            trimmed: self.durable_append_trim(),
             index: segment.index_copy(),
         };
         write_footer(&*file, &segment.path, &footer, segment.seed, behind)?;

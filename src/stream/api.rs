@@ -174,8 +174,8 @@ impl Stream {
             None => None,
         };
         let position = appender.append(id, list, plan.map(|plan| plan.trimmed))?;
-        if let Some(plan) = plan {
-            apply_trim(&mut self.inner.state.lock(), log, &appender, &plan);
+        if let Some(plan) = plan.filter(|plan| !appender.trims(plan)) {
+            count_trim(&mut self.inner.state.lock(), log, appender.tail(), &plan);
         }
         Ok(Ok((id, position)))
     }
@@ -385,12 +385,12 @@ impl Stream {
             let Some(plan) = plan_trim(&mut state, log, &appender, &to, None)? else {
                 return Ok(0);
             };
-            let event = Event::Trimmed { to: plan.trimmed };
-            match shared.journal.append(&[(self.inner.number, &[event])], false) {
+            let events = [Event::Trimmed { to: plan.trimmed }];
+            match shared.journal.append(&[(self.inner.number, &events)], false) {
                 Ok(position) => {
-                    apply_trim(&mut state, log, &appender, &plan);
-                    drop(state);
-                    drop(appender);
+                    events.iter().for_each(|event| state.apply(event));
+                    count_trim(&mut state, log, appender.tail(), &plan);
+                    drop((state, appender));
                     shared.kick.dirty();
                     shared.kick.care();
                     self.inner.settle(shared, position)?;
@@ -398,8 +398,7 @@ impl Stream {
                 }
                 Err(Refused::Error(error)) => return Err(error),
                 Err(Refused::Full) => {
-                    drop(state);
-                    drop(appender);
+                    drop((state, appender));
                     shared.make_room(again)?;
                     again = true;
                 }
@@ -471,15 +470,4 @@ fn plan_trim(
     };
     live.refresh(&span, appender.tail());
     live.plan(&span, appender.tail(), trim, next, block_entries)
-}
-
-fn apply_trim(state: &mut StreamState, log: &Log, appender: &Appender<'_>, plan: &TrimPlan) {
-    let span = log.written_span();
-    state.apply(&Event::Trimmed { to: plan.trimmed });
-    let Some(live) = &mut state.live else { return };
-    live.trim(&span, plan);
-    if live.last_block_is_dead(&span, appender.tail()) {
-        log.restart_block.store(true, Ordering::Release);
-    }
-    log.view.lock().trimmed = plan.trimmed;
 }

@@ -149,9 +149,12 @@ impl StreamInner {
     /// can change it: what writes records of names holds the lock on these, which the caller holds
     /// too, and everything else the state's.
     pub(crate) fn freeze(&self, covers: &mut dyn FnMut() -> u64) -> Option<Frozen> {
-        let state = self.state.lock();
+        let mut state = self.state.lock();
         if state.removed || state.options.is_none() {
             return None;
+        }
+        if let Some(log) = self.log.get() {
+            state.recorded = state.recorded.max(log.durable_append_trim());
         }
         Some(Frozen {
             // A refusal outlives the checkpoint that forgets the damaged record.

@@ -5,8 +5,9 @@ use super::ground::{
     FIRST, at_once, deliver, die, error, id, open, place, put, seen, segment, try_put,
 };
 use crate::{
-    AppendOptions, Durability, EntryId, ErrorKind, NewId, ReadOptions, Start, Store, Stream,
+    AppendOptions, Durability, EntryId, ErrorKind, NewId, ReadOptions, Start, Store, Stream, Trim,
 };
+use std::path::Path;
 
 fn refused(stream: &Stream, ms: u64, last: EntryId) {
     let kind = error(try_put(stream, ms)).kind().clone();
@@ -54,9 +55,9 @@ pub(crate) fn invariant_01_ids_increase_over_deletions_and_trims_of_lost_entries
     assert_eq!(seen(&stream), [6]);
 }
 
-/// Fails if `build` (src/storage/recover.rs) leaves out of the last ID what is trimmed: a footer can
-/// be durable before the record of a trim is, and before the entries that it took.
-pub(crate) fn invariant_01_ids_increase_over_a_trim_that_only_a_footer_tells() {
+/// Fails if `Log::seal_one` (src/storage/log.rs) puts into a footer what only a record trims: the
+/// footer can be durable before the record is, and before the entries that the trim took.
+pub(crate) fn invariant_06_a_footer_tells_no_trim_ahead_of_its_record() {
     let disk = FaultDisk::new();
     let store = open(&disk, Durability::Manual);
     let stream = store.stream("s").unwrap();
@@ -73,12 +74,10 @@ pub(crate) fn invariant_01_ids_increase_over_a_trim_that_only_a_footer_tells() {
     die(store);
     let store = open(&disk.power_cut(), Durability::Manual);
     let stream = store.stream("s").unwrap();
-    assert!(seen(&stream).is_empty());
-    refused(&stream, second + 4, EntryId::new(second + 4, u64::MAX));
-    put(&stream, [second + 5]);
-    assert_eq!(seen(&stream), [second + 5]);
-    // A group begins where the stream ends, and gets what comes then.
-    assert_eq!(deliver(&stream, "g").unwrap(), [second + 5]);
+    assert_eq!(seen(&stream), (1..=second).collect::<Vec<_>>());
+    refused(&stream, second, id(second));
+    put(&stream, [second + 1]);
+    assert_eq!(deliver(&stream, "g").unwrap().len() as u64, second + 1);
 }
 
 /// Fails if `StreamInner::known` (src/stream/recovery.rs) leaves `max_delivered` out of the floor.
@@ -232,4 +231,55 @@ pub(crate) fn invariant_02_published_bytes_never_change() {
     assert!(stream.info().unwrap().segments > 2);
     let after = disk.bytes(&segment(1, 0));
     assert_eq!(before[..end], after[..end]);
+}
+
+/// Fails if what an append trims goes at once (`Appender::trims`, src/storage/log/writer.rs) and not
+/// together with the moment when its entry can be seen.
+pub(crate) fn invariant_02_under_always_a_trim_shows_with_the_entry_that_brought_it() {
+    let disk = FaultDisk::new();
+    let store = open(&disk, Durability::Always);
+    let stream = store.stream("s").unwrap();
+    put(&stream, 1..4);
+    disk.hold("sync", FIRST);
+    let appending = std::thread::spawn({
+        let stream = stream.clone();
+        move || {
+            let options = AppendOptions::new().id(id(4)).trim(Trim::max_len(1));
+            stream.append_with([("a", "b")], options)
+        }
+    });
+    disk.wait_held();
+    assert_eq!((seen(&stream), stream.len().unwrap()), (vec![1, 2, 3], 3));
+    disk.let_go();
+    appending.join().unwrap().unwrap();
+    assert_eq!((seen(&stream), stream.len().unwrap()), (vec![4], 1));
+    assert_eq!(stream.info().unwrap().first_id, id(4));
+}
+
+/// Fails if a checkpoint takes in what an append trims before the append is on disk
+/// (`StreamState::recorded`, src/state.rs): pages of the journal may be written before the log's.
+pub(crate) fn invariant_06_a_trim_is_not_written_down_before_the_entry_that_brought_it() {
+    let disk = FaultDisk::new();
+    let store = open(&disk, Durability::Manual);
+    let stream = store.stream("s").unwrap();
+    put(&stream, 1..4);
+    store.sync().unwrap();
+    let options = AppendOptions::new().id(id(4)).trim(Trim::max_len(1));
+    stream.append_with([("a", "b")], options).unwrap();
+    disk.hold("sync", FIRST);
+    let checkpoint = std::thread::spawn({
+        let store = store.clone();
+        move || store.step_checkpoint()
+    });
+    disk.wait_held();
+    let cut = disk.power_cut();
+    for path in disk.list(Path::new("/store/state")) {
+        cut.scribble(&path, 0, &disk.bytes(&path));
+    }
+    disk.let_go();
+    checkpoint.join().unwrap().unwrap();
+    let store = open(&cut, Durability::Manual);
+    assert_eq!(seen(&store.stream("s").unwrap()), [1, 2, 3]);
+    let store = open(&disk.power_cut(), Durability::Manual);
+    assert_eq!(seen(&store.stream("s").unwrap()), [4]);
 }

@@ -44,6 +44,15 @@ pub(crate) struct Block {
     pub(crate) open: bool,
 }
 
+/// An append that is not durable yet, under `Always`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hidden {
+    pub(super) position: u64,
+    pub(super) tail: Tail,
+    /// What it trims in the same step.
+    pub(super) trim: Option<TrimPlan>,
+}
+
 /// What only the appending thread touches.
 #[derive(Debug)]
 pub(crate) struct Writer {
@@ -62,8 +71,8 @@ pub(crate) struct Writer {
     /// The durable position that the frames already tell.
     pub(super) durable_told: u64,
     pub(super) scratch: Vec<u8>,
-    /// Under `Always`: the tails that become visible once durable, by position.
-    pub(super) hidden: VecDeque<(u64, Tail)>,
+    /// Under `Always`: what becomes visible once durable, by position.
+    pub(super) hidden: VecDeque<Hidden>,
     pub(super) last_size: u64,
     pub(super) closed: bool,
 }
@@ -108,9 +117,22 @@ impl Appender<'_> {
         let tail = self.tail();
         if self.log.always && !self.writer.hidden.is_empty() {
             let position = self.writer.position;
-            self.writer.hidden.push_back((position, tail));
+            self.writer.hidden.push_back(Hidden { position, tail, trim: None });
         } else {
             self.log.view.lock().tail = tail;
+        }
+    }
+
+    /// Notes that what was just appended trims, too. `true` if that takes effect later, with the
+    /// entry; else it is the caller's to do now.
+    pub(crate) fn trims(&mut self, plan: &TrimPlan) -> bool {
+        self.log.append_trims.lock().add(self.writer.position, plan.trimmed);
+        match self.writer.hidden.back_mut() {
+            Some(hidden) if self.log.always => {
+                hidden.trim = Some(*plan);
+                true
+            }
+            _ => false,
         }
     }
 
@@ -412,7 +434,7 @@ impl Writer {
         let tail = Tail { last_id: self.last_id, ordinal: self.ordinal };
         log.written.advance_alone(self.position);
         if log.always {
-            self.hidden.push_back((self.position, tail));
+            self.hidden.push_back(Hidden { position: self.position, tail, trim: None });
         } else {
             log.view.lock().tail = tail;
             log.published.advance_alone(self.position);
