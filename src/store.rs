@@ -304,12 +304,18 @@ impl Shared {
         }
     }
 
-    /// Refuses writes once a failed sync has stopped the store.
+    /// Refuses writes where the store is for reading only, and once a failed sync has stopped it.
     #[inline]
     pub(crate) fn check_writable(&self) -> Result<()> {
         if self.options.read_only {
             return Err(Error::new(ErrorKind::ReadOnly));
         }
+        self.check_sound()
+    }
+
+    /// Refuses to wait for what a failed sync has made impossible.
+    #[inline]
+    pub(crate) fn check_sound(&self) -> Result<()> {
         match self.poisoned.get() {
             Some(cause) => Err(crate::storage::log::poisoned(cause)),
             None => Ok(()),

@@ -115,8 +115,12 @@ impl Locked<'_> {
                     live.delete(&self.span, &place);
                 }
             }
-            if let Some(log) = log.filter(|_| live.last_block_is_dead(&self.span, self.tail)) {
+            let Some(log) = log else { continue };
+            if live.last_block_is_dead(&self.span, self.tail) {
                 log.restart_block.store(true, Ordering::Release);
+            }
+            if live.first_segment_is_dead(&self.span) {
+                log.ask_for_care();
             }
         }
     }
@@ -237,6 +241,12 @@ impl StreamInner {
     /// A stream whose sync failed takes no changes of its groups either.
     pub(crate) fn check_writable(&self, shared: &Shared) -> Result<()> {
         shared.check_writable()?;
+        self.check_sound(shared)
+    }
+
+    /// Nothing more comes of a stream whose sync failed.
+    pub(crate) fn check_sound(&self, shared: &Shared) -> Result<()> {
+        shared.check_sound()?;
         match self.log.get().filter(|log| log.is_poisoned()).and_then(|log| log.commit.poisoned()) {
             Some(cause) => Err(crate::storage::log::poisoned(&cause)),
             None => Ok(()),
@@ -336,9 +346,32 @@ impl StreamInner {
         done
     }
 
+    /// Wakes the background if the log has something for it.
+    fn care(&self, shared: &Shared, log: &Log) {
+        if log.wants_care() && !self.asked.swap(true, Ordering::AcqRel) {
+            shared.kick.care();
+        }
+    }
+
+    /// What deletions have left without a live entry at the beginning goes like what is trimmed.
+    fn trim_dead(&self, log: &Log) -> Result<()> {
+        let tail = log.written_tail();
+        let mut state = self.state.lock();
+        let span = log.written_span();
+        let Some(live) = &mut state.live else {
+            return Ok(());
+        };
+        if live.first_segment_is_dead(&span) {
+            let plan = live.dead(&span, tail)?;
+            count_trim(&mut state, log, tail, &plan);
+        }
+        Ok(())
+    }
+
     fn maintain_log(&self, shared: &Shared, log: &Log) -> Result<()> {
         log.prepare()?;
         log.poison_if_sync(log.seal())?;
+        self.trim_dead(log)?;
         let trimmed = log.view.lock().trimmed;
         if !log.has_trimmed(trimmed) {
             return Ok(());

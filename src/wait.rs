@@ -65,7 +65,7 @@ pub(crate) fn read(
         }
         // A stopped stream is read as it is, but nothing more will come.
         for (stream, _) in &resolved {
-            stream.inner().check_writable(stream.shared())?;
+            stream.inner().check_sound(stream.shared())?;
         }
         if waiter.wait(deadline) == Wake::TimedOut {
             return Ok(found);

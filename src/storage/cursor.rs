@@ -74,11 +74,17 @@ impl Span {
 
     /// The live entry with this ID.
     pub(crate) fn find(&self, id: EntryId) -> Result<Option<Place>> {
-        let mut forward = Forward::seek(self, id);
-        match forward.next(self)? {
-            Some(place) if place.id == id => Ok(Some(place)),
-            _ => Ok(None),
+        if id <= self.trimmed {
+            return Ok(None);
         }
+        // A dead entry ends the search like a live one: many may lie behind it.
+        let mut forward = Forward::seek(self, id);
+        forward.with_dead = true;
+        let found = forward.next(self)?.filter(|place| place.id == id);
+        Ok(found.filter(|place| {
+            let segment = self.segments.get(place.segment as usize);
+            segment.is_some_and(|segment| !segment.is_deleted(place.ordinal))
+        }))
     }
 
     /// A walk over all entries, dead ones too, from a block that holds this number on.

@@ -30,6 +30,8 @@ pub(crate) struct Live {
     deleted: u64,
     /// The first live entry, if it was looked for since it last changed.
     head: Option<(EntryId, u64)>,
+    /// All entries with a lower number are dead, so that looking for the head begins here.
+    dead_below: u64,
     /// How much damage was known when `deleted` was counted. What it swallowed counts as deleted.
     findings: u64,
     /// No entry above this ID is lost in damage.
@@ -78,10 +80,35 @@ impl Live {
             return Ok(None);
         }
         if self.head.is_none() {
+            self.dead_below = next_live(span, self.dead_below.max(self.first_ordinal));
+            self.head = id_at(span, self.dead_below)?.map(|id| (id, self.dead_below));
+        }
+        if self.head.is_none() {
+            // What is damaged and skipped has numbers and no entries.
             let found = Forward::seek(span, EntryId::MIN).next(span)?;
             self.head = found.map(|place| (place.id, ordinal_of(span, &place)));
         }
         Ok(self.head.map(|(id, _)| id))
+    }
+
+    /// The trim that takes nothing but dead entries: all in front of the first live one.
+    pub(crate) fn dead(&mut self, span: &Span, tail: Tail) -> Result<TrimPlan> {
+        let none = TrimPlan { trimmed: tail.last_id, first_ordinal: tail.ordinal, removed: 0 };
+        self.first_id(span, tail)?;
+        let head = self.head.filter(|_| self.len(tail) > 0);
+        Ok(head.and_then(|(id, ordinal)| Some((id.prev()?, ordinal))).map_or(
+            none,
+            |(trimmed, first_ordinal)| TrimPlan { trimmed, first_ordinal, removed: 0 },
+        ))
+    }
+
+    /// Whether the first segment holds no live entry any more, though others follow.
+    pub(crate) fn first_segment_is_dead(&mut self, span: &Span) -> bool {
+        let Some(second) = span.segments.get(1) else {
+            return false;
+        };
+        self.dead_below = next_live(span, self.dead_below.max(self.first_ordinal));
+        self.dead_below >= second.first_ordinal()
     }
 
     /// Marks an entry deleted. `false` if it is not alive.
@@ -274,6 +301,20 @@ fn ordinal_above(span: &Span, id: EntryId, tail: Tail) -> Result<u64> {
     let mut forward = Forward::seek(&above, EntryId::MIN);
     forward.with_dead = true;
     Ok(forward.next(&above)?.map_or(tail.ordinal, |place| ordinal_of(span, &place)))
+}
+
+/// The number of the first entry from this one on that is not deleted.
+fn next_live(span: &Span, from: u64) -> u64 {
+    let mut next = from;
+    for segment in span.segments.iter().skip(segment_at(span, from).unwrap_or(0)) {
+        let first = segment.first_ordinal();
+        let local = u32::try_from(next.saturating_sub(first)).unwrap_or(u32::MAX);
+        match segment.next_live(local) {
+            Some(live) => return first + u64::from(live),
+            None => next = next.max(first + segment.entries()),
+        }
+    }
+    next
 }
 
 fn segment_at(span: &Span, ordinal: u64) -> Option<usize> {

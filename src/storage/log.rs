@@ -33,8 +33,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 mod next;
+mod trims;
 mod writer;
 use next::Making;
+use trims::AppendTrims;
 use writer::{Active, Writer};
 pub(crate) use writer::{Appender, Block};
 
@@ -108,33 +110,6 @@ pub(crate) struct LogParts {
     pub(crate) block: Option<Block>,
     pub(crate) always: bool,
     pub(crate) skip_damage: bool,
-}
-
-/// What appends trim in the same step. On disk that is said by their frames alone, so whatever else
-/// writes it down (a footer, a checkpoint) has to wait until these are there.
-#[derive(Debug, Default)]
-struct AppendTrims {
-    /// By position, of those that may not be on disk.
-    waiting: VecDeque<(u64, EntryId)>,
-    durable: EntryId,
-}
-
-impl AppendTrims {
-    fn add(&mut self, position: u64, trimmed: EntryId) {
-        // Where nobody asks for long, fewer steps do.
-        if self.waiting.len() > 1000 {
-            self.waiting.pop_back();
-        }
-        self.waiting.push_back((position, trimmed));
-    }
-
-    fn upto(&mut self, durable: u64) -> EntryId {
-        while let Some((_, trimmed)) = self.waiting.front().filter(|next| next.0 <= durable) {
-            self.durable = self.durable.max(*trimmed);
-            self.waiting.pop_front();
-        }
-        self.durable
-    }
 }
 
 impl Log {
@@ -267,8 +242,8 @@ impl Log {
     }
 
     /// What a finished sync up to `target` changes: publication under `Always`, and rolled segments
-    /// whose files need not stay open. Returns what the published entries trim, which readers see by
-    /// now and the caller has to count.
+    /// whose files need not stay open. Returns what the published entries trim, which readers see
+    /// by now and the caller has to count.
     pub(crate) fn synced(&self, target: u64) -> Option<TrimPlan> {
         let mut unsynced = self.unsynced.lock();
         let keep = unsynced.len().saturating_sub(1);
@@ -300,11 +275,6 @@ impl Log {
         trim
     }
 
-    /// The highest ID that is trimmed by an append which is on disk.
-    pub(crate) fn durable_append_trim(&self) -> EntryId {
-        self.append_trims.lock().upto(self.known_durable())
-    }
-
     /// The end of what is known to be on disk. Under `Always` entries are published between the end
     /// of their sync and the moment when the commit says so: whoever sees one finds it durable.
     pub(crate) fn known_durable(&self) -> u64 {
@@ -315,6 +285,10 @@ impl Log {
     /// Whether a sync of this log has failed.
     pub(crate) fn is_poisoned(&self) -> bool {
         self.poisoned.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn ask_for_care(&self) {
+        self.care.store(true, Ordering::Relaxed);
     }
 
     /// Whether the background has something to do here.

@@ -324,6 +324,22 @@ impl Segment {
         bitmap.words.get(ordinal as usize / 64).is_some_and(|w| w & (1 << (ordinal % 64)) != 0)
     }
 
+    /// The first entry numbered `from` or more that is not deleted.
+    pub(crate) fn next_live(&self, from: u32) -> Option<u32> {
+        let entries = u32::try_from(self.entries()).unwrap_or(u32::MAX);
+        let bitmap = self.deleted.read();
+        let mut next = from;
+        while next < entries {
+            let word = bitmap.words.get(next as usize / 64).copied().unwrap_or(0);
+            let alive = !word >> (next % 64);
+            if alive != 0 {
+                return Some(next + alive.trailing_zeros()).filter(|live| *live < entries);
+            }
+            next = (next / 64 + 1) * 64;
+        }
+        None
+    }
+
     pub(crate) fn deleted_count(&self) -> u64 {
         self.deleted_count.load(Ordering::Acquire)
     }

@@ -183,9 +183,7 @@ impl Stream {
     /// What every append does once the writer is free again.
     fn appended(&self, log: &Log, position: u64, durable: bool) -> Result<()> {
         let shared = self.shared();
-        if log.wants_care() && !self.inner.asked.swap(true, Ordering::AcqRel) {
-            shared.kick.care();
-        }
+        self.inner.care(shared, log);
         if !log.always {
             self.inner.waiters.notify();
             shared.kick.dirty();
@@ -342,8 +340,8 @@ impl Stream {
         Ok(crate::wait::Tail::new(self.clone(), after))
     }
 
-    /// Removes single entries (XDEL) and returns how many there were. Their space comes back with
-    /// their segment.
+    /// Removes single entries (XDEL) and returns how many there were. Their space comes back in the
+    /// background, by whole segments, once all in a segment and before it are gone.
     ///
     /// # Errors
     /// `Corrupt`, `Poisoned`, `NoStream`, `Closed`, `StorageFull`.
@@ -362,6 +360,7 @@ impl Stream {
             found.dedup();
             Ok((found.len() as u64, deletions(&found).collect()))
         })?;
+        self.inner.care(shared, self.log()?);
         self.inner.settle(shared, position)?;
         Ok(count)
     }

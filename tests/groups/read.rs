@@ -2,9 +2,10 @@
 
 use crate::ground::{all, id, kind, live, on_both, put, put_range, texts};
 use std::path::Path;
+use std::time::Duration;
 use streamlog::{
-    Consumer, Delivery, Durability, EntryId, ErrorKind, Group, GroupReadOptions, PendingFilter,
-    ReadFrom, Start, Store, Stream, Trim,
+    Consumer, Delivery, Durability, EntryId, ErrorKind, Group, GroupReadOptions, NewEntries,
+    PendingFilter, ReadFrom, Start, Store, Stream, Trim,
 };
 
 fn now() -> GroupReadOptions {
@@ -271,4 +272,32 @@ fn a_group_goes_on_where_it_was_when_the_store_is_opened_again() {
     done.sort_by_key(|text| id(text));
     let want: Vec<_> = (1..=60).filter(|n| *n < 51 || *n > 53).map(|n| format!("{n}-0")).collect();
     assert_eq!(done, want);
+}
+
+/// Takes for ever if each look for the first live entry, or for one that is gone, walks over all
+/// that were deleted before (`Live::first_id`, `Span::find`).
+#[test]
+fn a_long_queue_whose_entries_are_deleted_when_they_are_done_goes_on_as_fast() {
+    let store = Store::in_memory().unwrap();
+    let stream = store.stream("s").unwrap();
+    for part in 0..100 {
+        let mut batch = NewEntries::new();
+        for n in 0..100 {
+            batch.push_with(EntryId::new(part + 1, n), [("a", "b")]).unwrap();
+        }
+        stream.append_batch(&batch).unwrap();
+    }
+    let consumer = stream.group("g", Start::First).unwrap().consumer("c").unwrap();
+    let mut done = 0;
+    loop {
+        let delivery = consumer.read(GroupReadOptions::new().count(1)).unwrap();
+        let Some(id) = delivery.last_id() else { break };
+        assert_eq!(stream.delete([id]).unwrap(), 1);
+        // Left pending: claims then look for entries that are gone.
+        drop(delivery);
+        done += 1;
+    }
+    assert_eq!((done, stream.len().unwrap()), (10_000, 0));
+    let claimed = consumer.auto_claim(EntryId::MIN, Duration::ZERO, 10_000).unwrap();
+    assert_eq!((claimed.deleted.len(), claimed.delivery.len()), (10_000, 0));
 }

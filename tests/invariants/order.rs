@@ -375,6 +375,38 @@ pub(crate) fn invariant_08_exact_trims_move_the_first_entry_and_space_returns_by
     }
 }
 
+/// Fails if `StreamInner::trim_dead` (src/stream.rs) does nothing, or takes what lives.
+pub(crate) fn invariant_08_segments_without_a_live_entry_go_when_their_deletions_are_durable() {
+    let disk = FaultDisk::new();
+    let (store, stream) = long_stream(&disk);
+    let dir = Path::new(DIR).join("streams/1");
+    let files = disk.list(&dir).len();
+    assert_eq!(stream.delete((1..300).filter(|ms| *ms != 5).map(id)).unwrap(), 298);
+    store.step_prepare().unwrap();
+    assert_eq!((disk.list(&dir).len(), seen(&stream)[0]), (files, 5));
+    disk.take_calls();
+    assert_eq!(stream.delete([id(5)]).unwrap(), 1);
+    store.step_prepare().unwrap();
+    let calls = disk.take_calls();
+    let (journal, gone) = (place(&calls, "sync", JOURNAL), place(&calls, "remove", FIRST));
+    assert!(journal.is_some() && journal < gone, "{calls:?}");
+    assert!(disk.list(&dir).len() + 2 < files);
+    let info = stream.info().unwrap();
+    assert_eq!((info.length, info.first_id, info.max_deleted_id), (100, id(300), id(299)));
+    die(store);
+    let store = open(&disk.power_cut(), Durability::Manual);
+    let stream = stream_of(&store);
+    assert_eq!(seen(&stream), (300..400).collect::<Vec<_>>());
+    assert_eq!(stream.info().unwrap().max_deleted_id, id(299));
+    // Down to nothing.
+    assert_eq!(stream.delete((300..400).map(id)).unwrap(), 100);
+    put(&stream, [400]);
+    assert_eq!(stream.delete([id(400)]).unwrap(), 1);
+    store.step_prepare().unwrap();
+    put(&stream, [401]);
+    assert_eq!((seen(&stream), stream.len().unwrap()), (vec![401], 1));
+}
+
 /// Fails if `StreamInner::change` (src/stream.rs) appends each event as a record of its own, or if
 /// `GroupState::deliver` (src/group) leaves the cursor to another event.
 pub(crate) fn invariant_09_a_delivery_is_one_event() {

@@ -1,5 +1,6 @@
 //! The writing end of a log: what only the appending thread touches, under the writer lock.
 
+use super::trims::Hidden;
 use super::*;
 
 /// A segment that waits for its turn: complete, named, durable and empty.
@@ -42,15 +43,6 @@ pub(crate) struct Block {
     pub(crate) entries: u32,
     pub(crate) bytes: u64,
     pub(crate) open: bool,
-}
-
-/// An append that is not durable yet, under `Always`.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Hidden {
-    pub(super) position: u64,
-    pub(super) tail: Tail,
-    /// What it trims in the same step.
-    pub(super) trim: Option<TrimPlan>,
 }
 
 /// What only the appending thread touches.
@@ -120,19 +112,6 @@ impl Appender<'_> {
             self.writer.hidden.push_back(Hidden { position, tail, trim: None });
         } else {
             self.log.view.lock().tail = tail;
-        }
-    }
-
-    /// Notes that what was just appended trims, too. `true` if that takes effect later, with the
-    /// entry; else it is the caller's to do now.
-    pub(crate) fn trims(&mut self, plan: &TrimPlan) -> bool {
-        self.log.append_trims.lock().add(self.writer.position, plan.trimmed);
-        match self.writer.hidden.back_mut() {
-            Some(hidden) if self.log.always => {
-                hidden.trim = Some(*plan);
-                true
-            }
-            _ => false,
         }
     }
 
