@@ -30,7 +30,7 @@ mod manage;
 mod open;
 mod options;
 mod table;
-use open::{check_dir, check_exists, holder_in, lock_besides, make_dir, store_uuid, uuid_of_files};
+use open::{Taken, holder_in, make_dir, take_dir};
 pub use options::StoreOptions;
 
 /// An open store. Cloning gives another handle to the same store.
@@ -209,24 +209,7 @@ impl Shared {
     fn open(disk: Arc<dyn Disk>, dir: &Path, options: &StoreOptions) -> Result<Shared> {
         let (disk, loss, kick) = failure::watch(disk);
         let begun = disk.monotonic();
-        if options.read_only {
-            check_exists(&*disk, dir, options.salvage)?;
-        }
-        make_dir(&*disk, dir)?;
-        let strays = check_dir(&*disk, dir)?;
-        let lock_path = dir.join(name::LOCK);
-        let lock = disk.lock(&lock_path, &disk.holder()).map_err(|e| match e.kind() {
-            std::io::ErrorKind::WouldBlock => {
-                Error::new(ErrorKind::Locked { holder: holder_in(&*disk, &lock_path) }).at(dir)
-            }
-            _ => Error::io("lock", &lock_path, e),
-        })?;
-        let (uuid, uuid_from) = match store_uuid(&*disk, dir) {
-            Err(error) if options.salvage => uuid_of_files(&*disk, dir).ok_or(error)?,
-            found => (found?, None),
-        };
-        // Given back in this order: whoever gets the lock file finds nothing else locked.
-        let locks = [lock_besides(&*disk, dir)?, Some(lock)].into_iter().flatten().collect();
+        let Taken { strays, locks, uuid, uuid_from } = take_dir(&*disk, dir, options)?;
         for sub in [name::STATE, name::STREAMS] {
             make_dir(&*disk, &dir.join(sub))?;
         }

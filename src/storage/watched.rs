@@ -122,6 +122,14 @@ impl Disk for Watched {
         self.loss.call("lock", path, || self.disk.lock(path, holder))
     }
 
+    fn lock_besides(&self, path: &Path) -> io::Result<Option<Box<dyn DiskLock>>> {
+        self.loss.call("lock", path, || self.disk.lock_besides(path))
+    }
+
+    fn last_writer(&self, path: &Path) -> io::Result<Option<u64>> {
+        self.loss.call("lock", path, || self.disk.last_writer(path))
+    }
+
     fn holder(&self) -> String {
         self.disk.holder()
     }

@@ -3,6 +3,39 @@
 use super::*;
 use crate::format::header::{FILE_HEADER, FileHeader};
 
+/// A directory that is this store's for as long as the locks are held.
+pub(super) struct Taken {
+    /// Names in it that are not the store's.
+    pub(super) strays: Vec<PathBuf>,
+    pub(super) locks: Vec<Box<dyn DiskLock>>,
+    pub(super) uuid: [u8; 16],
+    /// Where the UUID is from if not from the STORE file.
+    pub(super) uuid_from: Option<PathBuf>,
+}
+
+/// Makes the directory if it is missing, locks it and learns whose it is.
+pub(super) fn take_dir(disk: &dyn Disk, dir: &Path, options: &StoreOptions) -> Result<Taken> {
+    if options.read_only {
+        check_exists(disk, dir, options.salvage)?;
+    }
+    make_dir(disk, dir)?;
+    let strays = check_dir(disk, dir)?;
+    let lock_path = dir.join(name::LOCK);
+    let lock = disk.lock(&lock_path, &disk.holder()).map_err(|e| match e.kind() {
+        std::io::ErrorKind::WouldBlock => {
+            Error::new(ErrorKind::Locked { holder: holder_in(disk, &lock_path) }).at(dir)
+        }
+        _ => Error::io("lock", &lock_path, e),
+    })?;
+    let (uuid, uuid_from) = match store_uuid(disk, dir) {
+        Err(error) if options.salvage => uuid_of_files(disk, dir).ok_or(error)?,
+        found => (found?, None),
+    };
+    // Given back in this order: whoever gets the lock file finds nothing else locked.
+    let locks = [lock_besides(disk, dir)?, Some(lock)].into_iter().flatten().collect();
+    Ok(Taken { strays, locks, uuid, uuid_from })
+}
+
 /// What the lock file says of whoever has the store.
 pub(super) fn holder_in(disk: &dyn Disk, path: &Path) -> String {
     let read = || -> std::io::Result<String> {
