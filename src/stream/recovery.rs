@@ -32,7 +32,7 @@ impl StreamInner {
         let log = self.open(shared)?;
         let log = self.log.get_or_init(|| log);
         // Whoever stopped the store, if it is stopped, may not have seen this log.
-        if let Err(cause) = shared.check_writable() {
+        if let Err(cause) = shared.check_sound() {
             log.poison(cause);
         }
         Ok(log)
