@@ -8,6 +8,7 @@ use super::disk::SimDisk;
 use super::plan::{Config, Level};
 use crate::consumer::{Consumer, Group};
 use crate::id::{EntryId, NewId};
+use crate::storage::disk::Disk;
 use crate::store::{Store, StoreOptions};
 use crate::stream::Stream;
 use crate::{AppendOptions, Durability, Error, ErrorKind, GroupReadOptions, NewEntries};
@@ -49,6 +50,28 @@ fn wrong<T>(text: String) -> Result<T, Fail> {
 }
 
 impl Engine {
+    /// Opens a store in any place of any disk.
+    pub fn open_at(disk: Arc<dyn Disk>, dir: &Path, config: &Config) -> Result<Engine, Fail> {
+        let options = StreamOptions::new()
+            .segment_bytes(config.segment_bytes)
+            .max_entry_bytes(config.segment_bytes - 1024)
+            .block_entries(config.block_entries)
+            .block_bytes(config.block_bytes);
+        let store = StoreOptions::default()
+            .durability(match config.level {
+                Level::Always => Durability::Always,
+                Level::Interval => Durability::EVERY_SECOND,
+                Level::Manual => Durability::Manual,
+            })
+            .stream_defaults(options.clone());
+        let store = Store::open_on(disk, dir, &store).map_err(fail)?;
+        Ok(Engine { store, options, streams: BTreeMap::new() })
+    }
+
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
     fn stream(&mut self, name: &Name) -> Result<Stream, Fail> {
         if let Some(stream) = self.streams.get(name) {
             return Ok(stream.clone());
@@ -245,21 +268,7 @@ impl Subject for Engine {
     }
 
     fn open(disk: &SimDisk, config: &Config) -> Result<Engine, Fail> {
-        let options = StreamOptions::new()
-            .segment_bytes(config.segment_bytes)
-            .max_entry_bytes(config.segment_bytes - 1024)
-            .block_entries(config.block_entries)
-            .block_bytes(config.block_bytes);
-        let store = StoreOptions::default()
-            .durability(match config.level {
-                Level::Always => Durability::Always,
-                Level::Interval => Durability::EVERY_SECOND,
-                Level::Manual => Durability::Manual,
-            })
-            .stream_defaults(options.clone());
-        let disk = Arc::new(disk.clone());
-        let store = Store::open_on(disk, Path::new("/store"), &store).map_err(fail)?;
-        Ok(Engine { store, options, streams: BTreeMap::new() })
+        Engine::open_at(Arc::new(disk.clone()), Path::new("/store"), config)
     }
 
     fn call(&mut self, call: &Call) -> Result<Answer, Fail> {
