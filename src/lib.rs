@@ -35,7 +35,10 @@ pub use options::{
 };
 pub use read::{Batch, BatchIter, OwnedRange, Range, Snapshot};
 pub use storage::recover::{CutTail, Gap, StreamRecovery};
-pub use store::{ClampedGroup, Health, RecoveryReport, Store, StoreOptions};
+pub use store::{
+    ClampedGroup, Finding, Health, RecoveryReport, Store, StoreOptions, Verification,
+    VerifiedStream,
+};
 pub use stream::{Stream, StreamInfo};
 pub use wait::Tail;
 

@@ -30,8 +30,10 @@ mod manage;
 mod open;
 mod options;
 mod table;
+mod verify;
 use open::{Taken, holder_in, make_dir, take_dir};
 pub use options::StoreOptions;
+pub use verify::{Finding, Verification, VerifiedStream};
 
 /// An open store. Cloning gives another handle to the same store.
 ///

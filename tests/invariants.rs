@@ -140,6 +140,7 @@ const TESTS: &[Test] = tests! {
         invariant_08_without_a_durable_start_no_segment_is_unlinked
         invariant_08_readers_pin_what_they_read
         invariant_08_exact_trims_move_the_first_entry_and_space_returns_by_segments
+        invariant_08_what_an_append_trimmed_stays_so_when_its_segment_is_sealed_later
         invariant_08_segments_without_a_live_entry_go_when_their_deletions_are_durable
         invariant_09_a_delivery_is_one_event
         invariant_09_dropping_a_delivery_acknowledges_nothing;

@@ -1,4 +1,5 @@
-//! Stores that are opened for reading only, and what can be read of damaged ones.
+//! Stores that are opened for reading only, what can be read of damaged ones, and how they are
+//! verified.
 //!
 //! Relies on the public API only. What recovery makes of each kind of damage is tested in `damage`.
 #![allow(clippy::unwrap_used)]
@@ -234,4 +235,59 @@ fn salvage_gives_all_that_can_be_proved() {
     assert!(report.uuid_from.is_some() && report.adopted == [b"s"], "{report:?}");
     store.close().unwrap();
     assert!(files(&path) == before);
+}
+
+/// What is wrong with the store as a reader finds it.
+fn findings(path: &Path) -> Vec<streamlog::Finding> {
+    let before = files(path);
+    let store = Store::open_read_only(path).unwrap();
+    let found = store.verify().unwrap();
+    assert_eq!(found.is_whole(), found.findings.is_empty());
+    let text = found.to_string();
+    for finding in &found.findings {
+        assert!(text.contains(&finding.to_string()), "{text}");
+    }
+    store.close().unwrap();
+    assert!(files(path) == before);
+    found.findings
+}
+
+/// Fails if `Segment::verify` (src/storage/verify.rs) leaves out frames, footers or what binds
+/// segments, or if damage is an error of the call.
+#[test]
+fn verification_names_every_damage_by_file_and_offset() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("data");
+    fill(&path).close().unwrap();
+    assert_eq!(findings(&path), []);
+    let segments: Vec<PathBuf> = files(&path.join("streams")).into_keys().collect();
+    let len = std::fs::metadata(&segments[0]).unwrap().len();
+    let used = |path: &Path| {
+        let bytes = std::fs::read(path).unwrap();
+        bytes.iter().rposition(|byte| *byte != 0).map_or(0, |at| at as u64)
+    };
+    // A file's header, its first frame, a frame in the middle; the middle segment; the last frame
+    // of the last segment but one; the end of the footer.
+    let places = [(0, 70), (0, 140), (0, 4000), (1, 3000), (1, 7000), (0, len - 20), (0, len - 1)];
+    for (n, at) in places {
+        let copied = dir.path().join(format!("{n}-{at}"));
+        copy(&path, &copied);
+        let file = copied.join(segments[n].strip_prefix(&path).unwrap());
+        let mut bytes = std::fs::read(&file).unwrap();
+        bytes[at as usize] ^= 0x10;
+        std::fs::write(&file, bytes).unwrap();
+        let found = findings(&copied);
+        let named = found.iter().filter(|finding| finding.path.as_ref() == Some(&file));
+        let around = named.filter(|f| f.bytes.is_none_or(|(a, b)| (a <= at && at < b) || a == b));
+        assert!(around.count() > 0, "byte {at} of {}: {found:?}", file.display());
+    }
+    let journal = ["0", "1", "2"].map(|file| path.join("state").join(file));
+    let newest = journal.into_iter().max_by_key(|path| used(path)).unwrap();
+    let mut bytes = std::fs::read(&newest).unwrap();
+    bytes[160] ^= 1;
+    std::fs::write(&newest, bytes).unwrap();
+    match Store::open_read_only(&path) {
+        Ok(_) => assert!(!findings(&path).is_empty()),
+        Err(error) => assert!(error.is_corruption(), "{error}"),
+    }
 }

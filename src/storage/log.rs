@@ -164,7 +164,7 @@ impl Log {
             skip_damage: parts.skip_damage,
             restart_block: AtomicBool::new(false),
             care: AtomicBool::new(false),
-            append_trims: Mutex::new(AppendTrims::default()),
+            append_trims: Mutex::new(AppendTrims::new(parts.trimmed)),
             making: Making::default(),
         })
     }

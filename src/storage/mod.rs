@@ -13,4 +13,5 @@ pub(crate) mod recover;
 pub(crate) mod region;
 pub(crate) mod scan;
 pub(crate) mod segment;
+pub(crate) mod verify;
 pub(crate) mod watched;

@@ -375,6 +375,31 @@ pub(crate) fn invariant_08_exact_trims_move_the_first_entry_and_space_returns_by
     }
 }
 
+/// Fails if a footer that is written in a later life lacks what frames of an earlier one trim
+/// (`AppendTrims::new`, src/storage/log/trims.rs): nothing else says it by then.
+pub(crate) fn invariant_08_what_an_append_trimmed_stays_so_when_its_segment_is_sealed_later() {
+    let disk = FaultDisk::new();
+    let store = open(&disk, Durability::Manual);
+    let stream = store.stream("s").unwrap();
+    put(&stream, 1..10);
+    let options = AppendOptions::new().id(id(10)).trim(Trim::max_len(3));
+    stream.append_with([("a", "b")], options).unwrap();
+    let last = (11..).find(|ms| {
+        put(&stream, [*ms]);
+        stream.info().unwrap().segments == 2
+    });
+    die(store);
+    let disk = disk.image();
+    let store = open(&disk, Durability::Manual);
+    let stream = stream_of(&store);
+    stream.sync().unwrap();
+    store.step_prepare().unwrap();
+    die(store);
+    let store = open(&disk.image(), Durability::Manual);
+    assert_eq!(seen(&stream_of(&store)), (8..=last.unwrap()).collect::<Vec<_>>());
+    assert_eq!(stream_of(&store).len().unwrap(), last.unwrap() - 7);
+}
+
 /// Fails if `StreamInner::trim_dead` (src/stream.rs) does nothing, or takes what lives.
 pub(crate) fn invariant_08_segments_without_a_live_entry_go_when_their_deletions_are_durable() {
     let disk = FaultDisk::new();

@@ -16,7 +16,7 @@ pub(super) struct Hidden {
 
 /// What appends trim in the same step. On disk that is said by their frames alone, so whatever else
 /// writes it down (a footer, a checkpoint) has to wait until these are there.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct AppendTrims {
     /// By position, of those that may not be on disk.
     waiting: VecDeque<(u64, EntryId)>,
@@ -24,6 +24,11 @@ pub(super) struct AppendTrims {
 }
 
 impl AppendTrims {
+    /// `trimmed`: what recovery found, all of it on disk. Frames of before may be sealed now.
+    pub(super) fn new(trimmed: EntryId) -> AppendTrims {
+        AppendTrims { waiting: VecDeque::new(), durable: trimmed }
+    }
+
     pub(super) fn add(&mut self, position: u64, trimmed: EntryId) {
         // Where nobody asks for long, fewer steps do.
         if self.waiting.len() > 1000 {

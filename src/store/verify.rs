@@ -1,0 +1,180 @@
+//! Looking at everything: a report of all that is not as it was written, for programs and people.
+
+use super::{RecoveryReport, Store};
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::EntryId;
+use std::fmt;
+use std::path::PathBuf;
+
+/// What [`Store::verify`] found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Verification {
+    /// The streams in byte order of their names.
+    pub streams: Vec<VerifiedStream>,
+    /// What opening found and did, with the state of the journal.
+    pub recovery: RecoveryReport,
+    /// Everything that is not as it was written, the streams' findings included.
+    pub findings: Vec<Finding>,
+}
+
+/// How much of a stream was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct VerifiedStream {
+    /// Its name.
+    pub name: Vec<u8>,
+    /// How many segments; 0 if the stream could not be opened.
+    pub segments: usize,
+    /// How many entries live in them.
+    pub entries: u64,
+    /// The bytes of their frames.
+    pub bytes: u64,
+}
+
+/// A place that is not as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Finding {
+    /// The stream, if it is one's.
+    pub stream: Option<Vec<u8>>,
+    /// The file, if it is known.
+    pub path: Option<PathBuf>,
+    /// The first byte and the one behind the last, if they are known.
+    pub bytes: Option<(u64, u64)>,
+    /// The IDs between which entries are affected, if they are known.
+    pub ids: Option<(EntryId, EntryId)>,
+    /// What is wrong, in one line.
+    pub what: String,
+}
+
+impl Verification {
+    /// Whether nothing was found. What recovery mended is no finding.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.findings.is_empty()
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(stream) = &self.stream {
+            write!(f, "stream \"{}\": ", stream.escape_ascii())?;
+        }
+        f.write_str(&self.what)?;
+        if let Some((from, to)) = self.ids {
+            write!(f, ", entries from {from} to {to}")?;
+        }
+        if let Some(path) = &self.path {
+            write!(f, ": {}", path.display())?;
+        }
+        match self.bytes {
+            Some((from, to)) => write!(f, ", bytes {from} to {to}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Verification {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for stream in &self.streams {
+            let VerifiedStream { name, segments, entries, bytes } = stream;
+            let name = name.escape_ascii();
+            writeln!(f, "\"{name}\": {entries} entries, {segments} segments, {bytes} bytes")?;
+        }
+        for finding in &self.findings {
+            writeln!(f, "{finding}")?;
+        }
+        match self.findings.len() {
+            0 => f.write_str("nothing is damaged"),
+            n => write!(
+                f,
+                "{n} findings; to go on without what is damaged open the store with \
+                 OnDamage::Skip, to read what is left with Store::open_salvage"
+            ),
+        }
+    }
+}
+
+fn refusal(stream: &[u8], error: &Error) -> Finding {
+    let (path, offset) = match error.location() {
+        Some((path, offset)) => (Some(path.to_owned()), offset),
+        None => (None, None),
+    };
+    let ids = match error.kind() {
+        ErrorKind::Corrupt { ids, .. } => *ids,
+        _ => None,
+    };
+    Finding {
+        stream: Some(stream.to_owned()),
+        path,
+        bytes: offset.map(|offset| (offset, offset)),
+        ids,
+        what: format!("cannot be opened: {error}"),
+    }
+}
+
+impl Store {
+    /// Looks at every byte of every stream: headers, frames, the chain that binds them, footers and
+    /// indexes; and tells what opening found in the state journal. Nothing is changed, and appends
+    /// go on meanwhile; what comes after the call is left out.
+    ///
+    /// Of a stream that is refused only the first damage is known; open the store with
+    /// [`OnDamage::Skip`](crate::OnDamage::Skip) or [`Store::open_salvage`] to learn of all. Reads
+    /// all files once.
+    ///
+    /// # Errors
+    /// `Closed`, `Locked`, `Io`, `TooManyFiles`. Damage is no error but a finding.
+    pub fn verify(&self) -> Result<Verification> {
+        self.shared().check_open()?;
+        let (mut streams, mut findings) = (Vec::new(), Vec::new());
+        for name in self.names() {
+            match self.verify_stream(&name, &mut findings) {
+                Ok(Some(stream)) => streams.push(stream),
+                Ok(None) => {}
+                Err(error) if error.is_corruption() => {
+                    findings.push(refusal(&name, &error));
+                    streams.push(VerifiedStream { name, segments: 0, entries: 0, bytes: 0 });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let recovery = self.recovery();
+        let journal = recovery.journal.gaps.iter().map(|(path, at)| Finding {
+            stream: None,
+            path: Some(path.clone()),
+            bytes: Some((*at, *at)),
+            ids: None,
+            what: "a record of the state journal fails its checks".to_owned(),
+        });
+        findings.extend(journal);
+        Ok(Verification { streams, recovery, findings })
+    }
+
+    /// `None` if the stream was removed meanwhile.
+    fn verify_stream(
+        &self,
+        name: &[u8],
+        findings: &mut Vec<Finding>,
+    ) -> Result<Option<VerifiedStream>> {
+        let Some(stream) = self.get(name)? else {
+            return Ok(None);
+        };
+        let snapshot = stream.snapshot()?;
+        let segments = &snapshot.span.segments;
+        let mut bytes = 0;
+        for (n, segment) in segments.iter().enumerate() {
+            bytes += segment.end();
+            let next = segments.get(n + 1).map(|next| &**next);
+            findings.extend(segment.verify(next)?.into_iter().map(|fault| Finding {
+                stream: Some(name.to_owned()),
+                path: Some(segment.path.clone()),
+                bytes: Some((fault.from, fault.to)),
+                ids: fault.ids,
+                what: fault.what.to_owned(),
+            }));
+        }
+        let (segments, entries) = (segments.len(), stream.len()?);
+        Ok(Some(VerifiedStream { name: name.to_owned(), segments, entries, bytes }))
+    }
+}
