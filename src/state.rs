@@ -25,6 +25,8 @@ pub(crate) struct StreamState {
     /// Which entries live; there once the log is open.
     pub(crate) live: Option<Live>,
     pub(crate) removed: bool,
+    /// The log was durable up to this position once.
+    pub(crate) durable: u64,
 }
 
 impl StreamState {
@@ -52,6 +54,7 @@ impl StreamState {
                 self.trim(*to);
             }
             Event::Counters(counters) => self.counters = *counters,
+            Event::Durable { position } => self.durable = self.durable.max(*position),
             // The groups keep what was delivered themselves: recovery has to tell the two apart.
             event => self.groups.apply(event),
         }

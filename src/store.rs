@@ -429,8 +429,10 @@ impl Shared {
         }
         let mut result = self.flush();
         for stream in &streams {
-            result = result.and(stream.close());
+            let ended = stream.close().and_then(|()| stream.note_end(self));
+            result = result.and(ended);
         }
+        result = result.and(self.sync_journal(self.journal.written()));
         result = result.and(self.journal.close());
         self.lock.lock().clear();
         result

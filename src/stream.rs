@@ -363,7 +363,10 @@ impl StreamInner {
         };
         if live.first_segment_is_dead(&span) {
             let plan = live.dead(&span, tail)?;
-            count_trim(&mut state, log, tail, &plan);
+            // What damage has swallowed nobody has asked to be gone: its bytes stay.
+            if !log.home.damage.is_below(plan.trimmed) {
+                count_trim(&mut state, log, tail, &plan);
+            }
         }
         Ok(())
     }

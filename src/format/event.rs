@@ -57,6 +57,11 @@ pub(crate) enum Event {
     },
     /// Counters as they stand (in checkpoints) or were set (XSETID).
     Counters(Counters),
+    /// The stream's frames were durable up to this position when this was written (in checkpoints,
+    /// and when the store is closed). A log that ends before it has lost frames.
+    Durable {
+        position: u64,
+    },
     // Of one group.
     /// `pinned`: recovery lowers the cursor no further than this; see `group/recover.rs`.
     GroupCreated {

@@ -183,7 +183,8 @@ impl Groups {
             | Event::OptionsSet { .. }
             | Event::Deleted { .. }
             | Event::Trimmed { .. }
-            | Event::Counters(_) => {}
+            | Event::Counters(_)
+            | Event::Durable { .. } => {}
         }
     }
 

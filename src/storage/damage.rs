@@ -41,6 +41,11 @@ impl Damage {
         highest.map_or(EntryId::MIN, |id| id.prev().unwrap_or_default().min(last))
     }
 
+    /// Whether an entry with an ID up to this one may be missing.
+    pub(crate) fn is_below(&self, id: EntryId) -> bool {
+        self.gaps.lock().iter().any(|gap| gap.after < id)
+    }
+
     pub(crate) fn add(&self, gap: Gap) {
         let mut gaps = self.gaps.lock();
         let n = gaps.partition_point(|other| (&other.path, other.from) <= (&gap.path, gap.from));

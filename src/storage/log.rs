@@ -98,6 +98,8 @@ type OpenSegment = (Arc<Segment>, Arc<dyn DiskFile>);
 #[derive(Debug)]
 pub(crate) struct LogParts {
     pub(crate) segments: Vec<Arc<Segment>>,
+    /// Where the log goes on.
+    pub(crate) position: u64,
     /// The last segment's file and length if it can be continued.
     pub(crate) active: Option<(Arc<dyn DiskFile>, u64)>,
     pub(crate) next_number: u64,
@@ -115,7 +117,7 @@ pub(crate) struct LogParts {
 impl Log {
     /// A log over segments that recovery has found good and synced.
     pub(crate) fn new(home: Home, parts: LogParts) -> Result<Log> {
-        let position = parts.segments.last().map_or(0, |s| s.end_position());
+        let position = parts.position;
         let previous = parts.segments.last().map(|s| (s.number(), s.end()));
         let mut active = None;
         let mut unsynced = Vec::new();

@@ -43,6 +43,8 @@ pub(crate) struct Known {
     pub(crate) trimmed: EntryId,
     /// No ID at or below this is given again.
     pub(crate) floor: EntryId,
+    /// The position up to which the log was durable once.
+    pub(crate) durable: u64,
     pub(crate) always: bool,
     pub(crate) skip_damage: bool,
     /// Nothing is written: not what is believed, and no entry later.
@@ -63,6 +65,8 @@ struct Recovery<'a> {
     known: &'a Known,
     report: StreamRecovery,
     next_number: u64,
+    /// The log goes on no lower than here.
+    position: u64,
     empty: Vec<PathBuf>,
     /// Segments behind the end of the log were set aside. They name the place where theirs went on,
     /// so nothing may go on there again: the log continues in a new segment.
@@ -75,11 +79,18 @@ struct Recovery<'a> {
 /// `Corrupt` for damage that was not to be skipped; `Io`.
 pub(crate) fn recover(home: &Home, known: &Known) -> Result<Recovered> {
     let report = StreamRecovery { name: known.name.clone(), ..StreamRecovery::default() };
-    let mut recovery =
-        Recovery { home, known, report, next_number: 0, empty: Vec::new(), later_aside: false };
+    let mut recovery = Recovery {
+        home,
+        known,
+        report,
+        next_number: 0,
+        position: 0,
+        empty: Vec::new(),
+        later_aside: false,
+    };
     let candidates = recovery.read_all()?;
     let mut chain = recovery.pick_chain(candidates);
-    let durable = chain.iter().map(Candidate::durable).max().unwrap_or(0);
+    let durable = recovery.durable(&chain);
     recovery.find_end(&mut chain, durable)?;
     let trimmed = recovery.trimmed(&chain);
     recovery.check_beginning(&chain, trimmed)?;

@@ -28,6 +28,7 @@ impl StreamInner {
             options,
             trimmed: EntryId::MIN,
             floor: EntryId::MIN,
+            durable: 0,
             always: false,
             skip_damage: snapshot.span.skip_damage,
             read_only: false,

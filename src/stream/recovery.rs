@@ -6,6 +6,7 @@ use super::{StreamInner, StreamState, deletions, recover};
 use crate::format::record::LOST;
 use crate::storage::cursor::{Forward, Place};
 use crate::storage::log::Tail;
+use std::slice;
 use std::sync::atomic::Ordering;
 
 /// Where the stream with this number lies.
@@ -81,6 +82,7 @@ impl StreamInner {
             options: state.options.unwrap_or(StoredOptions::from(&shared.options.stream)),
             trimmed: state.trimmed,
             floor: state.counters.floor.max(delivered),
+            durable: state.durable,
             always: self.level(shared) == Durability::Always,
             skip_damage: shared.options.on_damage == OnDamage::Skip,
             read_only: shared.options.read_only,
@@ -156,14 +158,50 @@ impl StreamInner {
         if let Some(log) = self.log.get() {
             state.recorded = state.recorded.max(log.durable_append_trim());
         }
+        let mut events = state.dump();
+        let position = self.durable_position(&state);
+        if position > 0 {
+            events.push(Event::Durable { position });
+        }
         Some(Frozen {
             // A refusal outlives the checkpoint that forgets the damaged record.
             covers: if self.lost { LOST } else { covers() },
-            events: state.dump(),
+            events,
             counters: state.counters,
             deleted: state.deleted.clone(),
             marked: self.marked_deletions(&state),
         })
+    }
+
+    fn durable_position(&self, state: &StreamState) -> u64 {
+        let log = self.log.get().filter(|log| !log.is_poisoned());
+        log.map_or(0, |log| log.commit.durable()).max(state.durable)
+    }
+
+    /// Tells the journal where the log ended, durably, when the store was closed. Frames that are
+    /// lost at its end could not be missed otherwise.
+    pub(crate) fn note_end(&self, shared: &Shared) -> Result<()> {
+        let mut again = false;
+        loop {
+            let mut state = self.state.lock();
+            let position = self.durable_position(&state);
+            if state.removed || position <= state.durable {
+                return Ok(());
+            }
+            let event = Event::Durable { position };
+            match shared.journal.append(&[(self.number, slice::from_ref(&event))], false) {
+                Ok(_) => {
+                    state.apply(&event);
+                    return Ok(());
+                }
+                Err(Refused::Error(error)) => return Err(error),
+                Err(Refused::Full) => {
+                    drop(state);
+                    shared.make_room(again)?;
+                    again = true;
+                }
+            }
+        }
     }
 
     /// The deletions that are marked in the log, as ordinals of segments: copying them is all that

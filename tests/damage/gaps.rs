@@ -318,6 +318,70 @@ fn a_sealed_segment_that_was_cut_short_keeps_what_is_left() {
     cut_short(0);
 }
 
+/// Fails if `StreamInner::note_end` tells nothing.
+#[test]
+fn the_last_segment_that_was_cut_short_is_noticed() {
+    cut_short(1);
+}
+
+/// Does something to the files of a closed stream, of which entries above `kept` are lost then.
+fn loses_its_end(last: u64, kept: u64, harm: impl Fn(&[PathBuf])) {
+    let (dir, files) = closed(last);
+    harm(&files);
+    let mut want = upto(kept);
+    for new in [last + 1, last + 2, last + 3] {
+        let refused = error(manual().open(dir.path()).unwrap().get("s"));
+        assert_damage(&refused, refused.location().unwrap().0, refused.location().unwrap().1);
+        assert!(refused.location().unwrap().0.starts_with(dir.path().join("streams/1")));
+        let store = skipping().open(dir.path()).unwrap();
+        let s = stream(&store, "s");
+        assert_eq!(checked(&s), want);
+        let [gap] = &gaps(&store)[..] else {
+            panic!("{:?}", gaps(&store));
+        };
+        assert!(gap.path.starts_with(dir.path().join("streams/1")));
+        assert_eq!(gap.after, id(kept));
+        assert_eq!(gap.before, want.get(kept as usize).map_or(EntryId::MAX, |n| id(*n)));
+        put(&s, new..=new);
+        want.push(new);
+        assert_eq!(checked(&s), want);
+        store.close().unwrap();
+    }
+}
+
+/// Fails if `Recovery::check_empty` finds nothing to say.
+#[test]
+fn a_stream_without_any_segment_is_no_empty_one() {
+    loses_its_end(50, 0, |files| fs::remove_file(&files[0]).unwrap());
+    loses_its_end(250, 0, |files| files.iter().for_each(|file| fs::remove_file(file).unwrap()));
+}
+
+/// Fails if `check_last` lets the log go on where the last segment that is left ends.
+#[test]
+fn missing_segments_at_the_end_stay_told() {
+    let (_dir, files) = closed(500);
+    let kept = files[..files.len() - 1].iter().map(|file| entries_of(file).len() as u64).sum();
+    loses_its_end(500, kept, |files| fs::remove_file(files.last().unwrap()).unwrap());
+    let kept = entries_of(&files[0]).len() as u64;
+    loses_its_end(500, kept, |files| {
+        files[1..].iter().for_each(|file| fs::remove_file(file).unwrap());
+    });
+}
+
+/// Fails if the hole ends where the last good frame does: then nothing is told the second time.
+#[test]
+fn an_end_that_went_back_to_zeros_is_noticed() {
+    for (lost, close_too) in [(10, true), (1, true), (0, true), (3, false)] {
+        loses_its_end(50, 50 - lost, |files| {
+            let all = frames(&files[0]);
+            let entries = entries_of(&files[0]);
+            let from = entries.get(50 - lost as usize).map_or(all.last().unwrap().at, |f| f.at);
+            let to = if close_too { all.last().unwrap().end } else { all.last().unwrap().at };
+            overwrite(&files[0], from, &vec![0; (to - from) as usize]);
+        });
+    }
+}
+
 /// Fails if the seeds of frames leave their offset out: then entries 31 to 40 come out of nowhere.
 #[test]
 fn what_lies_in_an_entry_is_no_frame() {
@@ -350,6 +414,26 @@ fn what_lies_in_an_entry_is_no_frame() {
         let want: Vec<u64> = (1..=20).chain(60..=70).collect();
         assert_eq!(found, want);
     }
+}
+
+/// Fails if `trim_dead` takes damaged entries for deleted ones.
+#[test]
+fn a_segment_that_is_all_damaged_is_kept() {
+    let (dir, files) = closed(500);
+    let first = entries_of(&files[0]).len() as u64;
+    let from = entries_of(&files[0])[0].at;
+    let end = frames(&files[0]).last().unwrap().end;
+    overwrite(&files[0], from, &vec![0x5a; (end - from) as usize]);
+    let before = fs::read(&files[0]).unwrap();
+    let store = skipping().open(dir.path()).unwrap();
+    let s = stream(&store, "s");
+    assert_eq!(checked(&s), (first + 1..=500).collect::<Vec<_>>());
+    // Deletions have the background look for segments in which nothing lives.
+    s.delete((first + 1..=first + 20).map(id)).unwrap();
+    put(&s, 501..=900);
+    store.close().unwrap();
+    assert!(fs::read(&files[0]).unwrap() == before);
+    assert!(files[1].exists());
 }
 
 #[test]

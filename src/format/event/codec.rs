@@ -26,6 +26,7 @@ const OPTIONS_SET: u8 = 4;
 const DELETED: u8 = 5;
 const TRIMMED: u8 = 6;
 const COUNTERS: u8 = 7;
+const DURABLE: u8 = 9;
 const GROUP_CREATED: u8 = 16;
 const GROUP_REMOVED: u8 = 17;
 const GROUP_SET: u8 = 18;
@@ -70,6 +71,10 @@ impl Event {
                 write_id(out, counters.floor);
                 write_id(out, counters.max_deleted);
                 write_varint(out, counters.added_offset);
+            }
+            Event::Durable { position } => {
+                out.push(DURABLE);
+                write_varint(out, *position);
             }
             of_group => of_group.encode_of_group(out),
         }
@@ -147,7 +152,7 @@ impl Event {
         let (&tag, rest) = bytes.split_first()?;
         let mut reader = Reader { bytes: rest, at: 0 };
         let event = match tag {
-            STREAM_CREATED..=COUNTERS => Event::decode_of_stream(tag, &mut reader)?,
+            STREAM_CREATED..=DURABLE => Event::decode_of_stream(tag, &mut reader)?,
             DELIVERED..=SEEN => Event::decode_of_entries(tag, &mut reader)?,
             _ => Event::decode_of_group(tag, &mut reader)?,
         };
@@ -170,6 +175,7 @@ impl Event {
                 max_deleted: reader.id()?,
                 added_offset: reader.number()?,
             }),
+            DURABLE => Event::Durable { position: reader.number()? },
             _ => return None,
         })
     }

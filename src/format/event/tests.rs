@@ -65,6 +65,7 @@ fn of_stream() -> impl Strategy<Value = Event> {
         (any_id(), any_id(), any::<u64>()).prop_map(|(floor, max_deleted, added_offset)| {
             Event::Counters(Counters { floor, max_deleted, added_offset })
         }),
+        any::<u64>().prop_map(|position| Event::Durable { position }),
         (any::<u32>(), any_id())
             .prop_map(|(next_group, delivered)| Event::GroupCounters { next_group, delivered }),
     ]

@@ -74,7 +74,9 @@ impl Recovery<'_> {
         tail.last_id = tail.last_id.max(self.known.floor).max(trimmed);
         self.report.set_aside.sort();
         self.report.gaps = self.home.damage.gaps();
+        let end = segments.last().map_or(0, |segment| segment.end_position());
         let parts = LogParts {
+            position: self.position.max(end),
             segments,
             active,
             next_number: self.next_number,

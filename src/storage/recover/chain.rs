@@ -27,8 +27,7 @@ impl Recovery<'_> {
         loop {
             let (mut chain, mut beside) = follow_back(candidates);
             let hangs = chain.first().is_some_and(|oldest| {
-                let durable = chain.iter().map(Candidate::durable).max().unwrap_or(0);
-                !self.is_beginning(oldest, &chain) && durable < oldest.begin.position
+                !self.is_beginning(oldest, &chain) && self.durable(&chain) < oldest.begin.position
             });
             if self.known.skip_damage && !hangs {
                 self.join_older(&mut chain, &mut beside);
@@ -50,9 +49,19 @@ impl Recovery<'_> {
         chain.iter().map(Candidate::trimmed).fold(self.known.trimmed, EntryId::max)
     }
 
+    /// The position up to which the log was durable, as the journal and the frames say.
+    pub(super) fn durable(&self, chain: &[Candidate]) -> u64 {
+        chain.iter().map(Candidate::durable).fold(self.known.durable, u64::max)
+    }
+
     /// Whether nothing can be missing before `oldest`. What lies before may have been trimmed.
     fn is_beginning(&self, oldest: &Candidate, chain: &[Candidate]) -> bool {
-        oldest.begin.previous.is_none() || self.trimmed(chain) >= oldest.begin.last_id
+        let begin = &oldest.begin;
+        // A first segment that does not begin at 0 goes on where all others were missing.
+        let is_first = begin.previous.is_none();
+        let may_be_trimmed = !is_first || begin.last_id > EntryId::MIN;
+        (is_first && begin.position == 0)
+            || (may_be_trimmed && self.trimmed(chain) >= begin.last_id)
     }
 
     /// Puts segments in front of a chain whose beginning is missing, with a gap between.
@@ -71,7 +80,7 @@ impl Recovery<'_> {
     /// The oldest segment must be the stream's first, or all before it must have been trimmed.
     pub(super) fn check_beginning(&mut self, chain: &[Candidate], trimmed: EntryId) -> Result<()> {
         let Some(oldest) = chain.first() else {
-            return Ok(());
+            return self.check_empty();
         };
         if self.is_beginning(oldest, chain) {
             return Ok(());
@@ -89,6 +98,22 @@ impl Recovery<'_> {
             before: first_of(chain),
             entries: oldest.begin.ordinal,
         });
+        Ok(())
+    }
+
+    /// A log that was durable once has a segment: the last one is never removed.
+    fn check_empty(&mut self) -> Result<()> {
+        if self.known.durable == 0 {
+            return Ok(());
+        }
+        let (dir, after, before) = (&self.home.dir, self.known.trimmed, EntryId::MAX);
+        if !self.known.skip_damage {
+            let what = "the segments are missing";
+            let ids = Some((after, before));
+            return Err(Error::new(ErrorKind::Corrupt { what, ids }).at(dir));
+        }
+        self.position = self.known.durable;
+        self.home.damage.add(Gap { path: dir.clone(), from: 0, to: 0, after, before, entries: 0 });
         Ok(())
     }
 

@@ -42,7 +42,7 @@ impl Recovery<'_> {
                 }
                 (Some(end), Some(next)) => self.end_as_recorded(candidate, end, &next)?,
                 _ => {
-                    self.check_last(candidate)?;
+                    self.check_last(candidate, durable)?;
                     self.note_tail(candidate);
                 }
             }
@@ -51,7 +51,7 @@ impl Recovery<'_> {
     }
 
     /// A segment is sealed only once the one behind it is durable, so none can be missing.
-    fn check_last(&mut self, last: &Candidate) -> Result<()> {
+    fn check_last(&mut self, last: &Candidate, durable: u64) -> Result<()> {
         let Content::Sealed(footer) = &last.content else {
             return Ok(());
         };
@@ -62,6 +62,10 @@ impl Recovery<'_> {
             return Err(Error::new(ErrorKind::Corrupt { what, ids }).at(&last.path));
         }
         let (from, to) = (footer.end, footer.end);
+        // The next segment tells by its position that something is missing before it.
+        let least =
+            last.begin.position.saturating_add(footer.end).saturating_add(FILE_HEADER as u64);
+        self.position = durable.max(least);
         self.home.damage.add(Gap { path: last.path.clone(), from, to, after, before, entries: 0 });
         Ok(())
     }

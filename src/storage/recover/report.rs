@@ -40,7 +40,8 @@ pub struct CutTail {
 /// A damaged stretch with the entries on both sides of it.
 ///
 /// Of whole segments that are missing, `path` is the segment behind them, or the last one before
-/// them if none is left behind, and `from` equals `to`.
+/// them if none is left behind, or the stream's directory if none is left at all; `from` equals
+/// `to`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Gap {
