@@ -33,6 +33,21 @@ impl Durability {
     pub const EVERY_SECOND: Durability =
         Durability::Interval { every: Duration::from_secs(1), max_unsynced_bytes: 8 << 20 };
 
+    /// What keeps the promises of both.
+    pub(crate) fn stronger(self, other: Durability) -> Durability {
+        match (self, other) {
+            (Durability::Always, _) | (_, Durability::Always) => Durability::Always,
+            (Durability::Manual, level) | (level, Durability::Manual) => level,
+            (
+                Durability::Interval { every, max_unsynced_bytes },
+                Durability::Interval { every: often, max_unsynced_bytes: less },
+            ) => Durability::Interval {
+                every: every.min(often),
+                max_unsynced_bytes: max_unsynced_bytes.min(less),
+            },
+        }
+    }
+
     pub(crate) fn check(self) -> Result<()> {
         if let Durability::Interval { every, max_unsynced_bytes } = self {
             if every.is_zero() {
@@ -113,7 +128,7 @@ impl StreamOptions {
     }
 
     /// The durability of this stream's appends instead of the store's. Not stored: it holds until
-    /// the store is closed.
+    /// the store is closed, unless somebody asks for a stronger one.
     #[must_use]
     pub fn durability(mut self, level: Durability) -> StreamOptions {
         self.durability = Some(level);

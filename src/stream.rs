@@ -53,6 +53,7 @@ pub(crate) struct StreamInner {
     gone: AtomicBool,
     /// The journal has a gap in this stream's records.
     lost: bool,
+    /// `None` until the first handle is given out.
     level: Mutex<Option<Durability>>,
     /// Appends block while more bytes than this are not on disk.
     max_unsynced: AtomicU64,
@@ -153,13 +154,6 @@ impl StreamInner {
     pub(crate) fn damage(&self) -> Option<(usize, Vec<Gap>)> {
         let log = self.log.get()?;
         Some((*self.reported.get()?, log.home.damage.gaps()))
-    }
-
-    pub(crate) fn set_level(&self, level: Durability) {
-        let level = *self.level.lock().get_or_insert(level);
-        if let Durability::Interval { max_unsynced_bytes, .. } = level {
-            self.max_unsynced.store(max_unsynced_bytes, Ordering::Relaxed);
-        }
     }
 
     pub(crate) fn level(&self, shared: &Shared) -> Durability {
@@ -308,7 +302,7 @@ impl StreamInner {
             let tail = log.written_tail();
             count_trim(&mut self.state.lock(), log, tail, &plan);
         }
-        if log.always {
+        if log.is_strict() {
             self.waiters.notify();
         }
     }

@@ -93,6 +93,7 @@ const TESTS: &[Test] = tests! {
         invariant_01_a_stream_that_is_made_anew_begins_anew
         invariant_02_under_always_published_follows_durable
         invariant_02_elsewhere_published_follows_written
+        invariant_02_published_follows_durable_from_when_that_is_asked_for
         invariant_02_a_sync_covers_what_was_written_before_it_began
         invariant_02_published_bytes_never_change
         invariant_02_under_always_a_trim_shows_with_the_entry_that_brought_it

@@ -30,7 +30,7 @@ use crate::id::EntryId;
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 mod next;
 mod trims;
@@ -42,6 +42,8 @@ pub(crate) use writer::{Appender, Block};
 
 /// The smallest segment, in bytes; each one is twice as large as the one before, up to the option.
 const FIRST_SEGMENT: u64 = 64 << 10;
+/// No position: readers see whatever is written.
+const LAX: u64 = u64::MAX;
 /// What a Begin frame takes at most, name and padding included.
 const BEGIN_ROOM: u64 = 448;
 
@@ -73,8 +75,9 @@ pub(crate) struct Log {
     unsynced: Mutex<Vec<OpenSegment>>,
     /// Set with the first failed sync, so that appends need not ask the commit.
     poisoned: AtomicBool,
-    /// Readers see entries only once they are durable, and writes go by `write_at`.
-    pub(crate) always: bool,
+    /// From this position on readers see entries only once they are durable, and writes go by
+    /// `write_at`; [`LAX`] as long as nobody has asked for that.
+    strict_from: AtomicU64,
     pub(crate) skip_damage: bool,
     /// The block that is being filled has no live entry left: begin another one, as Redis frees an
     /// empty node.
@@ -110,7 +113,6 @@ pub(crate) struct LogParts {
     pub(crate) chain: u64,
     /// The last block of a segment that can be continued.
     pub(crate) block: Option<Block>,
-    pub(crate) always: bool,
     pub(crate) skip_damage: bool,
 }
 
@@ -162,7 +164,7 @@ impl Log {
             commit: Commit::new(position),
             unsynced: Mutex::new(unsynced),
             poisoned: AtomicBool::new(false),
-            always: parts.always,
+            strict_from: AtomicU64::new(LAX),
             skip_damage: parts.skip_damage,
             restart_block: AtomicBool::new(false),
             care: AtomicBool::new(false),
@@ -254,7 +256,7 @@ impl Log {
         unsynced.drain(..done);
         drop(unsynced);
         let mut trim: Option<TrimPlan> = None;
-        if self.always {
+        if self.is_strict() {
             let mut writer = self.writer.lock();
             let mut tail = None;
             while let Some(hidden) = writer.hidden.front().copied() {
@@ -280,8 +282,28 @@ impl Log {
     /// The end of what is known to be on disk. Under `Always` entries are published between the end
     /// of their sync and the moment when the commit says so: whoever sees one finds it durable.
     pub(crate) fn known_durable(&self) -> u64 {
+        let strict_from = self.strict_from.load(Ordering::Acquire);
         let durable = self.commit.durable();
-        if self.always { durable.max(self.published.get()) } else { durable }
+        // What was published before may not have been on disk.
+        if strict_from <= durable { durable.max(self.published.get()) } else { durable }
+    }
+
+    /// Whether readers see entries only once they are durable.
+    pub(crate) fn is_strict(&self) -> bool {
+        self.strict_from.load(Ordering::Acquire) != LAX
+    }
+
+    /// From now on readers see entries only once they are durable. Returns up to where they may see
+    /// some that are not.
+    pub(crate) fn be_strict(&self) -> u64 {
+        if !self.is_strict() {
+            // Nobody appends meanwhile: each entry goes one way or the other.
+            let _writer = self.writer.lock();
+            if !self.is_strict() {
+                self.strict_from.store(self.written(), Ordering::Release);
+            }
+        }
+        self.strict_from.load(Ordering::Acquire)
     }
 
     /// Whether a sync of this log has failed.

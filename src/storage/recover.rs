@@ -45,7 +45,6 @@ pub(crate) struct Known {
     pub(crate) floor: EntryId,
     /// The position up to which the log was durable once.
     pub(crate) durable: u64,
-    pub(crate) always: bool,
     pub(crate) skip_damage: bool,
     /// Nothing is written: not what is believed, and no entry later.
     pub(crate) read_only: bool,

@@ -219,39 +219,45 @@ impl Store {
     #[doc(alias = "XADD")]
     #[doc(alias = "MKSTREAM")]
     pub fn stream(&self, name: impl AsRef<[u8]>) -> Result<Stream> {
-        let options = self.shared().options.stream.clone();
-        self.stream_with(name, options)
+        let options = &self.shared().options.stream;
+        self.open_or_make(name.as_ref(), options, None, self.default_level())
     }
 
     /// The stream of this name; the options are for a new one. The durability in them holds for an
-    /// existing one too, until the store is closed.
+    /// existing one too, and until the store is closed: of all that are asked for, the strongest.
     ///
     /// # Errors
     /// As [`Store::stream`], and `InvalidConfig`.
+    #[doc(alias = "XADD")]
+    #[doc(alias = "MKSTREAM")]
     pub fn stream_with(&self, name: impl AsRef<[u8]>, options: StreamOptions) -> Result<Stream> {
-        let name = name.as_ref();
-        check_name("stream", name)?;
         options.check()?;
+        let default = self.shared().options.durability;
+        self.open_or_make(name.as_ref(), &options, options.durability, default)
+    }
+
+    fn open_or_make(
+        &self,
+        name: &[u8],
+        options: &StreamOptions,
+        asked: Option<Durability>,
+        default: Durability,
+    ) -> Result<Stream> {
+        check_name("stream", name)?;
         let shared = self.shared();
         shared.check_open()?;
-        let level = options.durability.unwrap_or(shared.options.durability);
-        let found = self.find(name);
-        let inner = match found {
+        let inner = match self.find(name) {
             Some(inner) => inner,
-            None => shared.create(name, &options)?,
+            None => shared.create(name, options)?,
         };
-        if inner.open_log().is_none() {
-            inner.set_level(level);
-        }
-        inner.log(shared)?;
-        if level != shared.options.durability {
-            shared.kick.level();
-        }
-        // A stream under `Always` exists durably once its creation has returned.
-        if level == Durability::Always {
-            shared.sync_journal(inner.created_at())?;
-        }
+        inner.hand_out(shared, asked, default)?;
         Ok(self.handle_of(inner))
+    }
+
+    /// The level of streams of which nobody has said another.
+    fn default_level(&self) -> Durability {
+        let options = &self.shared().options;
+        options.stream.durability.unwrap_or(options.durability)
     }
 
     fn find(&self, name: &[u8]) -> Option<Arc<StreamInner>> {
@@ -271,10 +277,7 @@ impl Store {
         let Some(inner) = self.find(name.as_ref()) else {
             return Ok(None);
         };
-        if inner.open_log().is_none() {
-            inner.set_level(shared.options.durability);
-        }
-        inner.log(shared)?;
+        inner.hand_out(shared, None, self.default_level())?;
         Ok(Some(self.handle_of(inner)))
     }
 

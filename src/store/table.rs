@@ -42,7 +42,6 @@ impl Shared {
         let mut state = StreamState::default();
         state.apply(&event);
         let inner = Arc::new(StreamInner::new(number, state, false));
-        inner.set_level(options.durability.unwrap_or(self.options.durability));
         inner.make_home(self)?;
         if let Err(error) = inner.log(self) {
             remove_dir(&*self.disk, &self.stream_dir(number));

@@ -184,11 +184,12 @@ impl Stream {
     fn appended(&self, log: &Log, position: u64, durable: bool) -> Result<()> {
         let shared = self.shared();
         self.inner.care(shared, log);
-        if !log.always {
+        let strict = log.is_strict();
+        if !strict {
             self.inner.waiters.notify();
             shared.kick.dirty();
         }
-        if log.always || durable {
+        if strict || durable {
             self.inner.sync_to(shared, log, position)?;
             // Without the record of the stream's creation its entries would have no name.
             let created = self.inner.created_at();

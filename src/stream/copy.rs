@@ -29,7 +29,6 @@ impl StreamInner {
             trimmed: EntryId::MIN,
             floor: EntryId::MIN,
             durable: 0,
-            always: false,
             skip_damage: snapshot.span.skip_damage,
             read_only: false,
         };

@@ -46,6 +46,46 @@ pub(super) fn set_id_events(
     Ok(events)
 }
 
+impl StreamInner {
+    /// What comes before a handle is given out: opens the log, and sets the level, which until the
+    /// close is the strongest that anybody `asked` for. `default` is for who asks for none.
+    pub(crate) fn hand_out(
+        &self,
+        shared: &Shared,
+        asked: Option<Durability>,
+        default: Durability,
+    ) -> Result<()> {
+        let log = self.log(shared)?;
+        let (before, level) = {
+            let mut level = self.level.lock();
+            let before = *level;
+            let held = before.or(asked).unwrap_or(default);
+            let now = asked.map_or(held, |asked| held.stronger(asked));
+            *level = Some(now);
+            let most = match now {
+                Durability::Interval { max_unsynced_bytes, .. } => max_unsynced_bytes,
+                _ => u64::MAX,
+            };
+            self.max_unsynced.store(most, Ordering::Relaxed);
+            (before, now)
+        };
+        if level == Durability::Always {
+            // What was published before was not durable; all of it is before this returns.
+            self.sync_to(shared, log, log.be_strict())?;
+            // A stream under `Always` exists durably once its creation has returned.
+            shared.sync_journal(self.created_at())?;
+        }
+        if before != Some(level) {
+            // An append from before may have left it to its sync to wake the readers.
+            self.waiters.notify();
+        }
+        if before != Some(level) && level != shared.options.durability {
+            shared.kick.level();
+        }
+        Ok(())
+    }
+}
+
 impl Stream {
     /// Sets the last ID, and the counters that are given (XSETID).
     ///

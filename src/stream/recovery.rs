@@ -1,6 +1,6 @@
 //! Opening a stream's log on first use: recovery of its files, then of its state against them.
 
-use super::{ClampedGroup, Counters, Durability, EntryId, Error, ErrorKind, Event};
+use super::{ClampedGroup, Counters, EntryId, Error, ErrorKind, Event};
 use super::{Home, Known, Live, Log, OnDamage, Refused, Result, Shared, Span, StoredOptions};
 use super::{StreamInner, StreamState, deletions, recover};
 use crate::format::record::LOST;
@@ -83,7 +83,6 @@ impl StreamInner {
             trimmed: state.trimmed,
             floor: state.counters.floor.max(delivered),
             durable: state.durable,
-            always: self.level(shared) == Durability::Always,
             skip_damage: shared.options.on_damage == OnDamage::Skip,
             read_only: shared.options.read_only,
         }

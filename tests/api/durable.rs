@@ -212,6 +212,74 @@ fn a_stream_may_have_a_level_of_its_own() {
     });
 }
 
+/// Fails if `StreamInner::hand_out` (src/stream/durable.rs) keeps the level that a stream in use
+/// has, or takes the one that was asked for last.
+#[test]
+fn of_the_levels_that_are_asked_for_the_strongest_holds() {
+    let asking = |store: &Store, level| {
+        store.stream_with("s", StreamOptions::new().durability(level)).unwrap()
+    };
+    let interval = |seconds, max_unsynced_bytes| Durability::Interval {
+        every: Duration::from_secs(seconds),
+        max_unsynced_bytes,
+    };
+    on_both_with(&Store::options().durability(interval(3600, 1 << 20)), |store| {
+        let stream = store.stream("s").unwrap();
+        put_range(&stream, 1, 3);
+        asking(store, interval(7200, 4096));
+        asking(store, Durability::Manual);
+        for _ in 0..200 {
+            stream.append([("v", "x".repeat(100))]).unwrap();
+            assert!(store.health().unsynced_bytes <= 4096 + 256);
+        }
+        let last = stream.append([("a", "b")]).unwrap();
+        asking(store, Durability::Always);
+        // What was there before is durable too, and so is what any handle appends from now on.
+        assert_eq!(stream.durable_id().unwrap(), last);
+        for level in [Durability::Manual, interval(1, 1)] {
+            asking(store, level);
+            let last = stream.append([("a", "b")]).unwrap();
+            assert_eq!(stream.durable_id().unwrap(), last);
+            assert_eq!(store.health().unsynced_bytes, 0);
+        }
+    });
+}
+
+/// Fails if recovering a stream decides its level (`StreamInner::log`, src/stream/recovery.rs).
+#[test]
+fn a_stream_that_was_recovered_ahead_of_its_use_gets_the_level_that_is_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = |level| Store::options().durability(level).open(dir.path()).unwrap();
+    let store = open(Durability::Manual);
+    for name in ["always", "interval", "manual"] {
+        put(&store.stream(name).unwrap(), "1-0");
+    }
+    store.close().unwrap();
+    for level in [Durability::Manual, Durability::EVERY_SECOND, Durability::Always] {
+        let store = open(level);
+        store.recover_all().unwrap();
+        let asked = |name: &str, level| {
+            store.stream_with(name, StreamOptions::new().durability(level)).unwrap()
+        };
+        let always = asked("always", Durability::Always);
+        let last = always.append([("a", "b")]).unwrap();
+        assert_eq!(always.durable_id().unwrap(), last);
+        let manual = asked("manual", Durability::Manual);
+        let synced = manual.durable_id().unwrap();
+        manual.append([("a", "b")]).unwrap();
+        assert_eq!(manual.durable_id().unwrap(), synced);
+        manual.sync().unwrap();
+        let every = Duration::from_secs(3600);
+        let level = Durability::Interval { every, max_unsynced_bytes: 4096 };
+        let stream = asked("interval", level);
+        for _ in 0..200 {
+            stream.append([("v", "x".repeat(100))]).unwrap();
+            assert!(store.health().unsynced_bytes <= 4096 + 256);
+        }
+        store.close().unwrap();
+    }
+}
+
 #[test]
 fn a_closed_store_refuses_and_says_so() {
     on_both(|store| {

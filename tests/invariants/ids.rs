@@ -5,7 +5,8 @@ use super::ground::{
     FIRST, at_once, deliver, die, error, id, open, place, put, seen, segment, try_put,
 };
 use crate::{
-    AppendOptions, Durability, EntryId, ErrorKind, NewId, ReadOptions, Start, Store, Stream, Trim,
+    AppendOptions, Durability, EntryId, ErrorKind, NewId, ReadOptions, Start, Store, Stream,
+    StreamOptions, Trim,
 };
 use std::path::Path;
 
@@ -189,6 +190,48 @@ pub(crate) fn invariant_02_elsewhere_published_follows_written() {
         store.sync().unwrap();
         assert_eq!(stream.durable_id().unwrap(), id(2));
     }
+}
+
+/// Fails if `Log::be_strict` (src/storage/log.rs) leaves the log as it is, or if `known_durable`
+/// takes all that is published for durable from then on.
+pub(crate) fn invariant_02_published_follows_durable_from_when_that_is_asked_for() {
+    let disk = FaultDisk::new();
+    let store = open(&disk, Durability::Manual);
+    let stream = store.stream("s").unwrap();
+    store.sync().unwrap();
+    put(&stream, [1, 2]);
+    disk.hold("sync", FIRST);
+    let asking = {
+        let store = store.clone();
+        let options = StreamOptions::new().durability(Durability::Always);
+        std::thread::spawn(move || store.stream_with("s", options).map(drop))
+    };
+    disk.wait_held();
+    let appender = {
+        let stream = stream.clone();
+        std::thread::spawn(move || try_put(&stream, 3))
+    };
+    let waits = {
+        let stream = stream.clone();
+        let options = ReadOptions::new().block_forever();
+        std::thread::spawn(move || stream.read(Start::After(id(2)), options).map(|b| b.len()))
+    };
+    let reader = stream.clone();
+    let (ids, durable) = at_once("a read", move || {
+        while reader.inner().open_log().is_some_and(|log| log.written() == log.span().published) {
+            std::thread::yield_now();
+        }
+        (seen(&reader), reader.durable_id().unwrap())
+    });
+    assert_eq!((ids, durable), (vec![1, 2], EntryId::MIN));
+    disk.let_go();
+    asking.join().unwrap().unwrap();
+    assert!(stream.durable_id().unwrap() >= id(2));
+    assert_eq!(appender.join().unwrap().unwrap(), id(3));
+    assert_eq!((seen(&stream), stream.durable_id().unwrap()), (vec![1, 2, 3], id(3)));
+    assert_eq!(at_once("who waits", move || waits.join().unwrap()).unwrap(), 1);
+    let after = open(&disk.power_cut(), Durability::Always);
+    assert_eq!(seen(&after.stream("s").unwrap()), [1, 2, 3]);
 }
 
 /// Fails if `Commit::lead` (src/commit.rs) takes the target of a sync when the sync is over.

@@ -52,7 +52,7 @@ impl Appender<'_> {
     pub(crate) fn trims(&mut self, plan: &TrimPlan) -> bool {
         self.log.append_trims.lock().add(self.writer.position, plan.trimmed);
         match self.writer.hidden.back_mut() {
-            Some(hidden) if self.log.always => {
+            Some(hidden) if self.log.is_strict() => {
                 hidden.trim = Some(*plan);
                 true
             }

@@ -107,7 +107,7 @@ impl Appender<'_> {
     pub(crate) fn set_last_id(&mut self, id: EntryId) {
         self.writer.last_id = id;
         let tail = self.tail();
-        if self.log.always && !self.writer.hidden.is_empty() {
+        if self.log.is_strict() && !self.writer.hidden.is_empty() {
             let position = self.writer.position;
             self.writer.hidden.push_back(Hidden { position, tail, trim: None });
         } else {
@@ -294,7 +294,7 @@ impl Writer {
         begin.write(&mut out);
         let crc = frame.end(&mut out, header.seed(), at);
         let end = at + out.len() as u64;
-        let stored = put(&mut writer, &*file, log.always, at, &out);
+        let stored = put(&mut writer, &*file, log.is_strict(), at, &out);
         self.scratch = out;
         if let Err(e) = stored {
             // Nothing refers to it, and without a Begin it is nothing.
@@ -371,7 +371,7 @@ impl Writer {
         };
         let at = active.end;
         let crc = frame.end(out, active.segment.seed, at);
-        if let Err(e) = put(&mut active.region, &*active.file, log.always, at, out) {
+        if let Err(e) = put(&mut active.region, &*active.file, log.is_strict(), at, out) {
             let error = Error::io("write", &active.segment.path, e).offset(at);
             self.end_segment();
             return Err(error);
@@ -412,7 +412,7 @@ impl Writer {
         active.segment.grew(active.end, active.entries);
         let tail = Tail { last_id: self.last_id, ordinal: self.ordinal };
         log.written.advance_alone(self.position);
-        if log.always {
+        if log.is_strict() {
             self.hidden.push_back(Hidden { position: self.position, tail, trim: None });
         } else {
             log.view.lock().tail = tail;

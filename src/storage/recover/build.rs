@@ -86,7 +86,6 @@ impl Recovery<'_> {
             trimmed,
             chain: chained,
             block,
-            always: self.known.always,
             skip_damage: self.known.skip_damage,
         };
         let log = Log::new(self.home.clone(), parts)?;
