@@ -49,7 +49,7 @@ pub(crate) fn cuts() -> Result<(), String> {
     let mut tally = Tally::default();
     let mut seed = first;
     while tally.cuts < wanted {
-        let kind = if seed % 3 == 0 { Kind::Ext4WithoutJournal } else { Kind::Ext4 };
+        let kind = if seed.is_multiple_of(3) { Kind::Ext4WithoutJournal } else { Kind::Ext4 };
         let most = CUTS.min(wanted - tally.cuts);
         let mounted = Mounted::new(kind, 64)?;
         Machine::new(mounted, seed)
