@@ -214,6 +214,11 @@ impl Error {
         matches!(self.kind(), ErrorKind::Io { op } if op.starts_with("sync"))
     }
 
+    /// Whether a descriptor or a map was wanted and there was none.
+    pub(crate) fn is_shortage(&self) -> bool {
+        matches!(self.kind(), ErrorKind::TooManyFiles | ErrorKind::TooManyMappings)
+    }
+
     pub(crate) fn corrupt(what: &'static str) -> Error {
         Error::new(ErrorKind::Corrupt { what, ids: None })
     }

@@ -29,6 +29,7 @@ mod failure;
 mod manage;
 mod open;
 mod options;
+mod rest;
 mod table;
 mod verify;
 use open::{Taken, holder_in, make_dir, take_dir};
@@ -413,6 +414,7 @@ impl Shared {
             let done = stream.maintain(self);
             first = first.and(done);
         }
+        self.rest();
         first.and(self.maintain_journal())
     }
 

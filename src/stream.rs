@@ -384,7 +384,7 @@ impl StreamInner {
         for segment in log.take_trimmed(trimmed) {
             // A reader that has the segment may not have mapped it yet, and without its name it
             // could not any more. Nobody comes by it anew: it is out of the list.
-            if Arc::strong_count(&segment) > 1 && segment.region().is_err() {
+            if segment.keep_for_readers().is_err() {
                 continue;
             }
             // A file that cannot be removed now is below the start and harmless; the next open of

@@ -1,7 +1,8 @@
 //! The two background threads of a store: one syncs, one prepares segments, seals, drops what was
 //! trimmed and writes checkpoints.
 //!
-//! They sleep until somebody has something for them; an idle store has no timer running. What fails
+//! They sleep until somebody has something for them; a store whose streams rest has no timer
+//! running. What fails
 //! here stops nothing by itself: a failed sync poisons through the commit, anything else is tried
 //! again at the next occasion and shows in `Store::health`.
 
@@ -192,8 +193,14 @@ fn interval(shared: &Shared) -> Option<Duration> {
 }
 
 fn care_loop(shared: &Shared, jobs: &Receiver<()>, stop: &Receiver<()>) {
-    while next(jobs, stop, None).is_ok() {
-        note(shared, shared.prepare());
+    loop {
+        // A timer runs only while there is a stream that may come to rest.
+        let deadline = shared.next_rest().and_then(|after| Instant::now().checked_add(after));
+        match next(jobs, stop, deadline) {
+            Ok(()) => note(shared, shared.prepare()),
+            Err(RecvTimeoutError::Timeout) => shared.rest(),
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
     }
 }
 

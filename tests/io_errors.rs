@@ -50,6 +50,8 @@ mod ground;
 mod judge;
 #[path = "io_errors/known.rs"]
 mod known;
+#[path = "io_errors/rest.rs"]
+mod rest;
 #[path = "io_errors/run.rs"]
 mod run;
 #[path = "io_errors/script.rs"]
@@ -78,7 +80,7 @@ fn main() -> ExitCode {
         std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     let every = ("every_call_fails_in_turn", run::all as fn());
     let (mut passed, mut failed) = (0, 0);
-    for (name, test) in found::TESTS.iter().copied().chain([every]) {
+    for (name, test) in found::TESTS.iter().chain(rest::TESTS).copied().chain([every]) {
         if !filters.is_empty() && !filters.iter().any(|part| name.contains(part.as_str())) {
             continue;
         }

@@ -8,7 +8,7 @@
 
 use super::recover::Gap;
 use super::scan::{Bounds, Hole, find_holes};
-use super::segment::Segment;
+use super::segment::Body;
 use crate::error::{Error, Result};
 use crate::id::EntryId;
 use crate::storage::disk::OpenMode;
@@ -98,7 +98,7 @@ fn around(holes: &[Hole], at: u64) -> Option<Hole> {
     holes.iter().find(|hole| hole.from <= at && at < hole.to).copied()
 }
 
-impl Segment {
+impl Body {
     /// The hole that the frame at `at`, which does not pass its checks, lies in. The segment must
     /// get no more frames.
     ///

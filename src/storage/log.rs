@@ -33,6 +33,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 mod next;
+mod rest;
 mod trims;
 mod writer;
 use next::Making;
@@ -86,6 +87,10 @@ pub(crate) struct Log {
     care: AtomicBool,
     append_trims: Mutex<AppendTrims>,
     making: Making,
+    /// Somebody read or wrote since the background looked last.
+    used: AtomicBool,
+    /// When that was.
+    idle_since: Mutex<std::time::Duration>,
 }
 
 impl std::fmt::Debug for Log {
@@ -138,6 +143,7 @@ impl Log {
         let last_size = active.as_ref().map_or(FIRST_SEGMENT / 2, |a| a.size);
         let writer = Writer {
             active,
+            parked: None,
             next: None,
             next_number: parts.next_number,
             name: parts.name,
@@ -170,6 +176,8 @@ impl Log {
             care: AtomicBool::new(false),
             append_trims: Mutex::new(AppendTrims::new(parts.trimmed)),
             making: Making::default(),
+            used: AtomicBool::new(true),
+            idle_since: Mutex::default(),
         })
     }
 
@@ -195,7 +203,9 @@ impl Log {
         // The mark is read before the list: segments are added before the mark moves into them.
         let published = self.published.get();
         let trimmed = self.view.lock().trimmed;
-        Span { published, segments: self.segments(), trimmed, skip_damage: self.skip_damage }
+        let segments = self.segments();
+        self.note_used();
+        Span { published, segments, trimmed, skip_damage: self.skip_damage }
     }
 
     /// Everything that is written, published or not: for trims, which count in order of appending.
@@ -226,6 +236,7 @@ impl Log {
         if writer.closed {
             return Err(Error::new(ErrorKind::Closed));
         }
+        self.note_used();
         Ok(Appender { log: self, writer })
     }
 
@@ -431,12 +442,15 @@ impl Log {
         if let Some(prepared) = prepared {
             self.discard(&prepared.header);
         }
+        self.rest();
         result
     }
 
     /// `false` if there is no segment with room for the frame; then the next open scans a little.
     fn append_close(&self) -> Result<bool> {
         let mut writer = self.writer.lock();
+        // Where there is no descriptor, the next open scans a little, too.
+        drop(self.wake(&mut writer));
         if writer.active.as_ref().is_none_or(|active| active.size - active.end < 32) {
             return Ok(false);
         }

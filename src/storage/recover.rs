@@ -174,7 +174,8 @@ impl Recovery<'_> {
         Ok(Some(Candidate {
             number,
             path,
-            file,
+            disk: Arc::clone(&self.home.disk),
+            mode,
             header,
             begin,
             first_offset,

@@ -138,6 +138,18 @@ impl Region {
         Ok(Region::over(Mem::Heap(mem), len, writable))
     }
 
+    /// The first `len` bytes of a file as they are now, on the heap.
+    pub(crate) fn copy_of(file: &dyn super::disk::DiskFile, len: u64) -> io::Result<Region> {
+        let size = usize::try_from(len).map_err(|_| out_of_range("too large for the heap"))?;
+        let mut bytes = vec![0; size];
+        if !bytes.is_empty() {
+            file.read_at(&mut bytes, 0)?;
+        }
+        let mem = HeapMem::zeroed(size)?;
+        mem.write(0, &bytes)?;
+        Region::heap(Arc::new(mem), len, false)
+    }
+
     fn over(mem: Mem, len: u64, writable: bool) -> Region {
         let frozen = AtomicU64::new(0);
         Region { mem, len, writable, frozen, has_writer: AtomicBool::new(false) }

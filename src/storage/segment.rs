@@ -11,13 +11,14 @@ use super::damage::{Damage, Holes};
 use super::disk::{Disk, DiskFile, OpenMode};
 use super::region::Region;
 use super::scan::Hole;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::format::footer::{BlockStart, Footer, TRAILER};
 use crate::format::frame::Begin;
 use crate::format::header::{FILE_HEADER, FileHeader, FileKind};
 use crate::format::name;
 use crate::id::EntryId;
 use parking_lot::RwLock;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -111,15 +112,34 @@ pub(crate) fn full(error: Error, needed: u64) -> Error {
     }
 }
 
+/// Where no map is left, segments up to this size are read into memory instead, in bytes.
+const COPIED: u64 = 1 << 20;
+
 /// One bit an entry, by its number within the segment.
 #[derive(Debug, Default)]
 struct Bitmap {
     words: Vec<u64>,
 }
 
-/// A segment of an open stream.
+/// A segment of an open stream: all that is known of it, and its map once somebody reads it.
 #[derive(Debug)]
 pub(crate) struct Segment {
+    body: Arc<Body>,
+    region: OnceLock<Arc<Region>>,
+}
+
+impl Deref for Segment {
+    type Target = Body;
+
+    #[inline]
+    fn deref(&self) -> &Body {
+        &self.body
+    }
+}
+
+/// What is known of a segment, whoever has it mapped.
+#[derive(Debug)]
+pub(crate) struct Body {
     pub(crate) header: FileHeader,
     pub(crate) path: PathBuf,
     pub(crate) seed: u32,
@@ -129,7 +149,8 @@ pub(crate) struct Segment {
     end: AtomicU64,
     entries: AtomicU64,
     index: RwLock<Vec<BlockStart>>,
-    region: OnceLock<Arc<Region>>,
+    /// The map that is left to readers when the file loses its name.
+    kept: OnceLock<Arc<Region>>,
     deleted: RwLock<Bitmap>,
     deleted_count: AtomicU64,
     pub(crate) sealed: AtomicBool,
@@ -155,7 +176,7 @@ pub(crate) struct SegmentParts {
 impl Segment {
     pub(crate) fn new(home: &Home, parts: SegmentParts) -> Segment {
         let path = home.dir.join(name::segment(parts.header.number, parts.header.generation));
-        let segment = Segment {
+        let mut body = Body {
             path,
             seed: parts.header.seed(),
             header: parts.header,
@@ -164,7 +185,7 @@ impl Segment {
             end: AtomicU64::new(parts.end),
             entries: AtomicU64::new(parts.entries),
             index: RwLock::new(parts.index),
-            region: OnceLock::new(),
+            kept: OnceLock::new(),
             deleted: RwLock::default(),
             deleted_count: AtomicU64::new(0),
             sealed: AtomicBool::new(parts.sealed),
@@ -172,10 +193,73 @@ impl Segment {
             damage: Arc::clone(&home.damage),
             disk: Arc::clone(&home.disk),
         };
-        segment.mark_lost(&parts.holes);
-        Segment { holes: Holes::new(parts.holes), ..segment }
+        body.mark_lost(&parts.holes);
+        body.holes = Holes::new(parts.holes);
+        Segment { body: Arc::new(body), region: OnceLock::new() }
     }
 
+    /// The same segment for those who come from now on; it is mapped anew when it is read.
+    pub(crate) fn without_map(&self) -> Segment {
+        Segment { body: Arc::clone(&self.body), region: OnceLock::new() }
+    }
+
+    pub(crate) fn is_mapped(&self) -> bool {
+        self.region.get().is_some()
+    }
+
+    /// Before the file loses its name: whoever has the segment and has not mapped it can still do
+    /// so. The caller is the last one to get it.
+    ///
+    /// # Errors
+    /// As [`Segment::region`].
+    pub(crate) fn keep_for_readers(self: &Arc<Segment>) -> Result<()> {
+        if Arc::strong_count(self) > 1 || Arc::strong_count(&self.body) > 1 {
+            self.region()?;
+            if let Some(region) = self.region.get() {
+                let _kept = self.body.kept.set(Arc::clone(region));
+            }
+        }
+        Ok(())
+    }
+
+    /// Uses a region that is already mapped (the writer's).
+    pub(crate) fn set_region(&self, region: Arc<Region>) {
+        let _already = self.region.set(region);
+    }
+
+    /// The bytes of the segment's frames, mapped on first use.
+    ///
+    /// # Errors
+    /// `Io`, `TooManyFiles`, `TooManyMappings`; `Corrupt` if the file is shorter than its frames.
+    pub(crate) fn region(&self) -> Result<&Region> {
+        if let Some(region) = self.region.get() {
+            return Ok(region);
+        }
+        if let Some(kept) = self.body.kept.get() {
+            return Ok(self.region.get_or_init(|| Arc::clone(kept)));
+        }
+        let file = self
+            .disk
+            .open(&self.path, OpenMode::Read)
+            .map_err(|e| Error::io("open", &self.path, e))?;
+        let len = file.len().map_err(|e| Error::io("stat", &self.path, e))?;
+        let mut end = self.end();
+        if len < end && self.holes.is_empty() {
+            let error = Error::corrupt("the segment is shorter than its frames");
+            return Err(error.at(&self.path).offset(len));
+        }
+        end = end.min(len);
+        let region = match file.map(end, false).map_err(|e| Error::io("map", &self.path, e)) {
+            Err(e) if *e.kind() == ErrorKind::TooManyMappings && end <= COPIED => {
+                Region::copy_of(&*file, end).map_err(|e| Error::io("read", &self.path, e))?
+            }
+            mapped => mapped?,
+        };
+        Ok(self.region.get_or_init(|| Arc::new(region.frozen_to(end))))
+    }
+}
+
+impl Body {
     pub(crate) fn number(&self) -> u64 {
         self.header.number
     }
@@ -213,34 +297,6 @@ impl Segment {
 
     pub(crate) fn push_block(&self, block: BlockStart) {
         self.index.write().push(block);
-    }
-
-    /// Uses a region that is already mapped (the writer's).
-    pub(crate) fn set_region(&self, region: Arc<Region>) {
-        let _already = self.region.set(region);
-    }
-
-    /// The bytes of the segment's frames, mapped on first use.
-    ///
-    /// # Errors
-    /// `Io`, `TooManyFiles`, `TooManyMappings`; `Corrupt` if the file is shorter than its frames.
-    pub(crate) fn region(&self) -> Result<&Region> {
-        if let Some(region) = self.region.get() {
-            return Ok(region);
-        }
-        let file = self
-            .disk
-            .open(&self.path, OpenMode::Read)
-            .map_err(|e| Error::io("open", &self.path, e))?;
-        let len = file.len().map_err(|e| Error::io("stat", &self.path, e))?;
-        let mut end = self.end();
-        if len < end && self.holes.is_empty() {
-            let error = Error::corrupt("the segment is shorter than its frames");
-            return Err(error.at(&self.path).offset(len));
-        }
-        end = end.min(len);
-        let region = file.map(end, false).map_err(|e| Error::io("map", &self.path, e))?;
-        Ok(self.region.get_or_init(|| Arc::new(region.frozen_to(end))))
     }
 
     /// The last block whose first ID is not above `id` and that begins below `limit`; the first

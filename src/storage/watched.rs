@@ -1,6 +1,8 @@
 //! What holds for every call of the seam, whoever makes it.
 //!
 //! * A call that a signal interrupted is made again.
+//! * A call that finds no descriptor or map left is made once more, after somebody was asked to
+//!   give up what is not needed.
 //! * Some errors say that the file system is not there any more, whatever the call was: the first
 //!   of them is kept, and somebody is told, so that nothing more is written.
 
@@ -11,6 +13,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -18,12 +21,53 @@ use std::time::Duration;
 pub(crate) struct Loss {
     cause: OnceLock<Error>,
     tell: Box<dyn Fn() + Send + Sync>,
+    relief: OnceLock<Box<dyn Fn() -> bool + Send + Sync>>,
+    maps: AtomicU64,
+    /// How many files are open, and from how many on there are too many.
+    files: AtomicUsize,
+    most_files: AtomicUsize,
 }
 
+/// Usually so many open files are no trouble; where the process gets fewer, the bound follows.
+const MOST_FILES: usize = 512;
+const FEWEST_FILES: usize = 32;
+/// After so many maps somebody looks whether there are too many.
+const MANY_MAPS: u64 = 64;
+
 impl Loss {
-    /// `tell` is called once, by any thread and maybe under locks: it must not block.
+    /// `tell` is called when the background has to look, by any thread and maybe under locks: it
+    /// must not block.
     pub(crate) fn new(tell: impl Fn() + Send + Sync + 'static) -> Loss {
-        Loss { cause: OnceLock::new(), tell: Box::new(tell) }
+        let (cause, relief) = (OnceLock::new(), OnceLock::new());
+        let (maps, files) = (AtomicU64::new(0), AtomicUsize::new(0));
+        let most_files = AtomicUsize::new(MOST_FILES);
+        Loss { cause, tell: Box::new(tell), relief, maps, files, most_files }
+    }
+
+    /// Whether some files should be closed before more are opened.
+    #[inline]
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.files.load(Ordering::Relaxed) >= self.most_files.load(Ordering::Relaxed)
+    }
+
+    /// Everything that could be closed was: what is open now is no reason to try that again.
+    pub(crate) fn was_cleared(&self) {
+        let files = self.files.load(Ordering::Relaxed);
+        self.most_files.fetch_max(files + FEWEST_FILES, Ordering::Relaxed);
+    }
+
+    fn note_shortage(&self) {
+        let files = self.files.load(Ordering::Relaxed);
+        self.most_files.store((files / 4 * 3).max(FEWEST_FILES), Ordering::Relaxed);
+    }
+
+    /// `relief` gives up descriptors and maps, under whatever locks, and says whether it tried.
+    pub(crate) fn relieve_by(&self, relief: impl Fn() -> bool + Send + Sync + 'static) {
+        let _only_once = self.relief.set(Box::new(relief));
+    }
+
+    fn relieve(&self) -> bool {
+        self.relief.get().is_some_and(|relief| relief())
     }
 
     #[inline]
@@ -38,9 +82,17 @@ impl Loss {
         path: &Path,
         mut call: impl FnMut() -> io::Result<T>,
     ) -> io::Result<T> {
+        let mut relieved = false;
         loop {
             match call() {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if !relieved && is_shortage(&e) => {
+                    self.note_shortage();
+                    relieved = true;
+                    if !self.relieve() {
+                        return Err(e);
+                    }
+                }
                 Err(e) if is_loss(&e) => {
                     // The caller gets the error itself.
                     let kept =
@@ -62,6 +114,14 @@ fn is_loss(error: &io::Error) -> bool {
     const EBADF: i32 = 9;
     error.kind() == io::ErrorKind::StaleNetworkFileHandle
         || (cfg!(unix) && matches!(error.raw_os_error(), Some(ENODEV | EBADF)))
+}
+
+/// No descriptor, or no memory for a map, is left.
+fn is_shortage(error: &io::Error) -> bool {
+    const ENOMEM: i32 = 12;
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    cfg!(unix) && matches!(error.raw_os_error(), Some(ENOMEM | ENFILE | EMFILE))
 }
 
 impl fmt::Debug for Loss {
@@ -95,6 +155,7 @@ impl Disk for Watched {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>> {
         let file = self.loss.call("open", path, || self.disk.open(path, mode))?;
         let loss = Arc::clone(&self.loss);
+        loss.files.fetch_add(1, Ordering::Relaxed);
         Ok(Arc::new(WatchedFile { file, loss, path: path.to_owned() }))
     }
 
@@ -158,6 +219,12 @@ struct WatchedFile {
     path: PathBuf,
 }
 
+impl Drop for WatchedFile {
+    fn drop(&mut self) {
+        self.loss.files.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl DiskFile for WatchedFile {
     fn len(&self) -> io::Result<u64> {
         self.loss.call("stat", &self.path, || self.file.len())
@@ -180,6 +247,10 @@ impl DiskFile for WatchedFile {
     }
 
     fn map(&self, len: u64, writable: bool) -> io::Result<Region> {
-        self.loss.call("map", &self.path, || self.file.map(len, writable))
+        let map = self.loss.call("map", &self.path, || self.file.map(len, writable))?;
+        if self.loss.maps.fetch_add(1, Ordering::Relaxed) % MANY_MAPS == MANY_MAPS - 1 {
+            (self.loss.tell)();
+        }
+        Ok(map)
     }
 }

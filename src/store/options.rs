@@ -91,6 +91,7 @@ impl StoreOptions {
         self.durability.check()?;
         self.stream.check()?;
         let shared = Arc::new(Shared::open(disk, dir, self)?);
+        shared.relieve_itself();
         let worker = if threads { Some(Worker::start(&shared)) } else { None };
         Ok(Store { handle: Arc::new(Handle { shared, worker: Mutex::new(worker) }) })
     }

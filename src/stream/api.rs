@@ -136,12 +136,19 @@ impl Stream {
         log: &Log,
         mut attempt: impl FnMut() -> Result<Result<T, NoRoom>>,
     ) -> Result<T> {
+        self.shared().make_space();
+        let mut relieved = false;
         loop {
             let made = match attempt() {
                 Ok(Ok(done)) => return Ok(done),
                 Ok(Err(NoRoom(need))) => log.make_room(need),
                 Err(error) => Err(error),
             };
+            if !relieved && made.as_ref().is_err_and(Error::is_shortage) {
+                relieved = true;
+                self.shared().rest_all_synced();
+                continue;
+            }
             if made.is_err() {
                 self.inner.failed(self.shared(), log);
             }
@@ -156,6 +163,7 @@ impl Stream {
         options: &AppendOptions,
     ) -> Result<Result<(EntryId, u64), NoRoom>> {
         let mut appender = log.writer()?;
+        appender.wake()?;
         let max = appender.options().max_entry_bytes;
         if list.len() as u64 > max {
             return Err(Error::new(ErrorKind::EntryTooLarge { size: list.len() as u64, max }));
@@ -243,6 +251,7 @@ impl Stream {
         batch: &NewEntries,
     ) -> Result<Result<(EntryId, EntryId, u64), NoRoom>> {
         let mut appender = log.writer()?;
+        appender.wake()?;
         let max = appender.options().max_entry_bytes;
         let now = self.shared().disk.now_ms();
         let mut entries = Vec::with_capacity(batch.len());

@@ -30,7 +30,14 @@ impl StreamInner {
         if self.lost {
             return Err(Error::new(ErrorKind::GroupStateLost).at(&shared.dir));
         }
-        let log = self.open(shared)?;
+        shared.make_space();
+        let log = match self.open(shared) {
+            Err(error) if error.is_shortage() => {
+                shared.rest_all_synced();
+                self.open(shared)?
+            }
+            opened => opened?,
+        };
         let log = self.log.get_or_init(|| log);
         // Whoever stopped the store, if it is stopped, may not have seen this log.
         if let Err(cause) = shared.check_sound() {

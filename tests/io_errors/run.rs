@@ -128,8 +128,9 @@ fn play(case: &Case, steps: &[Step], ends: &[usize], tally: &mut Tally) -> Judge
         let judged = now.len() > hits.len() && leaves_no_trace(error.kind());
         if judged && !call.starts_with("remove") && !script::goes_on(name) {
             let mut left = files(&run.disk);
-            // A segment that cannot be written is ended where it is.
+            // A segment that cannot be written is ended where it is; a spare one may be given up.
             left.retain(|path| call != "write" || was.contains(path) || !is_segment(path));
+            left.extend(was.iter().filter(|path| is_segment(path)).cloned());
             if left != was {
                 let left: Vec<_> = left.symmetric_difference(&was).collect();
                 return Err(format!("{name} says {error}, and the files differ by {left:?}"));

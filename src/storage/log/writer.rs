@@ -1,5 +1,6 @@
 //! The writing end of a log: what only the appending thread touches, under the writer lock.
 
+use super::rest::Parked;
 use super::trims::Hidden;
 use super::*;
 
@@ -49,6 +50,8 @@ pub(crate) struct Block {
 #[derive(Debug)]
 pub(crate) struct Writer {
     pub(super) active: Option<Active>,
+    /// The log rests; this is what was active.
+    pub(super) parked: Option<Parked>,
     pub(super) next: Option<Prepared>,
     pub(super) next_number: u64,
     pub(crate) name: Vec<u8>,

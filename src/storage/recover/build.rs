@@ -1,6 +1,7 @@
 //! What was found becomes a log, once it is durable.
 
 use super::*;
+use std::path::Path;
 
 impl Recovery<'_> {
     /// Stores what lies above the durable position once more and syncs all that is believed.
@@ -15,13 +16,14 @@ impl Recovery<'_> {
             let base = candidate.begin.position;
             let from = durable.saturating_sub(base).max(FILE_HEADER as u64);
             let path = &candidate.path;
+            let file = candidate.open()?;
             if from < scan.end {
-                self.store_again(candidate, from, scan.end)?;
+                store_again(&*file, path, from, scan.end)?;
                 // Of a closed log that was the Close frame alone: its own sync may have failed.
                 self.report.rescued_bytes += if scan.closed { 0 } else { scan.end - from };
             }
             self.home.disk.step("recovery sync");
-            candidate.file.sync().map_err(|e| Error::io("sync", path, e))?;
+            file.sync().map_err(|e| Error::io("sync", path, e))?;
         }
         for path in self.empty.drain(..) {
             // Prepared and never used; the next one gets a fresh number.
@@ -29,21 +31,6 @@ impl Recovery<'_> {
         }
         let dir = &self.home.dir;
         self.home.disk.sync_dir(dir).map_err(|e| Error::io("sync directory", dir, e))
-    }
-
-    fn store_again(&self, candidate: &Candidate, from: u64, end: u64) -> Result<()> {
-        let path = &candidate.path;
-        let mut window = Window::new(&*candidate.file, path)?;
-        let mut at = from;
-        while at < end {
-            let step = (end - at).min(64 << 10);
-            let bytes = window.get(at, step)?;
-            let bytes = bytes.get(..step as usize).unwrap_or_default();
-            let stored = candidate.file.write_at(bytes, at);
-            stored.map_err(|e| Error::io("write", path, e).offset(at))?;
-            at += step;
-        }
-        Ok(())
     }
 
     pub(super) fn build(mut self, chain: Vec<Candidate>, trimmed: EntryId) -> Result<Recovered> {
@@ -64,7 +51,7 @@ impl Recovery<'_> {
                 && !self.known.read_only
                 && let Some((len, last_block)) = goes_on(&candidate)?
             {
-                active = Some((Arc::clone(&candidate.file), len));
+                active = Some((candidate.open()?, len));
                 block = last_block;
             }
             segments.push(Arc::new(Segment::new(self.home, parts(candidate))));
@@ -93,11 +80,25 @@ impl Recovery<'_> {
     }
 }
 
+fn store_again(file: &dyn DiskFile, path: &Path, from: u64, end: u64) -> Result<()> {
+    let mut window = Window::new(file, path)?;
+    let mut at = from;
+    while at < end {
+        let step = (end - at).min(64 << 10);
+        let bytes = window.get(at, step)?;
+        let bytes = bytes.get(..step as usize).unwrap_or_default();
+        let stored = file.write_at(bytes, at);
+        stored.map_err(|e| Error::io("write", path, e).offset(at))?;
+        at += step;
+    }
+    Ok(())
+}
+
 /// The file's length and the last block of a segment that can be written on.
 fn goes_on(candidate: &Candidate) -> Result<Option<(u64, Option<Block>)>> {
     match &candidate.content {
         Content::Scanned(scan) if scan.nonzero_end <= scan.end && scan.holes.is_empty() => {
-            let len = candidate.file.len().map_err(|e| Error::io("stat", &candidate.path, e))?;
+            let len = candidate.open()?.len().map_err(|e| Error::io("stat", &candidate.path, e))?;
             Ok(Some((len, scan.last_block.map(continued))))
         }
         _ => Ok(None),

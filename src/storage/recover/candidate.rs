@@ -1,12 +1,15 @@
 //! The segment files of a stream, as recovery finds them.
 
 use super::*;
+use crate::storage::disk::Disk;
 
 /// A segment file of the directory.
 pub(super) struct Candidate {
     pub(super) number: u64,
     pub(super) path: PathBuf,
-    pub(super) file: Arc<dyn DiskFile>,
+    /// For opening it again: none of the files stays open, as there may be many.
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) mode: OpenMode,
     pub(super) header: FileHeader,
     pub(super) begin: Begin,
     pub(super) first_offset: u64,
@@ -21,6 +24,10 @@ pub(super) enum Content {
 }
 
 impl Candidate {
+    pub(super) fn open(&self) -> Result<Arc<dyn DiskFile>> {
+        self.disk.open(&self.path, self.mode).map_err(|e| Error::io("open", &self.path, e))
+    }
+
     pub(super) fn end(&self) -> u64 {
         match &self.content {
             Content::Sealed(footer) => footer.end,

@@ -91,7 +91,7 @@ impl Recovery<'_> {
             entries: next.map(|next| next.ordinal.saturating_sub(ordinal)),
         };
         let seed = candidate.header.seed();
-        let again = scan(&*candidate.file, &candidate.path, seed, &bounds)?;
+        let again = scan(&*candidate.open()?, &candidate.path, seed, &bounds)?;
         candidate.content = Content::Scanned(Box::new(again));
         candidate.hurt = true;
         Ok(())
@@ -125,7 +125,7 @@ impl Recovery<'_> {
         if candidate.end() > end {
             // Frames that an earlier recovery cut: scan again up to the recorded end only.
             let seed = candidate.header.seed();
-            let again = scan(&*candidate.file, &candidate.path, seed, &Bounds::until(end))?;
+            let again = scan(&*candidate.open()?, &candidate.path, seed, &Bounds::until(end))?;
             candidate.content = Content::Scanned(Box::new(again));
         }
         // The last ID that a Begin names may be higher than that of the frames: deliveries and

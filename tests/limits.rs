@@ -1,0 +1,209 @@
+//! Few descriptors, few maps, many segments and many streams, on the real system.
+//!
+//! Each case is a child under a shell's `ulimit -n`. `STREAMLOG_LIMITS_MAPS=1` adds the one that
+//! needs more segments than the kernel gives maps to a process (70,000; it takes a while).
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
+
+use std::fs::File;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+use streamlog::{
+    Durability, EntryId, ErrorKind, GroupReadOptions, Start, Store, StoreOptions, Stream,
+    StreamOptions, Trim,
+};
+
+const CHILD: &str = "STREAMLOG_LIMITS_CHILD";
+const DIR: &str = "STREAMLOG_LIMITS_DIR";
+
+/// Name, descriptors, what the child does.
+type Case = (&'static str, u64, fn(&Path));
+
+const CASES: [Case; 4] = [
+    ("two_thousand_segments_and_64_descriptors", 64, many_segments),
+    ("no_descriptor_for_the_next_segment", 64, no_descriptor),
+    ("a_thousand_streams_and_128_descriptors", 128, many_streams),
+    ("more_segments_than_maps", 1024, more_segments_than_maps),
+];
+
+fn main() -> ExitCode {
+    if let Ok(name) = std::env::var(CHILD) {
+        let (.., run) = CASES.into_iter().find(|(case, ..)| *case == name).unwrap();
+        run(&std::path::PathBuf::from(std::env::var_os(DIR).unwrap()));
+        return ExitCode::SUCCESS;
+    }
+    let filters: Vec<String> =
+        std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
+    for (name, descriptors, _) in CASES {
+        if !filters.is_empty() && !filters.iter().any(|part| name.contains(part.as_str())) {
+            continue;
+        }
+        if name.contains("maps") && std::env::var_os("STREAMLOG_LIMITS_MAPS").is_none() {
+            println!("test {name} ... SKIPPED: STREAMLOG_LIMITS_MAPS is not set");
+            skipped += 1;
+            continue;
+        }
+        let memory = Path::new("/dev/shm");
+        let under = if memory.is_dir() { memory } else { Path::new(env!("CARGO_TARGET_TMPDIR")) };
+        let place = tempfile::tempdir_in(under).unwrap();
+        let status = Command::new("sh")
+            .args(["-c", &format!("ulimit -n {descriptors}; exec \"$0\"")])
+            .arg(std::env::current_exe().unwrap())
+            .env(CHILD, name)
+            .env(DIR, place.path().join("store"))
+            .status()
+            .unwrap();
+        println!("test {name} ... {}", if status.success() { "ok" } else { "FAILED" });
+        passed += usize::from(status.success());
+        failed += usize::from(!status.success());
+    }
+    println!("{passed} passed, {failed} failed, {skipped} skipped");
+    ExitCode::from(u8::from(failed > 0))
+}
+
+fn options() -> StoreOptions {
+    let small = StreamOptions::new().segment_bytes(4096).max_entry_bytes(3072);
+    Store::options().durability(Durability::Manual).stream_defaults(small)
+}
+
+fn put(stream: &Stream, bytes: usize) -> streamlog::Result<EntryId> {
+    stream.append([("v", vec![b'x'; bytes])])
+}
+
+/// How many maps of segments the process has, and how many descriptors.
+fn held() -> (usize, usize) {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let maps = maps.lines().filter(|line| line.contains(".seg")).count();
+    (maps, std::fs::read_dir("/proc/self/fd").unwrap().count())
+}
+
+/// Waits for the background to come by. It is not asked for a time, only whether it ever does.
+fn until(what: &str, mut done: impl FnMut() -> bool) {
+    for _ in 0..600 {
+        if done() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    panic!("{what} never happened: {:?}", held());
+}
+
+fn read_all(stream: &Stream) -> (usize, usize) {
+    let forward = stream.range(..).map(Result::unwrap).count();
+    (forward, stream.range(..).rev().map(Result::unwrap).count())
+}
+
+/// Fails if `Candidate` (src/storage/recover/candidate.rs) keeps its file open, or if `Shared::rest`
+/// (src/store/rest.rs) does not look at the number of maps.
+fn many_segments(dir: &Path) {
+    let store = options().open(dir).unwrap();
+    let stream = store.stream("s").unwrap();
+    for _ in 0..2_000 {
+        put(&stream, 3_000).unwrap();
+    }
+    assert!(stream.info().unwrap().segments >= 2_000);
+    store.sync().unwrap();
+    assert_eq!(read_all(&stream), (2_000, 2_000));
+    // 256 maps are kept, and those of the journal and of the readers come on top.
+    until("giving up maps", || {
+        put(&stream, 3_000).unwrap();
+        store.sync().unwrap();
+        held().0 < 400
+    });
+    let entries = stream.len().unwrap();
+    store.close().unwrap();
+    drop(stream);
+    let store = options().open(dir).unwrap();
+    let stream = store.stream("s").unwrap();
+    assert_eq!(stream.len().unwrap(), entries);
+    assert_eq!(read_all(&stream).0 as u64, entries);
+    assert_eq!(stream.trim(Trim::max_len(10)).unwrap(), entries - 10);
+    until("removing segments", || std::fs::read_dir(dir.join("streams/1")).unwrap().count() < 40);
+    println!("  maps and descriptors at the end: {:?}", held());
+    store.close().unwrap();
+}
+
+fn no_descriptor(dir: &Path) {
+    let store = options().open(dir).unwrap();
+    let stream = store.stream("s").unwrap();
+    put(&stream, 100).unwrap();
+    store.sync().unwrap();
+    let mut taken = Vec::new();
+    while let Ok(file) = File::open("/dev/null") {
+        taken.push(file);
+    }
+    // What fits into the segment goes on; the next one cannot be made.
+    let mut known = 1;
+    let refused = loop {
+        match put(&stream, 500) {
+            Ok(_) => known += 1,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(*refused.kind(), ErrorKind::TooManyFiles);
+    assert!(refused.is_retryable() && refused.to_string().contains("raise the limit"), "{refused}");
+    assert!(known > 3, "{known}");
+    let group = stream.create_group("g", Start::First).unwrap();
+    let consumer = group.consumer("c").unwrap();
+    assert_eq!(consumer.read(GroupReadOptions::new()).unwrap().ack_all().unwrap(), known);
+    assert_eq!(read_all(&stream).0 as u64, known);
+    assert_eq!(store.health().poisoned, None);
+    taken.clear();
+    for _ in 0..100 {
+        put(&stream, 500).unwrap();
+    }
+    store.sync().unwrap();
+    assert_eq!(stream.len().unwrap(), known + 100);
+    store.close().unwrap();
+}
+
+/// Fails if `Shared::rest_all_synced` (src/store/rest.rs) does nothing.
+fn many_streams(dir: &Path) {
+    let store = options().open(dir).unwrap();
+    let mut streams = Vec::new();
+    for n in 0..1_000 {
+        let stream = store.stream(format!("stream {n}")).unwrap();
+        put(&stream, 50).unwrap();
+        streams.push(stream);
+    }
+    // The handles go on working, whatever their streams have given up meanwhile.
+    for (n, stream) in streams.iter().enumerate() {
+        put(stream, 50).unwrap();
+        let group = stream.create_group("g", Start::First).unwrap();
+        let consumer = group.consumer("c").unwrap();
+        let delivery = consumer.read(GroupReadOptions::new()).unwrap();
+        assert_eq!(delivery.ack_all().unwrap(), 2, "{n}");
+    }
+    store.sync().unwrap();
+    for stream in &streams {
+        assert_eq!(read_all(stream), (2, 2));
+    }
+    println!("  maps and descriptors with 1,000 handles: {:?}", held());
+    store.close().unwrap();
+    drop(streams);
+    let store = options().open(dir).unwrap();
+    store.recover_all().unwrap();
+    assert_eq!(store.names().len(), 1_000);
+    for name in store.names() {
+        let stream = store.get(&name).unwrap().unwrap();
+        assert_eq!((stream.len().unwrap(), read_all(&stream)), (2, (2, 2)));
+        put(&stream, 50).unwrap();
+    }
+    store.close().unwrap();
+}
+
+/// One reader that has all of them in one view: those above the kernel's limit are copied.
+fn more_segments_than_maps(dir: &Path) {
+    let store = options().open(dir).unwrap();
+    let stream = store.stream("s").unwrap();
+    for _ in 0..70_000 {
+        put(&stream, 3_000).unwrap();
+    }
+    store.sync().unwrap();
+    assert_eq!(read_all(&stream), (70_000, 70_000));
+    put(&stream, 3_000).unwrap();
+    println!("  maps and descriptors at the end: {:?}", held());
+    store.close().unwrap();
+}
