@@ -45,10 +45,25 @@ pub(crate) use combine::Loaded;
 pub(crate) use load::load;
 use next::{NextFile, allocate_all, make_equal, map, open_files};
 
-/// The size of a journal file in a new store, in bytes.
-const FIRST_SIZE: u64 = 256 << 10;
-/// The most that one section's frame takes in events, in bytes.
-const SECTION_BYTES: usize = 64 << 10;
+/// How long the files are, in bytes. Always the default, but in the power-loss simulator, which
+/// looks at thousands of journals a second.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sizes {
+    /// The size of a file in a new store.
+    pub(crate) first: u64,
+    /// Files grow rather than being checkpointed up to this size.
+    pub(crate) usual: u64,
+    /// A checkpoint is due when the records behind the last one exceed this and twice its size.
+    pub(crate) due: u64,
+    /// The most that one section's frame takes in events.
+    pub(crate) section: usize,
+}
+
+impl Default for Sizes {
+    fn default() -> Sizes {
+        Sizes { first: 256 << 10, usual: 8 << 20, due: 4 << 20, section: 64 << 10 }
+    }
+}
 
 /// Why a record could not be appended.
 #[derive(Debug)]
@@ -64,6 +79,7 @@ pub(crate) struct Place {
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) dir: PathBuf,
     pub(crate) uuid: [u8; 16],
+    pub(crate) sizes: Sizes,
 }
 
 impl Place {
@@ -107,6 +123,8 @@ struct Inner {
     state_bytes: u64,
     checkpoint_bytes: u64,
     events_bytes: u64,
+    /// As [`Sizes::due`].
+    due_bytes: u64,
     /// Where the background is asked for a checkpoint.
     ask_at: u64,
     scratch: Vec<u8>,
@@ -158,6 +176,7 @@ impl Journal {
             state_bytes: 0,
             checkpoint_bytes: 0,
             events_bytes: 0,
+            due_bytes: place.sizes.due,
             ask_at: 0,
             scratch: Vec::new(),
             closed: false,

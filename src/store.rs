@@ -217,7 +217,12 @@ impl Shared {
             make_dir(&*disk, &dir.join(sub))?;
         }
         disk.sync_dir(dir).map_err(|e| Error::io("sync directory", dir, e))?;
-        let place = journal::Place { disk: Arc::clone(&disk), dir: dir.join(name::STATE), uuid };
+        let place = journal::Place {
+            disk: Arc::clone(&disk),
+            dir: dir.join(name::STATE),
+            uuid,
+            sizes: options.journal,
+        };
         let mut loaded = journal::load(&place, options.on_damage == OnDamage::Skip)?;
         let mut report = RecoveryReport {
             journal: loaded.report.clone(),
@@ -241,9 +246,12 @@ impl Shared {
             names.by_name.insert(state.name.clone(), number);
             names.streams.insert(number, Arc::new(StreamInner::new(number, state, lost)));
         }
-        manage::adopt(&disk, dir, uuid, options, &mut loaded, &mut names, &mut report)?;
+        let gone = manage::adopt(&disk, dir, uuid, options, &mut loaded, &mut names, &mut report)?;
         let names = RwLock::new(names);
         let journal = Journal::start(place, &loaded, &StreamSource { names: &names })?;
+        // What was read may have been in the page cache only, after a sync that failed. What it
+        // allows to be removed may go now that it is written again.
+        gone.iter().for_each(|dir| manage::remove_dir(&*disk, dir));
         report.took = disk.monotonic().saturating_sub(begun);
         Ok(Shared {
             disk,

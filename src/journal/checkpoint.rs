@@ -3,18 +3,13 @@
 use super::*;
 use crate::format::frame::{HEADER, Header};
 
-/// Files grow rather than being checkpointed up to this size, in bytes.
-const USUAL_SIZE: u64 = 8 << 20;
-/// A checkpoint is due when the records behind the last one exceed this and twice its size.
-const DUE_BYTES: u64 = 4 << 20;
-
 impl Journal {
     /// Makes room after [`Refused::Full`]: by longer files while they are short, else by a
     /// checkpoint, which forgets what records have undone; if that was not enough (`again`), by
     /// longer files after all.
     pub(crate) fn make_room(&self, source: &dyn Source, again: bool) -> Result<()> {
         let size = self.inner.lock().size;
-        if size < USUAL_SIZE && self.grow(size).is_ok() {
+        if size < self.place.sizes.usual && self.grow(size).is_ok() {
             return Ok(());
         }
         if again {
@@ -41,7 +36,7 @@ impl Journal {
             let inner = self.inner.lock();
             (inner.end >= inner.due_at(), inner.size)
         };
-        if !due || (size < USUAL_SIZE && self.grow(size).is_ok()) {
+        if !due || (size < self.place.sizes.usual && self.grow(size).is_ok()) {
             return Ok(());
         }
         self.checkpoint(source)
@@ -105,7 +100,7 @@ impl Journal {
             let Some((covers, events)) = source.dump(stream, covers)? else {
                 continue;
             };
-            sections += next.sections(stream, covers, events)?;
+            sections += next.sections(stream, covers, events, self.place.sizes.section)?;
         }
         let checkpoint_bytes = next.end;
         // What was appended meanwhile, until little is left, then the sync of all that.
@@ -183,7 +178,7 @@ impl Journal {
 impl Inner {
     /// Where the records have outgrown the checkpoint, or the file is nearly full.
     pub(super) fn due_at(&self) -> u64 {
-        let outgrown = self.end - self.events_bytes + DUE_BYTES.max(2 * self.checkpoint_bytes);
+        let outgrown = self.end - self.events_bytes + self.due_bytes.max(2 * self.checkpoint_bytes);
         outgrown.min(self.size / 4 * 3)
     }
 }

@@ -20,7 +20,7 @@ pub(super) fn open_files(place: &Place) -> Result<[Arc<dyn DiskFile>; 3]> {
 /// Makes all files as long as the longest one. On a full disk they are used as far as all of them
 /// go: the longest may be what is left of an attempt to grow them. Returns that size.
 pub(super) fn make_equal(place: &Place, files: &[Arc<dyn DiskFile>; 3]) -> Result<u64> {
-    let (mut shortest, mut longest) = (u64::MAX, FIRST_SIZE);
+    let (mut shortest, mut longest) = (u64::MAX, place.sizes.first);
     for (slot, file) in files.iter().enumerate() {
         let len = file.len().map_err(|e| Error::io("stat", &place.path(slot), e))?;
         shortest = shortest.min(len);
@@ -28,7 +28,7 @@ pub(super) fn make_equal(place: &Place, files: &[Arc<dyn DiskFile>; 3]) -> Resul
     }
     match allocate_all(place, files, longest, 2) {
         Err(e) if matches!(e.kind(), ErrorKind::StorageFull { .. }) => {
-            let size = shortest.max(FIRST_SIZE);
+            let size = shortest.max(place.sizes.first);
             allocate_all(place, files, size, 2).map(|()| size)
         }
         other => other.map(|()| longest),
@@ -131,8 +131,14 @@ impl NextFile {
         stored
     }
 
-    /// Writes a stream's events in frames of a bounded size. Returns how many.
-    pub(super) fn sections(&mut self, stream: u64, covers: u64, events: Vec<Event>) -> Result<u64> {
+    /// Writes a stream's events in frames of `most` bytes each. Returns how many.
+    pub(super) fn sections(
+        &mut self,
+        stream: u64,
+        covers: u64,
+        events: Vec<Event>,
+        most: usize,
+    ) -> Result<u64> {
         let mut count = 0;
         let mut section = Section { stream, covers, events: Vec::new() };
         let mut bytes = 0;
@@ -140,7 +146,7 @@ impl NextFile {
         for event in events {
             scratch.clear();
             event.encode(&mut scratch);
-            if bytes + scratch.len() > SECTION_BYTES && !section.events.is_empty() {
+            if bytes + scratch.len() > most && !section.events.is_empty() {
                 self.frame(Kind::Section, |out| section.write(out))?;
                 section.events.clear();
                 bytes = 0;
@@ -160,8 +166,9 @@ impl NextFile {
 }
 
 pub(super) fn zero(file: &dyn DiskFile, path: &Path, size: u64) -> Result<()> {
-    let zeros = vec![0u8; 64 << 10];
-    let mut buf = vec![0u8; 64 << 10];
+    let block = usize::try_from(size).map_or(64 << 10, |size| size.min(64 << 10));
+    let zeros = vec![0u8; block];
+    let mut buf = vec![0u8; block];
     let mut at = 0;
     while at < size {
         let step = usize::try_from(size - at).map_or(zeros.len(), |left| left.min(zeros.len()));

@@ -1,6 +1,6 @@
 //! The journal on the heap: what damage to its files does, and what is left where a process ends.
 
-use super::{Journal, Loaded, Place, Source, load};
+use super::{Journal, Loaded, Place, Sizes, Source, load};
 use crate::error::{ErrorKind, Result};
 use crate::format::event::{Event, StoredOptions};
 use crate::format::frame::{Header, Kind};
@@ -164,7 +164,7 @@ fn append(journal: &Journal, stream: u64, event: &Event) {
 
 fn place(disk: &Arc<MemDisk>) -> Place {
     let disk = Arc::clone(disk) as Arc<dyn Disk>;
-    Place { disk, dir: "/store/state".into(), uuid: [7; 16] }
+    Place { disk, dir: "/store/state".into(), uuid: [7; 16], sizes: Sizes::default() }
 }
 
 /// A journal without a store around it, and the disk that it lies on.

@@ -11,11 +11,11 @@ use crate::state::StreamState;
 use crate::storage::disk::{Disk, NameKind, OpenMode};
 use crate::storage::scan::{Window, read_begin};
 use crate::stream::{Stream, StreamInner};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Takes in streams whose directories are newer than the journal's end, and clears away the
-/// directories of removed ones.
+/// Takes in streams whose directories are newer than the journal's end. Returns the directories of
+/// removed ones, which may go once the journal that says so is durable again.
 pub(super) fn adopt(
     disk: &Arc<dyn Disk>,
     dir: &Path,
@@ -24,7 +24,7 @@ pub(super) fn adopt(
     loaded: &mut Loaded,
     names: &mut Names,
     report: &mut RecoveryReport,
-) -> Result<()> {
+) -> Result<Vec<PathBuf>> {
     let streams = dir.join(name::STREAMS);
     let mut found =
         disk.read_dir(&streams).map_err(|e| Error::io("read directory", &streams, e))?;
@@ -33,6 +33,7 @@ pub(super) fn adopt(
     let refuse = options.on_damage == OnDamage::Refuse;
     // Where records are missing, a stream that no record knows may have been made by one of them.
     let uncertain = loaded.has_holes();
+    let mut gone = Vec::new();
     for (file, kind) in found {
         let path = streams.join(&file);
         let number = file.to_str().and_then(name::parse_stream_dir);
@@ -49,8 +50,8 @@ pub(super) fn adopt(
             return Err(Error::corrupt(what).at(&dir.join(name::STATE)));
         }
         loaded.next_stream = loaded.next_stream.max(number + 1);
-        let gone = loaded.removed.contains(&number);
-        let broken = !gone && (loaded.broken.contains(&number) || uncertain);
+        let removed = loaded.removed.contains(&number);
+        let broken = !removed && (loaded.broken.contains(&number) || uncertain);
         let begun =
             if number >= known_end || broken { stream_name(&**disk, &path, uuid)? } else { None };
         match begun {
@@ -64,10 +65,10 @@ pub(super) fn adopt(
             // Damage deletes nothing.
             _ if broken => report.strays.push(path),
             // Removed, or never used.
-            _ => remove_dir(&**disk, &path),
+            _ => gone.push(path),
         }
     }
-    Ok(())
+    Ok(gone)
 }
 
 impl Names {

@@ -18,6 +18,7 @@ pub struct StoreOptions {
     pub(crate) durability: Durability,
     pub(crate) on_damage: OnDamage,
     pub(crate) stream: StreamOptions,
+    pub(crate) journal: crate::journal::Sizes,
     pub(crate) read_only: bool,
     pub(crate) salvage: bool,
 }

@@ -92,6 +92,23 @@ pub enum WantId {
     Exact(EntryId),
 }
 
+impl WantId {
+    /// The ID that an entry gets above `top`. It may not be above it, and is refused then.
+    pub fn given(self, top: EntryId, now_ms: u64) -> EntryId {
+        let behind = |ms: u64| match (ms > top.ms, top.seq.checked_add(1)) {
+            (true, _) => EntryId::new(ms, 0),
+            (false, Some(seq)) => EntryId::new(top.ms, seq),
+            (false, None) => EntryId::new(top.ms.saturating_add(1), 0),
+        };
+        match self {
+            WantId::Auto => behind(now_ms),
+            WantId::AutoSeq(ms) if ms == top.ms => EntryId::new(ms, top.seq.saturating_add(1)),
+            WantId::AutoSeq(ms) => EntryId::new(ms, 0),
+            WantId::Exact(id) => id,
+        }
+    }
+}
+
 /// What a trim leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keep {
@@ -99,8 +116,35 @@ pub enum Keep {
     From(EntryId),
 }
 
+/// The trim that goes with an append.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trimming {
+    pub keep: Keep,
+    pub approximate: bool,
+}
+
+/// The options of a claim.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClaimHow {
+    pub just_ids: bool,
+    pub force: bool,
+    pub min_idle_ms: u64,
+    pub retry_count: Option<u64>,
+    pub last_id: Option<EntryId>,
+    /// The entries count as delivered this long ago.
+    pub idle_ms: Option<u64>,
+}
+
+/// How a stream lays out what is appended from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    pub segment_bytes: u64,
+    pub block_entries: u32,
+    pub block_bytes: u32,
+}
+
 /// A stream and one of its groups.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct GroupKey {
     pub stream: Name,
     pub group: Name,
@@ -115,20 +159,26 @@ pub enum Call {
         from: Name,
         to: Name,
     },
-    /// Replaces what has the name.
+    /// `replace`: a stream that has the name already makes way.
     Copy {
         from: Name,
         to: Name,
+        replace: bool,
+    },
+    SetOptions {
+        stream: Name,
+        layout: Layout,
     },
     Append {
         stream: Name,
         content: Content,
         id: WantId,
         durable: bool,
+        trim: Option<Trimming>,
     },
     Batch {
         stream: Name,
-        contents: Vec<Content>,
+        entries: Vec<(WantId, Content)>,
     },
     Delete {
         stream: Name,
@@ -143,6 +193,7 @@ pub enum Call {
     CreateGroup {
         key: GroupKey,
         start: Option<EntryId>,
+        entries_read: Option<u64>,
     },
     RemoveGroup(GroupKey),
     SetGroup {
@@ -163,9 +214,16 @@ pub enum Call {
         count: usize,
         no_ack: bool,
     },
+    /// One call for several groups, each of another stream.
+    ReadMany {
+        keys: Vec<GroupKey>,
+        consumer: Name,
+        count: usize,
+    },
     History {
         key: GroupKey,
         consumer: Name,
+        after: EntryId,
         count: usize,
     },
     Ack {
@@ -176,13 +234,21 @@ pub enum Call {
         key: GroupKey,
         consumer: Name,
         ids: Vec<EntryId>,
+        how: ClaimHow,
     },
     AutoClaim {
         key: GroupKey,
         consumer: Name,
+        from: EntryId,
+        min_idle_ms: u64,
         count: usize,
+        just_ids: bool,
     },
     SyncStream(Name),
+    WaitDurable {
+        stream: Name,
+        id: EntryId,
+    },
     Sync,
     /// One pass of each background thread.
     StepSync,
@@ -191,7 +257,15 @@ pub enum Call {
 }
 
 impl Call {
-    /// The group whose state the call may change.
+    /// The groups whose state the call may change.
+    pub fn groups(&self) -> &[GroupKey] {
+        match self {
+            Call::ReadMany { keys, .. } => keys,
+            _ => self.group().map_or(&[], std::slice::from_ref),
+        }
+    }
+
+    /// The group that the call is about, if it is one.
     pub fn group(&self) -> Option<&GroupKey> {
         match self {
             Call::CreateGroup { key, .. }
@@ -220,6 +294,12 @@ pub enum Answer {
     Id(EntryId),
     Ids(Vec<EntryId>),
     Entries(Entries),
+    /// Of an append that trimmed: its ID, and the length of the stream behind it.
+    Trimmed(EntryId, u64),
+    /// The stream that a copy made.
+    Copied(Box<StreamView>),
+    /// What each group gave; those that had nothing are left out.
+    Many(Vec<(GroupKey, Entries)>),
 }
 
 /// Why a call did not answer.
@@ -265,8 +345,19 @@ pub struct View {
     pub streams: BTreeMap<Name, StreamView>,
 }
 
+/// What a store says that it did when it was opened.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Report {
+    /// It tells of groups that it took back.
+    pub tells_of_groups: bool,
+    /// Stream, group, the cursor before and after.
+    pub taken_back: Vec<(Name, Name, EntryId, EntryId)>,
+}
+
 /// A store under test.
 pub trait Subject: Sized {
+    /// Whether it takes all calls, or only those that every store takes.
+    const TAKES_ALL: bool;
     /// Whether a file of this name holds entries; the statistics tell by it which cuts lie between
     /// two segments.
     fn holds_entries(file: &OsStr) -> bool;
@@ -275,6 +366,9 @@ pub trait Subject: Sized {
     /// What one group looks like; `None` if there is no such group.
     fn group(&mut self, key: &GroupKey) -> Result<Option<GroupView>, Fail>;
     fn view(&mut self) -> Result<View, Fail>;
+    /// What it reports of its opening. Wrong if there is something on disk, or a thing that was done
+    /// to it, which is not in the report.
+    fn report(&mut self, disk: &SimDisk) -> Result<Report, String>;
     /// An orderly end: `Ok` means that everything is on disk.
     fn close(self) -> Result<(), Fail>;
 }

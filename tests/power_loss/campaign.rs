@@ -3,10 +3,10 @@
 use super::call::Subject;
 use super::engine::Engine;
 use super::explore::keep_panics;
-use super::plan::Plan;
+use super::plan::{Kept, Plan};
 use super::run::{Budget, Replay, run};
 use super::series::{Series, describe, report};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const BUDGET: Budget = Budget { captures: 24, images: 12 };
 
@@ -54,12 +54,11 @@ fn replay<S: Subject>(place: &str) {
     let (Some(seed), Some(step), Some(image)) = (part(0), part(1), part(2)) else {
         panic!("STREAMLOG_SIM_REPLAY={place} is not seed/step/image");
     };
-    let mut plan = Plan::of(seed);
+    let mut plan = Plan::of(seed, S::TAKES_ALL);
     if let Some(kept) = parts.get(3) {
-        let kept: Vec<usize> = kept.split(',').filter_map(|op| op.parse().ok()).collect();
-        plan = plan.only(&kept);
+        plan = plan.only(&kept.split(',').filter_map(Kept::parse).collect::<Vec<_>>());
     }
-    match run::<S>(&plan, BUDGET, Some(Replay { step, image })) {
+    match run::<S>(&plan, BUDGET, Some(Replay { step, image, minimise: Duration::from_secs(20) })) {
         Ok(stats) => println!("nothing is wrong there\n{stats}"),
         Err(found) => {
             println!("{}", describe(&plan, &found));

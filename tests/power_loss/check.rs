@@ -3,7 +3,7 @@
 //! Two models bound what is allowed: `before` says what must be there (it was durable when the
 //! power went), `after` what may be there (it had been called, the call in flight included).
 
-use super::call::{GroupView, Name, StreamView, View};
+use super::call::{GroupView, Name, Report, StreamView, View};
 use super::model::{Appended, GroupLife, Model, StreamLife, Violation, broken};
 use crate::id::EntryId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +18,19 @@ pub struct Facts {
     pub cut_tail: bool,
 }
 
-pub fn check(view: &View, before: &Model, after: &Model) -> Result<Facts, Violation> {
+/// What was said of the recovery whose result is judged.
+#[derive(Clone, Copy)]
+pub struct Told<'a> {
+    pub report: &'a Report,
+    /// An earlier recovery may have done something already, and nobody heard of it.
+    pub interrupted: bool,
+}
+
+/// There was no recovery.
+pub const NO_RECOVERY: Told =
+    Told { report: &Report { tells_of_groups: true, taken_back: Vec::new() }, interrupted: false };
+
+pub fn check(view: &View, before: &Model, after: &Model, told: Told) -> Result<Facts, Violation> {
     let allowed = &after.names.states[before.names.durable..];
     let mut tried: Vec<BTreeMap<Name, usize>> = Vec::new();
     let mut first = None;
@@ -27,7 +39,7 @@ pub fn check(view: &View, before: &Model, after: &Model) -> Result<Facts, Violat
         if tried.contains(&state) || !state.keys().eq(view.streams.keys()) {
             continue;
         }
-        match check_streams(view, &state, before, after) {
+        match check_streams(view, &state, before, after, told) {
             Ok(facts) => return Ok(facts),
             Err(violation) => first = first.or(Some(violation)),
         }
@@ -78,6 +90,7 @@ fn check_streams(
     lives: &BTreeMap<Name, usize>,
     before: &Model,
     after: &Model,
+    told: Told,
 ) -> Result<Facts, Violation> {
     let mut facts = Facts { lives: lives.clone(), cut_tail: false };
     let unborn = StreamLife::new(0);
@@ -86,7 +99,8 @@ fn check_streams(
         let known = before.lives.get(life);
         let known = known.or(Some(&after.lives[life]).filter(|life| life.copied));
         let known = known.unwrap_or(&unborn);
-        let cut = check_stream(stream, known, &after.lives[life]).map_err(|violation| {
+        let told = |group: &Name| told.of(name, group);
+        let cut = check_stream(stream, known, &after.lives[life], &told).map_err(|violation| {
             let text = format!("stream {name:?}: {}", violation.text);
             Violation { text, ..violation }
         })?;
@@ -95,11 +109,47 @@ fn check_streams(
     Ok(facts)
 }
 
+/// A copy is as its source is: the live entries, the groups, the last ID.
+pub fn check_copy(view: &StreamView, source: &StreamLife) -> Result<(), Violation> {
+    let copy = source.copy();
+    check_stream(view, &copy, &copy, &|_| TakenBack::No).map_err(|violation| {
+        let text = format!("a copy: {}", violation.text);
+        Violation { text, ..violation }
+    })?;
+    if view.last_id != source.top {
+        let (last, top) = (view.last_id, source.top);
+        return broken("call", format!("the last ID of a copy is {last}, of its source {top}"));
+    }
+    Ok(())
+}
+
+/// Whether a recovery took a group back: from where to where.
+#[derive(Clone, Copy)]
+enum TakenBack {
+    No,
+    Told(EntryId, EntryId),
+    /// Nobody can say.
+    Perhaps,
+}
+
+impl Told<'_> {
+    fn of(&self, stream: &Name, group: &Name) -> TakenBack {
+        let report = self.report;
+        let mut known = report.taken_back.iter();
+        match known.find(|(s, g, ..)| (s, g) == (stream, group)) {
+            _ if self.interrupted || !report.tells_of_groups => TakenBack::Perhaps,
+            Some((_, _, from, to)) => TakenBack::Told(*from, *to),
+            None => TakenBack::No,
+        }
+    }
+}
+
 /// Returns whether the tail is missing.
 fn check_stream(
     view: &StreamView,
     before: &StreamLife,
     after: &StreamLife,
+    told: &dyn Fn(&Name) -> TakenBack,
 ) -> Result<bool, Violation> {
     let found = check_entries(view, before, after)?;
     if view.length != view.entries.len() as u64 {
@@ -113,7 +163,7 @@ fn check_stream(
         if !state.keys().eq(view.groups.keys()) {
             continue;
         }
-        match check_groups(view, state, before, after) {
+        match check_groups(view, state, before, after, told) {
             Ok(()) => {
                 return Ok(after.entries[found..].iter().any(|entry| entry.id.is_some()));
             }
@@ -243,11 +293,13 @@ fn check_groups(
     lives: &BTreeMap<Name, usize>,
     before: &StreamLife,
     after: &StreamLife,
+    told: &dyn Fn(&Name) -> TakenBack,
 ) -> Result<(), Violation> {
     for (name, group) in &view.groups {
         let life = lives[name];
         let known = before.group_lives.get(life);
-        check_group(view, group, known, &after.group_lives[life]).map_err(|violation| {
+        let after = &after.group_lives[life];
+        check_group(view, group, known, after, told(name)).map_err(|violation| {
             let text = format!("group {name:?}: {}", violation.text);
             Violation { text, ..violation }
         })?;
@@ -260,6 +312,7 @@ fn check_group(
     group: &GroupView,
     before: Option<&GroupLife>,
     after: &GroupLife,
+    taken_back: TakenBack,
 ) -> Result<(), Violation> {
     let live: BTreeSet<EntryId> = view.entries.iter().map(|(id, _)| *id).collect();
     let pending: BTreeSet<EntryId> = group.pending.iter().map(|(id, ..)| *id).collect();
@@ -279,7 +332,7 @@ fn check_group(
     }
     for (id, owner, count) in &group.pending {
         let given = after.loose || after.given.contains(&(*id, owner.clone()));
-        if !given || *count == 0 || !group.consumers.contains(owner) {
+        if !given || !group.consumers.contains(owner) {
             return broken("C9", format!("{id} is pending {count} times with {owner:?}"));
         }
     }
@@ -291,7 +344,7 @@ fn check_group(
     }
     let from = before.map_or(0, |group| group.seen.durable);
     let allowed = &after.seen.states[from..];
-    if !after.loose && !allowed.iter().any(|state| is_like(group, state, &live)) {
+    if !after.loose && !allowed.iter().any(|state| is_like(group, state, &live, taken_back)) {
         let text = format!("the group is {group:?}, and was {allowed:?}");
         return broken("C10", text);
     }
@@ -300,18 +353,32 @@ fn check_group(
 
 /// Whether the group is as it once was, but for what refers to entries that are not there: pending
 /// records of lost entries are dropped, and a cursor beyond the end of a log that lost its tail is
-/// taken back. Neither must be durable: whatever is appended later lies above.
-fn is_like(group: &GroupView, was: &GroupView, live: &BTreeSet<EntryId>) -> bool {
-    let (low, high) = (group.cursor.min(was.cursor), group.cursor.max(was.cursor));
-    let mut between = live.range((Bound::Excluded(low), Bound::Included(high)));
+/// taken back, and the recovery says so. Neither must be durable: whatever is appended later lies
+/// above.
+fn is_like(
+    group: &GroupView,
+    was: &GroupView,
+    live: &BTreeSet<EntryId>,
+    taken_back: TakenBack,
+) -> bool {
+    if group.cursor > was.cursor || group.consumers != was.consumers {
+        return false;
+    }
     let owners = |group: &GroupView| -> BTreeMap<EntryId, Name> {
         let pending = group.pending.iter();
-        pending
-            .filter(|(id, ..)| live.contains(id))
-            .map(|(id, owner, _)| (*id, owner.clone()))
-            .collect()
+        pending.map(|(id, owner, _)| (*id, owner.clone())).collect()
     };
-    (low == high || between.next().is_none())
-        && owners(group) == owners(was)
-        && group.consumers == was.consumers
+    let (mut before, now) = (owners(was), owners(group));
+    let all = before.len();
+    before.retain(|id, _| now.contains_key(id) || live.contains(id));
+    let changed = before.len() < all || group.cursor != was.cursor;
+    let as_told = match taken_back {
+        TakenBack::No => !changed,
+        TakenBack::Told(from, to) => (from, to) == (was.cursor, group.cursor),
+        TakenBack::Perhaps => {
+            let above = (Bound::Excluded(group.cursor), Bound::Included(was.cursor));
+            !changed || group.cursor == was.cursor || live.range(above).next().is_none()
+        }
+    };
+    as_told && before == now
 }

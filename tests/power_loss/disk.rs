@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -68,11 +68,13 @@ struct Inner {
     faulted: u64,
     step: u64,
     wanted: BTreeSet<u64>,
+    /// Captures are taken at every step that is called so.
+    wanted_name: Option<&'static str>,
     captures: Vec<Capture>,
     /// What each step was, if asked for.
     log: Option<Vec<&'static str>>,
-    /// A hash over every call, with what it was given.
-    trace: u64,
+    /// A hash over every call, with what it was given, if somebody wants it.
+    trace: Option<u64>,
 }
 
 /// One life's access to the simulated disk.
@@ -95,12 +97,12 @@ fn lock(inner: &Mutex<Inner>) -> MutexGuard<'_, Inner> {
 
 impl SimDisk {
     pub fn empty(world: World) -> SimDisk {
-        SimDisk::with(world, Tree::new(), BTreeMap::new())
+        SimDisk::with(world, Tree::default(), BTreeMap::new())
     }
 
     /// The disk as the machine finds it after a power cut.
     pub fn with(world: World, tree: Tree, files: BTreeMap<NodeId, FileState>) -> SimDisk {
-        let nodes = tree.values().chain(files.keys()).copied().max();
+        let nodes = tree.all().map(|(_, _, node)| node).chain(files.keys().copied()).max();
         let inner = Inner {
             rng: Rng::of(&[world.seed, 1]),
             world,
@@ -114,9 +116,10 @@ impl SimDisk {
             faulted: 0,
             step: 0,
             wanted: BTreeSet::new(),
+            wanted_name: None,
             captures: Vec::new(),
             log: None,
-            trace: world.seed,
+            trace: None,
         };
         SimDisk { inner: Arc::new(Mutex::new(inner)), life: 0 }
     }
@@ -132,9 +135,20 @@ impl SimDisk {
         SimDisk { inner: Arc::clone(&self.inner), life: inner.life }
     }
 
+    /// The process dies and nobody looks at the disk any more: its calls fail, and what it stores
+    /// through maps does not matter.
+    pub fn end_life(&self) {
+        lock(&self.inner).life += 1;
+    }
+
     /// Takes captures at these steps.
     pub fn want(&self, steps: impl IntoIterator<Item = u64>) {
         lock(&self.inner).wanted.extend(steps);
+    }
+
+    /// Takes captures at every step that is called so.
+    pub fn want_each(&self, what: &'static str) {
+        lock(&self.inner).wanted_name = Some(what);
     }
 
     pub fn take_captures(&self) -> Vec<Capture> {
@@ -163,12 +177,32 @@ impl SimDisk {
         lock(&self.inner).step
     }
 
+    pub fn keep_trace(&self) {
+        lock(&self.inner).trace = Some(0);
+    }
+
     pub fn trace(&self) -> u64 {
-        lock(&self.inner).trace
+        lock(&self.inner).trace.unwrap_or_default()
     }
 
     pub fn set_faults(&self, faults: Faults) {
         lock(&self.inner).faults = faults;
+    }
+
+    /// Everything that has a name now.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        let inner = lock(&self.inner);
+        let mut paths = Vec::new();
+        collect(&inner.names.current, ROOT, Path::new("/"), &mut paths);
+        paths
+    }
+
+    /// How far from an offset the last byte lies that is not zero, as processes see it; 0 if all
+    /// are.
+    pub fn nonzero_behind(&self, path: &Path, offset: u64) -> u64 {
+        let inner = lock(&self.inner);
+        let file = inner.names.find(path).ok().and_then(|node| inner.files.get(&node));
+        file.map_or(0, |file| file.nonzero_end().saturating_sub(offset))
     }
 
     /// How many calls have failed because they were told to.
@@ -188,12 +222,18 @@ impl SimDisk {
     }
 
     /// Enters a call: nothing of a dead life gets through.
-    fn enter(&self, what: &'static str, detail: u64) -> io::Result<MutexGuard<'_, Inner>> {
+    fn enter(
+        &self,
+        what: &'static str,
+        detail: impl FnOnce() -> u64,
+    ) -> io::Result<MutexGuard<'_, Inner>> {
         let mut inner = lock(&self.inner);
         if inner.life != self.life {
             return Err(io::Error::other("this process has ended"));
         }
-        inner.trace = mix(mix_bytes(inner.trace, what.as_bytes()), detail);
+        if let Some(trace) = inner.trace {
+            inner.trace = Some(mix(mix_bytes(trace, what.as_bytes()), detail()));
+        }
         inner.take_step(what);
         Ok(inner)
     }
@@ -212,20 +252,25 @@ impl Inner {
                 files[chosen].write_back(&mut self.rng);
             }
         }
-        if self.wanted.remove(&self.step) {
+        if self.wanted.remove(&self.step) || self.wanted_name == Some(what) {
             let capture = self.capture(what);
             self.captures.push(capture);
         }
     }
 
     fn capture(&self, what: &'static str) -> Capture {
-        let files = self.files.iter();
+        let Names { durable, pending, .. } = &self.names;
+        let changed = pending.iter().flat_map(|op| &op.edits).filter_map(|(_, node)| *node);
+        // What has no name and gets none is not there after a cut.
+        let named = durable.all().map(|(_, _, node)| node).chain(changed);
+        let named: BTreeSet<NodeId> = named.collect();
+        let files = self.files.iter().filter(|(node, _)| named.contains(node));
         Capture {
             step: self.step,
             what,
-            durable: self.names.durable.clone(),
-            pending: self.names.pending.clone(),
             files: files.map(|(node, file)| (*node, file.capture())).collect(),
+            durable: durable.clone(),
+            pending: pending.clone(),
             world: self.world,
         }
     }
@@ -261,6 +306,14 @@ impl Inner {
     }
 }
 
+fn collect(tree: &Tree, dir: NodeId, path: &Path, out: &mut Vec<PathBuf>) {
+    for (name, node) in tree.list(dir) {
+        let path = path.join(name);
+        collect(tree, node, &path, out);
+        out.push(path);
+    }
+}
+
 fn io_error() -> io::Error {
     io::Error::other("input/output error (injected)")
 }
@@ -282,19 +335,19 @@ fn of_path(path: &Path) -> u64 {
 
 impl Disk for SimDisk {
     fn create_dir(&self, path: &Path) -> io::Result<()> {
-        let mut inner = self.enter("create_dir", of_path(path))?;
-        let key = inner.names.key(path)?;
-        if inner.names.current.contains_key(&key) {
+        let mut inner = self.enter("create_dir", || of_path(path))?;
+        let (dir, name) = inner.names.place(path)?;
+        if inner.names.current.get(dir, name).is_some() {
             return Err(exists());
         }
         full(&mut inner)?;
         let node = inner.new_node();
-        inner.names.change(vec![(key, Some(node))]);
+        inner.names.change(&[(dir, name, Some(node))]);
         Ok(())
     }
 
     fn read_dir(&self, path: &Path) -> io::Result<Vec<(OsString, NameKind)>> {
-        let inner = self.enter("read_dir", of_path(path))?;
+        let inner = self.enter("read_dir", || of_path(path))?;
         let dir = inner.names.find(path)?;
         if !inner.is_dir(dir) {
             return Err(io::ErrorKind::NotADirectory.into());
@@ -303,7 +356,7 @@ impl Disk for SimDisk {
             true => NameKind::Dir,
             false => NameKind::File,
         };
-        let names = inner.names.list(dir);
+        let names = inner.names.current.list(dir);
         Ok(names.map(|(name, node)| (name.to_owned(), kind(node))).collect())
     }
 
@@ -313,19 +366,19 @@ impl Disk for SimDisk {
             OpenMode::Write => "open to write",
             OpenMode::CreateNew => "create",
         };
-        let mut inner = self.enter(what, of_path(path))?;
-        let key = inner.names.key(path)?;
-        let node = match (inner.names.current.get(&key), mode) {
+        let mut inner = self.enter(what, || of_path(path))?;
+        let (dir, name) = inner.names.place(path)?;
+        let node = match (inner.names.current.get(dir, name), mode) {
             (Some(_), OpenMode::CreateNew) => return Err(exists()),
-            (Some(node), _) if inner.is_dir(*node) => {
+            (Some(node), _) if inner.is_dir(node) => {
                 return Err(io::ErrorKind::IsADirectory.into());
             }
-            (Some(node), _) => *node,
+            (Some(node), _) => node,
             (None, OpenMode::CreateNew) => {
                 full(&mut inner)?;
                 let node = inner.new_node();
                 inner.files.insert(node, FileState::new());
-                inner.names.change(vec![(key, Some(node))]);
+                inner.names.change(&[(dir, name, Some(node))]);
                 node
             }
             (None, _) => return Err(io::ErrorKind::NotFound.into()),
@@ -334,44 +387,44 @@ impl Disk for SimDisk {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        let mut inner = self.enter("rename", mix(of_path(from), of_path(to)))?;
+        let mut inner = self.enter("rename", || mix(of_path(from), of_path(to)))?;
         let node = inner.names.find(from)?;
-        let (from, to) = (inner.names.key(from)?, inner.names.key(to)?);
-        let replaced = inner.names.current.get(&to);
-        if replaced.is_some_and(|node| inner.is_dir(*node)) {
+        let ((dir, name), (new_dir, new_name)) = (inner.names.place(from)?, inner.names.place(to)?);
+        let replaced = inner.names.current.get(new_dir, new_name);
+        if replaced.is_some_and(|node| inner.is_dir(node)) {
             return Err(io::ErrorKind::IsADirectory.into());
         }
-        inner.names.change(vec![(from, None), (to, Some(node))]);
+        inner.names.change(&[(dir, name, None), (new_dir, new_name, Some(node))]);
         Ok(())
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
-        let mut inner = self.enter("remove_file", of_path(path))?;
+        let mut inner = self.enter("remove_file", || of_path(path))?;
         let node = inner.names.find(path)?;
         if inner.is_dir(node) {
             return Err(io::ErrorKind::IsADirectory.into());
         }
-        let key = inner.names.key(path)?;
-        inner.names.change(vec![(key, None)]);
+        let (dir, name) = inner.names.place(path)?;
+        inner.names.change(&[(dir, name, None)]);
         Ok(())
     }
 
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
-        let mut inner = self.enter("remove_dir", of_path(path))?;
+        let mut inner = self.enter("remove_dir", || of_path(path))?;
         let node = inner.names.find(path)?;
         if !inner.is_dir(node) {
             return Err(io::ErrorKind::NotADirectory.into());
         }
-        if inner.names.list(node).next().is_some() {
+        if inner.names.current.list(node).next().is_some() {
             return Err(io::ErrorKind::DirectoryNotEmpty.into());
         }
-        let key = inner.names.key(path)?;
-        inner.names.change(vec![(key, None)]);
+        let (dir, name) = inner.names.place(path)?;
+        inner.names.change(&[(dir, name, None)]);
         Ok(())
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        let mut inner = self.enter("sync_dir", of_path(path))?;
+        let mut inner = self.enter("sync_dir", || of_path(path))?;
         let dir = inner.names.find(path)?;
         if inner.fails(|faults| &mut faults.sync_in) {
             inner.names.fail_sync(dir);
@@ -383,7 +436,7 @@ impl Disk for SimDisk {
     }
 
     fn sync_all(&self, path: &Path) -> io::Result<()> {
-        let mut inner = self.enter("sync_all", of_path(path))?;
+        let mut inner = self.enter("sync_all", || of_path(path))?;
         if !inner.world.sync_all {
             return Err(io::ErrorKind::Unsupported.into());
         }
@@ -399,16 +452,16 @@ impl Disk for SimDisk {
     }
 
     fn lock(&self, path: &Path, _holder: &str) -> io::Result<Box<dyn DiskLock>> {
-        let mut inner = self.enter("lock", of_path(path))?;
-        let key = inner.names.key(path)?;
-        let node = match inner.names.current.get(&key) {
-            Some(node) => *node,
+        let mut inner = self.enter("lock", || of_path(path))?;
+        let (dir, name) = inner.names.place(path)?;
+        let node = match inner.names.current.get(dir, name) {
+            Some(node) => node,
             None => {
                 let node = inner.new_node();
                 // Who holds the lock is for people to read and differs from run to run; the file
                 // stays empty here.
                 inner.files.insert(node, FileState::new());
-                inner.names.change(vec![(key, Some(node))]);
+                inner.names.change(&[(dir, name, Some(node))]);
                 node
             }
         };
@@ -433,6 +486,6 @@ impl Disk for SimDisk {
     }
 
     fn step(&self, what: &'static str) {
-        drop(self.enter(what, 0));
+        drop(self.enter(what, || 0));
     }
 }

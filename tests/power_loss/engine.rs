@@ -2,17 +2,19 @@
 //!
 //! The store runs without its background threads; what they do are steps of the plan.
 
-use super::call::{Answer, Call, Content, Entries, Fail, GroupKey, GroupView, Keep, Name};
-use super::call::{PendingView, StreamView, Subject, View, WantId};
+use super::audit;
+use super::call::{Answer, Call, ClaimHow, Content, Entries, Fail, GroupKey, GroupView, Keep};
+use super::call::{Layout, Name, PendingView, Report, StreamView, Subject, Trimming, View, WantId};
 use super::disk::SimDisk;
 use super::plan::{Config, Level};
 use crate::consumer::{Consumer, Group};
 use crate::id::{EntryId, NewId};
+use crate::journal::Sizes;
 use crate::storage::disk::Disk;
 use crate::store::{Store, StoreOptions};
 use crate::stream::Stream;
-use crate::{AppendOptions, Durability, Error, ErrorKind, GroupReadOptions, NewEntries};
-use crate::{PendingFilter, Start, StreamOptions, Trim};
+use crate::{AppendOptions, ClaimOptions, Durability, Error, ErrorKind, GroupReadOptions};
+use crate::{NewEntries, PendingFilter, ReadFrom, Start, StreamOptions, Trim};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::Path;
@@ -45,6 +47,47 @@ fn contents<'a>(entries: impl IntoIterator<Item = crate::EntryRef<'a>>) -> Entri
     entries.map(|entry| (entry.id(), Content::of(entry.fields()))).collect()
 }
 
+fn new_id(want: WantId) -> NewId {
+    match want {
+        WantId::Auto => NewId::Auto,
+        WantId::AutoSeq(ms) => NewId::AutoSeq(ms),
+        WantId::Exact(id) => NewId::Exact(id),
+    }
+}
+
+fn trim_of(keep: Keep, approximate: bool) -> Trim {
+    let trim = match keep {
+        Keep::Newest(most) => Trim::max_len(most),
+        Keep::From(first) => Trim::min_id(first),
+    };
+    if approximate { trim.approximate() } else { trim }
+}
+
+fn claim_options(how: &ClaimHow) -> ClaimOptions {
+    let mut options = ClaimOptions::new(Duration::from_millis(how.min_idle_ms));
+    if how.force {
+        options = options.force();
+    }
+    if let Some(count) = how.retry_count {
+        options = options.retry_count(count);
+    }
+    if let Some(id) = how.last_id {
+        options = options.last_id(id);
+    }
+    if let Some(idle) = how.idle_ms {
+        options = options.idle(Duration::from_millis(idle));
+    }
+    options
+}
+
+fn stream_options(layout: &Layout) -> StreamOptions {
+    StreamOptions::new()
+        .segment_bytes(layout.segment_bytes)
+        .max_entry_bytes(layout.segment_bytes - 1024)
+        .block_entries(layout.block_entries)
+        .block_bytes(layout.block_bytes)
+}
+
 fn wrong<T>(text: String) -> Result<T, Fail> {
     Err(Fail::Wrong(text))
 }
@@ -52,18 +95,17 @@ fn wrong<T>(text: String) -> Result<T, Fail> {
 impl Engine {
     /// Opens a store in any place of any disk.
     pub fn open_at(disk: Arc<dyn Disk>, dir: &Path, config: &Config) -> Result<Engine, Fail> {
-        let options = StreamOptions::new()
-            .segment_bytes(config.segment_bytes)
-            .max_entry_bytes(config.segment_bytes - 1024)
-            .block_entries(config.block_entries)
-            .block_bytes(config.block_bytes);
-        let store = StoreOptions::default()
+        let Config { segment_bytes, block_entries, block_bytes, .. } = *config;
+        let options = stream_options(&Layout { segment_bytes, block_entries, block_bytes });
+        let mut store = StoreOptions::default()
             .durability(match config.level {
                 Level::Always => Durability::Always,
                 Level::Interval => Durability::EVERY_SECOND,
                 Level::Manual => Durability::Manual,
             })
             .stream_defaults(options.clone());
+        let (first, times) = config.journal;
+        store.journal = Sizes { first, usual: first * times, due: first / 2, section: 512 };
         let store = Store::open_on(disk, dir, &store).map_err(fail)?;
         Ok(Engine { store, options, streams: BTreeMap::new() })
     }
@@ -101,25 +143,27 @@ impl Engine {
         content: &Content,
         id: WantId,
         durable: bool,
+        trim: Option<Trimming>,
     ) -> Result<Answer, Fail> {
-        let id = match id {
-            WantId::Auto => NewId::Auto,
-            WantId::AutoSeq(ms) => NewId::AutoSeq(ms),
-            WantId::Exact(id) => NewId::Exact(id),
-        };
-        let mut options = AppendOptions::new().id(id);
+        let mut options = AppendOptions::new().id(new_id(id));
         if durable {
             options = options.durable();
         }
+        if let Some(Trimming { keep, approximate }) = trim {
+            options = options.trim(trim_of(keep, approximate));
+        }
         let stream = self.stream(stream)?;
-        let given = stream.append_with(content.fields(), options);
-        Ok(Answer::Id(given.map_err(fail)?))
+        let given = stream.append_with(content.fields(), options).map_err(fail)?;
+        Ok(match trim {
+            Some(_) => Answer::Trimmed(given, stream.len().map_err(fail)?),
+            None => Answer::Id(given),
+        })
     }
 
-    fn batch(&mut self, stream: &Name, entries: &[Content]) -> Result<Answer, Fail> {
+    fn batch(&mut self, stream: &Name, entries: &[(WantId, Content)]) -> Result<Answer, Fail> {
         let mut batch = NewEntries::new();
-        for content in entries {
-            batch.push(content.fields()).map_err(fail)?;
+        for (want, content) in entries {
+            batch.push_with(new_id(*want), content.fields()).map_err(fail)?;
         }
         let stream = self.stream(stream)?;
         let Some((first, last)) = stream.append_batch(&batch).map_err(fail)? else {
@@ -129,25 +173,57 @@ impl Engine {
         Ok(Answer::Ids(ids.collect::<Result<_, Fail>>()?))
     }
 
-    fn trim(&mut self, stream: &Name, keep: Keep, approximate: bool) -> Result<Answer, Fail> {
-        let mut trim = match keep {
-            Keep::Newest(most) => Trim::max_len(most),
-            Keep::From(first) => Trim::min_id(first),
-        };
-        if approximate {
-            trim = trim.approximate();
+    fn copy(&mut self, from: &Name, to: &Name, replace: bool) -> Result<Answer, Fail> {
+        let copied = self.store.copy(&from.0, &to.0, replace);
+        if !copied.map_err(fail)? {
+            return Ok(Answer::Flag(false));
         }
-        let removed = self.stream(stream)?.trim(trim);
-        Ok(Answer::Count(removed.map_err(fail)?))
+        self.streams.remove(to);
+        let copy = self.stream(to)?;
+        Ok(Answer::Copied(Box::new(Engine::view_of(&copy)?)))
+    }
+
+    fn read_many(&mut self, keys: &[GroupKey], name: &Name, count: usize) -> Result<Answer, Fail> {
+        let consumers = keys.iter().map(|key| self.consumer(key, name));
+        let consumers = consumers.collect::<Result<Vec<Consumer>, Fail>>()?;
+        let from: Vec<_> = consumers.iter().map(|consumer| (consumer, ReadFrom::New)).collect();
+        let options = GroupReadOptions::new().count(count);
+        let read = self.store.read_group(&from, options).map_err(fail)?;
+        let mut many = Vec::new();
+        for (stream, delivery) in &read {
+            let name = stream.name();
+            let Some(key) = keys.iter().find(|key| key.stream.0 == name) else {
+                return wrong(format!("a read gave entries of {}", name.escape_ascii()));
+            };
+            many.push((key.clone(), contents(delivery)));
+        }
+        Ok(Answer::Many(many))
+    }
+
+    fn claim(
+        &mut self,
+        key: &GroupKey,
+        name: &Name,
+        ids: &[EntryId],
+        how: &ClaimHow,
+    ) -> Result<Answer, Fail> {
+        let consumer = self.consumer(key, name)?;
+        let ids = ids.iter().copied();
+        if how.just_ids {
+            let claimed = consumer.claim_ids(ids, claim_options(how));
+            return Ok(Answer::Ids(claimed.map_err(fail)?));
+        }
+        let claimed = consumer.claim_with(ids, claim_options(how));
+        Ok(Answer::Entries(contents(&claimed.map_err(fail)?)))
     }
 
     fn group_call(&mut self, call: &Call) -> Result<Answer, Fail> {
         let done = |result: crate::Result<()>| result.map(|()| Answer::Done).map_err(fail);
         match call {
-            Call::CreateGroup { key, start } => {
+            Call::CreateGroup { key, start, entries_read } => {
                 let start = start.map_or(Start::Last, Start::After);
-                let made = self.stream(&key.stream)?.create_group(&key.group.0, start);
-                done(made.map(drop))
+                let stream = self.stream(&key.stream)?;
+                done(stream.create_group_with(&key.group.0, start, *entries_read).map(drop))
             }
             Call::RemoveGroup(key) => {
                 let removed = self.stream(&key.stream)?.remove_group(&key.group.0);
@@ -173,22 +249,24 @@ impl Engine {
                 let read = self.consumer(key, consumer)?.read(options);
                 Ok(Answer::Entries(contents(&read.map_err(fail)?)))
             }
-            Call::History { key, consumer, count } => {
-                let read = self.consumer(key, consumer)?.history(EntryId::MIN, *count);
+            Call::ReadMany { keys, consumer, count } => self.read_many(keys, consumer, *count),
+            Call::History { key, consumer, after, count } => {
+                let read = self.consumer(key, consumer)?.history(*after, *count);
                 Ok(Answer::Entries(contents(&read.map_err(fail)?)))
             }
             Call::Ack { key, ids } => {
                 let acked = self.find_group(key)?.ack(ids.iter().copied());
                 Ok(Answer::Count(acked.map_err(fail)?))
             }
-            Call::Claim { key, consumer, ids } => {
+            Call::Claim { key, consumer, ids, how } => self.claim(key, consumer, ids, how),
+            Call::AutoClaim { key, consumer, from, min_idle_ms, count, just_ids } => {
                 let consumer = self.consumer(key, consumer)?;
-                let claimed = consumer.claim(ids.iter().copied(), Duration::ZERO);
-                Ok(Answer::Entries(contents(&claimed.map_err(fail)?)))
-            }
-            Call::AutoClaim { key, consumer, count } => {
-                let consumer = self.consumer(key, consumer)?;
-                let claimed = consumer.auto_claim(EntryId::MIN, Duration::ZERO, *count);
+                let min_idle = Duration::from_millis(*min_idle_ms);
+                if *just_ids {
+                    let claimed = consumer.auto_claim_ids(*from, min_idle, *count);
+                    return Ok(Answer::Ids(claimed.map_err(fail)?.ids));
+                }
+                let claimed = consumer.auto_claim(*from, min_idle, *count);
                 Ok(Answer::Entries(contents(&claimed.map_err(fail)?.delivery)))
             }
             _ => wrong(format!("{call:?} is no call to a group")),
@@ -263,6 +341,8 @@ fn group_view(group: &Group) -> Result<GroupView, Fail> {
 }
 
 impl Subject for Engine {
+    const TAKES_ALL: bool = true;
+
     fn holds_entries(file: &OsStr) -> bool {
         file.as_encoded_bytes().ends_with(b".seg")
     }
@@ -289,27 +369,29 @@ impl Subject for Engine {
                 self.streams.remove(to);
                 self.store.rename(&from.0, &to.0).map_err(fail)?;
             }
-            Call::Copy { from, to } => {
-                self.streams.remove(to);
-                return match self.store.copy(&from.0, &to.0, true).map_err(fail)? {
-                    true => Ok(Answer::Flag(true)),
-                    false => Err(Fail::Refused("no such stream".to_owned())),
-                };
+            Call::Copy { from, to, replace } => return self.copy(from, to, *replace),
+            Call::SetOptions { stream, layout } => {
+                let changed = self.stream(stream)?.set_options(&stream_options(layout));
+                changed.map_err(fail)?;
             }
-            Call::Append { stream, content, id, durable } => {
-                return self.append(stream, content, *id, *durable);
+            Call::Append { stream, content, id, durable, trim } => {
+                return self.append(stream, content, *id, *durable, *trim);
             }
-            Call::Batch { stream, contents } => return self.batch(stream, contents),
+            Call::Batch { stream, entries } => return self.batch(stream, entries),
             Call::Delete { stream, ids } => {
                 let removed = self.stream(stream)?.delete(ids.iter().copied());
                 return Ok(Answer::Count(removed.map_err(fail)?));
             }
             Call::Trim { stream, keep, approximate } => {
-                return self.trim(stream, *keep, *approximate);
+                let removed = self.stream(stream)?.trim(trim_of(*keep, *approximate));
+                return Ok(Answer::Count(removed.map_err(fail)?));
             }
             Call::SyncStream(name) => {
                 let synced = self.stream(name)?.sync();
                 return Ok(Answer::Id(synced.map_err(fail)?));
+            }
+            Call::WaitDurable { stream, id } => {
+                self.stream(stream)?.wait_durable(*id).map_err(fail)?;
             }
             Call::Sync => self.store.sync().map_err(fail)?,
             Call::StepSync => self.store.step_sync().map_err(fail)?,
@@ -333,6 +415,10 @@ impl Subject for Engine {
             streams.insert(name, Engine::view_of(&stream)?);
         }
         Ok(View { streams })
+    }
+
+    fn report(&mut self, disk: &SimDisk) -> Result<Report, String> {
+        audit::report(&self.store, disk)
     }
 
     fn close(self) -> Result<(), Fail> {

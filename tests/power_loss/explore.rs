@@ -5,11 +5,14 @@
 //! must take new entries. One image in five is followed further: the power is cut inside its
 //! recovery, or while the new entries are appended, and it all begins again, up to three deep.
 
-use super::call::{Answer, Call, Content, Fail, Name, Subject, View, WantId};
-use super::check::{Facts, check};
+use super::call::View;
+use super::call::WantId;
+use super::call::{Answer, Call, Content, Fail, GroupKey, GroupView, Name, Report, Subject};
+use super::check::{Facts, NO_RECOVERY, Told, check};
 use super::disk::{Capture, SimDisk};
-use super::image::{Image, Mode};
+use super::image::{Choice, Image, Mode};
 use super::learn::Moment;
+use super::minimise::minimise;
 use super::model::{Model, Violation, broken};
 use super::names::NodeId;
 use super::plan::Config;
@@ -18,6 +21,7 @@ use super::stats::{Place, Stats};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 const DEEPEST: u32 = 3;
 
@@ -43,23 +47,54 @@ pub fn guarded<T>(call: impl FnOnce() -> T) -> Result<T, Violation> {
     catch_unwind(AssertUnwindSafe(call)).or_else(|_| broken("panic", last_panic()))
 }
 
+/// A store that was opened and looked at.
+pub struct Opened<S> {
+    pub store: S,
+    pub view: View,
+    pub report: Report,
+}
+
 /// Opens the store and looks at all of it.
-pub fn recover<S: Subject>(disk: &SimDisk, config: &Config) -> Result<(S, View), Violation> {
+pub fn recover<S: Subject>(disk: &SimDisk, config: &Config) -> Result<Opened<S>, Violation> {
     let opened = guarded(|| {
         let mut store = S::open(disk, config)?;
         let view = store.view()?;
         Ok((store, view))
     })?;
-    opened.or_else(|fail: Fail| broken("open", format!("the store does not open: {fail:?}")))
+    let opened =
+        opened.or_else(|fail: Fail| broken("open", format!("the store does not open: {fail:?}")));
+    let (mut store, view) = opened?;
+    let report = guarded(|| store.report(disk))?.or_else(|text| broken("C13", text))?;
+    Ok(Opened { store, view, report })
+}
+
+/// What the groups that a call names look like behind it, those that are there.
+pub fn look_at_groups<S: Subject>(
+    store: &mut S,
+    call: &Call,
+) -> Result<BTreeMap<GroupKey, GroupView>, Violation> {
+    let mut seen = BTreeMap::new();
+    for key in call.groups() {
+        match guarded(|| store.group(key))? {
+            Ok(Some(view)) => drop(seen.insert(key.clone(), view)),
+            // Refused: the stream is gone, which the call has to answer for.
+            Ok(None) | Err(Fail::Refused(_)) => {}
+            Err(fail) => return broken("call", format!("no state: {fail:?}")),
+        }
+    }
+    Ok(seen)
 }
 
 /// Judges images, as many of each capture as `images` says.
-pub struct Explorer<'a> {
-    pub config: &'a Config,
+pub struct Explorer {
+    /// As the next store is opened; the level changes within a run.
+    pub config: Config,
     pub seed: u64,
     pub images: u64,
     /// Only this image of each capture: a replay.
     pub only: Option<u64>,
+    /// How long a violation may be made smaller, choice by choice.
+    pub minimise: Option<Duration>,
     pub stats: Stats,
     /// Images that were judged against the present models.
     judged: HashSet<u64>,
@@ -70,15 +105,40 @@ pub struct Explorer<'a> {
 struct Bounds<'a> {
     before: &'a Model,
     after: &'a Model,
+    /// The image was taken while a recovery ran.
+    interrupted: bool,
 }
 
-impl<'a> Explorer<'a> {
-    pub fn new(config: &'a Config, seed: u64, images: u64) -> Explorer<'a> {
+/// A violation, and which images led to it.
+struct Broken {
+    violation: Violation,
+    /// The innermost first.
+    trail: Vec<String>,
+}
+
+type Judged = Result<(), Broken>;
+
+impl From<Violation> for Broken {
+    fn from(violation: Violation) -> Broken {
+        Broken { violation, trail: Vec::new() }
+    }
+}
+
+impl Broken {
+    fn within(mut self, place: impl FnOnce() -> String) -> Broken {
+        self.trail.push(place());
+        self
+    }
+}
+
+impl Explorer {
+    pub fn new(config: Config, seed: u64, images: u64) -> Explorer {
         Explorer {
             config,
             seed,
             images,
             only: None,
+            minimise: None,
             stats: Stats::default(),
             judged: HashSet::new(),
         }
@@ -101,36 +161,52 @@ impl<'a> Explorer<'a> {
             Some(number) => number..number + 1,
             None => 0..self.images,
         };
+        let bounds = Bounds { before, after, interrupted: in_recovery };
         for number in numbers {
-            let image = Image::make(capture, number, self.seed);
+            let choice = Choice::make(capture, number, self.seed);
+            let image = Image::of(capture, &choice);
             if !self.judged.insert(image.hash) && self.only.is_none() {
                 continue;
             }
-            let mut choices = vec![image.choices.clone()];
             let seed = mix(self.seed, mix(capture.step, number));
-            let bounds = Bounds { before, after };
-            self.count(&image, &extremes, in_recovery);
-            let judged = self.judge::<S>(&image, bounds, Rng::of(&[seed]), 1, &mut choices);
-            judged.map_err(|violation| {
-                let place =
-                    Place { step: capture.step, what: capture.what, image: number, choices };
-                (violation, place)
-            })?;
+            let new = self.count(&image, &extremes, in_recovery);
+            let judged = self.judge::<S>(&image, bounds, Rng::of(&[seed]), 1, new);
+            if let Err(broken) = judged {
+                let mut place = Place {
+                    step: capture.step,
+                    what: capture.what,
+                    image: number,
+                    choices: vec![choice.to_string()],
+                    difference: Vec::new(),
+                };
+                place.choices.extend(broken.trail.into_iter().rev());
+                if let Some(limit) = self.minimise {
+                    let clause = broken.violation.clause;
+                    let again = |image: &Image| {
+                        let judged = self.judge::<S>(image, bounds, Rng::of(&[seed]), 1, false);
+                        judged.is_err_and(|other| other.violation.clause == clause)
+                    };
+                    place.difference = minimise(capture, choice, limit, again);
+                }
+                return Err((broken.violation, place));
+            }
         }
         Ok(())
     }
 
     /// Returns whether the image is a new one.
-    fn count(&mut self, image: &Image, extremes: &Extremes, in_recovery: bool) {
+    fn count(&mut self, image: &Image, extremes: &Extremes, in_recovery: bool) -> bool {
         self.stats.states += 1;
         self.stats.note(image.hash);
-        if self.stats.hashes.insert(image.hash) {
+        let new = self.stats.hashes.insert(image.hash);
+        if new {
             self.stats.differ_from_old += u64::from(image.hash != extremes.old);
             self.stats.differ_from_current += u64::from(image.hash != extremes.current);
             self.stats.lost_name += u64::from(image.lost_name);
             self.stats.in_recovery += u64::from(in_recovery);
             self.stats.spanned_roll += u64::from(extremes.spans_roll);
         }
+        new
     }
 
     fn judge<S: Subject>(
@@ -139,28 +215,32 @@ impl<'a> Explorer<'a> {
         bounds: Bounds,
         mut rng: Rng,
         depth: u32,
-        choices: &mut Vec<String>,
-    ) -> Result<(), Violation> {
+        new: bool,
+    ) -> Judged {
         let disk = image.boot();
-        let (store, view) = recover::<S>(&disk, self.config)?;
+        let Opened { store, view, report } = recover::<S>(&disk, &self.config)?;
         let steps = disk.steps();
-        let facts = check(&view, bounds.before, bounds.after)?;
-        self.stats.cut_tail += u64::from(facts.cut_tail);
+        let told = Told { report: &report, interrupted: bounds.interrupted };
+        let facts = check(&view, bounds.before, bounds.after, told)?;
+        self.stats.cut_tail += u64::from(new && facts.cut_tail);
         self.stats.note(steps);
         let capture = disk.capture();
-        drop(store);
+        forget(&disk, store)?;
         let number = rng.pick(&[0, 0, 1, 2, 3]);
-        let second = Image::make(&capture, number, rng.next());
-        let (store, model) = self.recover_again(&second, &view, &facts, bounds.after, choices)?;
+        let choice = Choice::make(&capture, number, rng.next());
+        let second = Image::of(&capture, &choice);
+        let again = self.recover_again(&second, &view, &facts, bounds.after);
+        let (disk, store, model) = again.map_err(|violation| {
+            Broken::from(violation).within(|| format!("after the recovery: {choice}"))
+        })?;
         let goes_on = depth < DEEPEST && rng.percent(20);
         if goes_on && rng.percent(50) {
             let inside = 1 + rng.below(steps);
-            self.cut_recovery::<S>(image, inside, bounds, &mut rng, depth, choices)?;
+            self.cut_recovery::<S>(image, inside, bounds, &mut rng, depth)?;
         }
-        let (disk, store) = store;
         let limit = if goes_on { 1 + rng.below(40) } else { 0 };
         disk.want((limit > 0).then(|| disk.steps() + limit));
-        self.append_more::<S>(&disk, store, model, &mut rng, depth, choices)
+        self.go_on::<S>(&disk, store, model, &mut rng, depth)
     }
 
     /// The power is cut right after the recovery; the next one must find the same.
@@ -170,21 +250,13 @@ impl<'a> Explorer<'a> {
         first: &View,
         facts: &Facts,
         after: &Model,
-        choices: &mut Vec<String>,
-    ) -> Result<((SimDisk, S), Model), Violation> {
+    ) -> Result<(SimDisk, S, Model), Violation> {
         let disk = image.boot();
-        let recovered = recover::<S>(&disk, self.config);
-        let second = recovered.and_then(|(store, second)| match second == *first {
-            true => Ok(store),
-            false => broken("C3", difference(first, &second)),
-        });
-        match second {
-            Ok(store) => Ok(((disk, store), after.adopt(first, &facts.lives))),
-            Err(violation) => {
-                choices.push(format!("after the recovery: {}", image.choices));
-                Err(violation)
-            }
+        let Opened { store, view: second, .. } = recover::<S>(&disk, &self.config)?;
+        if second != *first {
+            return broken("C3", difference(first, &second));
         }
+        Ok((disk, store, after.adopt(first, &facts.lives)))
     }
 
     fn cut_recovery<S: Subject>(
@@ -194,74 +266,111 @@ impl<'a> Explorer<'a> {
         bounds: Bounds,
         rng: &mut Rng,
         depth: u32,
-        choices: &mut Vec<String>,
-    ) -> Result<(), Violation> {
+    ) -> Judged {
         let disk = image.boot();
         disk.want([step]);
-        drop(recover::<S>(&disk, self.config)?);
+        let store = recover::<S>(&disk, &self.config)?.store;
+        forget(&disk, store)?;
+        let bounds = Bounds { interrupted: true, ..bounds };
         for capture in disk.take_captures() {
-            let nested = Image::make(&capture, rng.below(6), rng.next());
-            choices.push(format!("in step {step} ({}): {}", capture.what, nested.choices));
-            self.count(&nested, &Extremes::of::<S>(&capture), true);
-            self.judge::<S>(&nested, bounds, Rng::of(&[rng.next()]), depth + 1, choices)?;
-            choices.pop();
+            let place = |what: &str| format!("in step {step} ({what})");
+            self.nested::<S>(&capture, bounds, rng, depth, place)?;
         }
         Ok(())
     }
 
-    /// A recovered store takes entries; all of them can be read.
-    fn append_more<S: Subject>(
+    /// One image of a capture that was taken behind another image's recovery or in it.
+    fn nested<S: Subject>(
+        &mut self,
+        capture: &Capture,
+        bounds: Bounds,
+        rng: &mut Rng,
+        depth: u32,
+        place: impl FnOnce(&str) -> String,
+    ) -> Judged {
+        let choice = Choice::make(capture, rng.below(6), rng.next());
+        let image = Image::of(capture, &choice);
+        let new = self.count(&image, &Extremes::of::<S>(capture), true);
+        let judged = self.judge::<S>(&image, bounds, Rng::of(&[rng.next()]), depth + 1, new);
+        judged.map_err(|broken| broken.within(|| format!("{}: {choice}", place(capture.what))))
+    }
+
+    /// A recovered store takes entries and gives them out; all of them can be read.
+    fn go_on<S: Subject>(
         &mut self,
         disk: &SimDisk,
         mut store: S,
         mut model: Model,
         rng: &mut Rng,
         depth: u32,
-        choices: &mut Vec<String>,
-    ) -> Result<(), Violation> {
-        let names: Vec<_> = model.names.last().keys().cloned().collect();
-        let mut calls = Vec::new();
-        let stream = match names.is_empty() {
-            true => Name::from(&b"s0"[..]),
-            false => names[rng.index(names.len())].clone(),
-        };
-        if names.is_empty() {
-            calls.push(Call::CreateStream(stream.clone()));
-        }
-        let serial = rng.next();
-        for part in 0..3 {
-            let size = rng.pick(&[1, 30, 600, self.config.segment_bytes as usize / 2]);
-            let serial = format!("{serial}.{part}");
-            let value = vec![b'x'; size];
-            calls.push(Call::Append {
-                stream: stream.clone(),
-                content: Content::of([(&b"n"[..], serial.as_bytes()), (b"v", &value)]),
-                id: WantId::Auto,
-                durable: false,
-            });
-        }
-        for call in calls {
+    ) -> Judged {
+        for call in next_calls(&model, &self.config, rng) {
             let before = model.clone();
             let answer: Result<Answer, Fail> = guarded(|| store.call(&call))?;
             if let Err(fail) = &answer {
-                return broken("open", format!("a recovered store fails {call:?}: {fail:?}"));
+                return Ok(broken("open", format!("a recovered store fails {call:?}: {fail:?}"))?);
             }
-            let moment = Moment { now_ms: disk.clock(), faulted: false, seen: None };
+            let seen = look_at_groups(&mut store, &call)?;
+            let now_ms = disk.clock();
+            let moment = Moment { now_ms, until_ms: now_ms, faulted: false, seen: &seen };
             model.learn(&call, &answer, &moment)?;
             for capture in disk.take_captures() {
-                let nested = Image::make(&capture, rng.below(6), rng.next());
-                choices.push(format!("in {call:?} ({}): {}", capture.what, nested.choices));
-                self.count(&nested, &Extremes::of::<S>(&capture), true);
-                let bounds = Bounds { before: &before, after: &model };
-                self.judge::<S>(&nested, bounds, Rng::of(&[rng.next()]), depth + 1, choices)?;
-                choices.pop();
+                let bounds = Bounds { before: &before, after: &model, interrupted: false };
+                let place = |what: &str| format!("in {call:?} ({what})");
+                self.nested::<S>(&capture, bounds, rng, depth, place)?;
             }
         }
         let view = guarded(|| store.view())?;
         let view = view.or_else(|fail| broken("C2", format!("cannot be read: {fail:?}")))?;
+        forget(disk, store)?;
         model.settle();
-        check(&view, &model, &model).map(drop)
+        Ok(check(&view, &model, &model, NO_RECOVERY).map(drop)?)
     }
+}
+
+/// What a recovered store is asked to do: three appends, and to drain one of its groups.
+fn next_calls(model: &Model, config: &Config, rng: &mut Rng) -> Vec<Call> {
+    let names: Vec<_> = model.names.last().keys().cloned().collect();
+    let mut calls = Vec::new();
+    let stream = match names.is_empty() {
+        true => Name::from(&b"s0"[..]),
+        false => names[rng.index(names.len())].clone(),
+    };
+    if names.is_empty() {
+        calls.push(Call::CreateStream(stream.clone()));
+    }
+    let serial = rng.next();
+    for part in 0..3 {
+        let size = rng.pick(&[1, 30, 600, config.segment_bytes as usize / 2]);
+        let serial = format!("{serial}.{part}");
+        let value = vec![b'x'; size];
+        calls.push(Call::Append {
+            stream: stream.clone(),
+            content: Content::of([(&b"n"[..], serial.as_bytes()), (b"v", &value)]),
+            id: WantId::Auto,
+            durable: false,
+            trim: None,
+        });
+    }
+    let groups = model.stream(&stream).map(|life| life.groups.last());
+    let groups: Vec<_> = groups.into_iter().flat_map(BTreeMap::keys).collect();
+    if !groups.is_empty() && rng.percent(50) {
+        let group = groups[rng.index(groups.len())].clone();
+        let key = GroupKey { stream, group };
+        let consumer = Name::from(rng.pick(&[&b"c0"[..], b"c1", b"late"]));
+        // The second finds nothing: the first has taken all.
+        for count in [1_000, 1] {
+            let (key, consumer) = (key.clone(), consumer.clone());
+            calls.push(Call::Read { key, consumer, count, no_ack: false });
+        }
+    }
+    calls
+}
+
+/// The process dies; what its destructors do reaches nothing.
+fn forget<S>(disk: &SimDisk, store: S) -> Result<(), Violation> {
+    disk.end_life();
+    guarded(|| drop(store))
 }
 
 /// The first thing that the second view has differently.
@@ -293,12 +402,12 @@ impl Extremes {
     fn of<S: Subject>(capture: &Capture) -> Extremes {
         let current = Image::extreme(capture, Mode::AllCurrent);
         let mut unsynced: BTreeMap<NodeId, u32> = BTreeMap::new();
-        for ((dir, name), node) in &current.tree {
-            let file = capture.files.get(node);
+        for (dir, name, node) in current.tree.all() {
+            let file = capture.files.get(&node);
             let open = file.is_some_and(|file| !file.dirty.is_empty() || file.len != file.disk_len);
-            let moved = capture.durable.get(&(*dir, name.clone())) != Some(node);
+            let moved = capture.durable.get(dir, name) != Some(node);
             if S::holds_entries(name) && (open || moved) {
-                *unsynced.entry(*dir).or_default() += 1;
+                *unsynced.entry(dir).or_default() += 1;
             }
         }
         Extremes {

@@ -8,7 +8,7 @@
 
 use super::rng::{Rng, mix_bytes};
 use crate::storage::region::{HeapMem, Region};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
@@ -81,8 +81,52 @@ fn pages_in(len: u64) -> u32 {
     u32::try_from(len.div_ceil(PAGE as u64)).unwrap()
 }
 
-/// A dirty page: its number and what it holds now.
-pub type Dirty = (u32, PageRef);
+/// A dirty page.
+#[derive(Clone)]
+pub struct Dirty {
+    pub index: u32,
+    /// What it holds now.
+    pub page: PageRef,
+    /// Which of its sectors differ from the disk, one bit each.
+    pub sectors: u8,
+}
+
+/// Which sectors differ, one bit each.
+fn differing(old: &[u8; PAGE], new: &[u8; PAGE]) -> u8 {
+    let (old, new) = (old.as_chunks::<SECTOR>().0, new.as_chunks::<SECTOR>().0);
+    let both = old.iter().zip(new).rev();
+    both.fold(0, |bits, (old, new)| bits << 1 | u8::from(old != new))
+}
+
+/// Pages by number. Beyond what it holds every page counts as one of them; files of the simulator
+/// are shorter.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PageSet(u128);
+
+impl PageSet {
+    pub fn contains(self, page: u32) -> bool {
+        page >= u128::BITS || self.0 >> page & 1 == 1
+    }
+
+    fn insert(&mut self, page: u32) {
+        if page < u128::BITS {
+            self.0 |= 1 << page;
+        }
+    }
+}
+
+/// The page as it was when only the first of its new bytes were there: files are written from
+/// front to back between two syncs.
+fn half_copied(old: &PageRef, new: &PageRef, rng: &mut Rng) -> PageRef {
+    let (old, new) = (page_bytes(old), page_bytes(new));
+    let differs = |index: &usize| old[*index] != new[*index];
+    let first = (0..PAGE).find(differs).unwrap_or(0);
+    let last = (0..PAGE).rfind(differs).unwrap_or(0);
+    let end = first + rng.index(last + 1 - first);
+    let mut page = *old;
+    page[first..end].copy_from_slice(&new[first..end]);
+    page_of(&page)
+}
 
 /// What a power cut has to choose from, for one file.
 #[derive(Clone)]
@@ -92,17 +136,21 @@ pub struct FileCapture {
     pub len: u64,
     pub dirty: Vec<Dirty>,
     /// The pages whose extents a sync has made durable; the others may read as zero after a cut.
-    pub firm: Arc<BTreeSet<u32>>,
+    pub firm: PageSet,
 }
 
 /// A file as it is in one life of the machine.
 pub struct FileState {
     /// What processes see; `None` as long as it equals the disk.
     mem: Option<Arc<HeapMem>>,
+    /// A process may have stored through a map since memory and disk were last the same.
+    mapped: bool,
+    /// The pages that were written by calls since then.
+    written: PageSet,
     len: u64,
     disk: Pages,
     disk_len: u64,
-    firm: Arc<BTreeSet<u32>>,
+    firm: PageSet,
     lost: BTreeMap<u32, PageRef>,
 }
 
@@ -117,14 +165,23 @@ impl FileState {
 
     /// The file as the machine finds it when it starts.
     pub fn from_disk(disk: Pages, len: u64) -> FileState {
-        let firm = (0..pages_in(len)).filter(|i| disk.get(*i).is_some());
-        FileState {
+        let mut file = FileState {
             mem: None,
+            mapped: false,
+            written: PageSet::default(),
             len,
-            firm: Arc::new(firm.collect()),
+            firm: PageSet::default(),
             disk,
             disk_len: len,
             lost: BTreeMap::new(),
+        };
+        file.all_is_firm();
+        file
+    }
+
+    fn all_is_firm(&mut self) {
+        for index in (0..pages_in(self.len)).filter(|index| self.disk.get(*index).is_some()) {
+            self.firm.insert(index);
         }
     }
 
@@ -132,17 +189,21 @@ impl FileState {
         self.len
     }
 
+    /// Memory of its own with what processes see.
     fn fresh(&self, len: u64) -> io::Result<Arc<HeapMem>> {
-        let mem = HeapMem::zeroed(len as usize)?;
+        let fresh = HeapMem::zeroed(len as usize)?;
+        let mut page = [0; PAGE];
         for index in 0..pages_in(self.len) {
-            let page = self.current(index);
-            if page != ZEROS {
-                let at = u64::from(index) * PAGE as u64;
-                let size = (self.len - at).min(PAGE as u64) as usize;
-                mem.write(at as usize, &page[..size])?;
+            let at = u64::from(index) * PAGE as u64;
+            let size = (self.len - at).min(PAGE as u64) as usize;
+            match &self.mem {
+                Some(mem) => mem.read(at as usize, &mut page[..size])?,
+                None if self.disk.get(index).is_none() => continue,
+                None => page = *page_bytes(self.disk.get(index)),
             }
+            fresh.write(at as usize, &page[..size])?;
         }
-        Ok(Arc::new(mem))
+        Ok(Arc::new(fresh))
     }
 
     fn memory(&mut self) -> io::Result<Arc<HeapMem>> {
@@ -150,20 +211,6 @@ impl FileState {
             self.mem = Some(self.fresh(self.len)?);
         }
         Ok(Arc::clone(self.mem.as_ref().unwrap()))
-    }
-
-    /// What processes see of one page.
-    fn current(&self, index: u32) -> [u8; PAGE] {
-        let mut page = [0; PAGE];
-        let at = u64::from(index) * PAGE as u64;
-        if at < self.len {
-            let size = (self.len - at).min(PAGE as u64) as usize;
-            match &self.mem {
-                Some(mem) => mem.read(at as usize, &mut page[..size]).unwrap(),
-                None => self.disk.read(at, &mut page[..size]),
-            }
-        }
-        page
     }
 
     /// The processes that mapped the file are gone; the page cache stays.
@@ -210,6 +257,7 @@ impl FileState {
         for index in place(offset).0..pages_in(offset + bytes.len() as u64) {
             // Whatever was given up is dirty again once it is written again.
             self.lost.remove(&index);
+            self.written.insert(index);
         }
         Ok(())
     }
@@ -218,26 +266,50 @@ impl FileState {
         if len > self.len {
             return Err(too_short());
         }
+        self.mapped |= writable;
         Region::heap(self.memory()?, len, writable)
     }
 
     /// The pages that differ from the disk and that the kernel knows to be dirty.
     pub fn dirty(&self) -> Vec<Dirty> {
-        if self.mem.is_none() {
-            return Vec::new();
-        }
         let mut dirty = Vec::new();
-        for index in 0..pages_in(self.len) {
-            let now = self.current(index);
-            if now == *page_bytes(self.disk.get(index)) {
+        let Some(mem) = &self.mem else {
+            return dirty;
+        };
+        let mut now = [0; PAGE];
+        let changed = |index: &u32| self.mapped || self.written.contains(*index);
+        for index in (0..pages_in(self.len)).filter(changed) {
+            let at = u64::from(index) * PAGE as u64;
+            let size = (self.len - at).min(PAGE as u64) as usize;
+            mem.read(at as usize, &mut now[..size]).unwrap();
+            now[size..].fill(0);
+            let old = page_bytes(self.disk.get(index));
+            if now == *old {
                 continue;
             }
             let given_up = self.lost.get(&index);
             if given_up.is_none_or(|page| *page_bytes(page) != now) {
-                dirty.push((index, page_of(&now)));
+                dirty.push(Dirty { index, page: page_of(&now), sectors: differing(old, &now) });
             }
         }
         dirty
+    }
+
+    /// The end of what processes see that is not zero.
+    pub fn nonzero_end(&self) -> u64 {
+        let mut page = [0; PAGE];
+        for index in (0..pages_in(self.len)).rev() {
+            let at = u64::from(index) * PAGE as u64;
+            if self.mem.is_none() && self.disk.get(index).is_none() {
+                continue;
+            }
+            let size = (self.len - at).min(PAGE as u64) as usize;
+            self.read_at(&mut page[..size], at).unwrap();
+            if let Some(last) = page[..size].iter().rposition(|byte| *byte != 0) {
+                return at + last as u64 + 1;
+            }
+        }
+        0
     }
 
     pub fn capture(&self) -> FileCapture {
@@ -246,14 +318,13 @@ impl FileState {
             disk_len: self.disk_len,
             len: self.len,
             dirty: self.dirty(),
-            firm: Arc::clone(&self.firm),
+            firm: self.firm,
         }
     }
 
     fn settle(&mut self, dirty: Vec<Dirty>) {
-        let firm = Arc::make_mut(&mut self.firm);
-        for (index, page) in dirty {
-            firm.insert(index);
+        for Dirty { index, page, .. } in dirty {
+            self.firm.insert(index);
             self.lost.remove(&index);
             self.disk.set(index, page);
         }
@@ -265,9 +336,10 @@ impl FileState {
         self.settle(dirty);
         self.disk_len = self.len;
         // What was written back before is now certain too.
-        let disk = &self.disk;
-        let known = (0..pages_in(self.len)).filter(|i| disk.get(*i).is_some());
-        Arc::make_mut(&mut self.firm).extend(known);
+        self.all_is_firm();
+        self.written = PageSet::default();
+        // Pages that were given up stay different from the disk, but nobody may say so any more.
+        self.mapped &= self.mem.as_ref().is_some_and(|mem| Arc::strong_count(mem) > 1);
     }
 
     /// A sync that fails: some pages reach the disk, the kernel gives the others up and calls them
@@ -277,23 +349,29 @@ impl FileState {
         let (kept, lost): (Vec<_>, Vec<_>) =
             self.dirty().into_iter().partition(|_| rng.percent(share));
         self.settle(kept);
-        self.lost.extend(lost);
+        self.lost.extend(lost.into_iter().map(|dirty| (dirty.index, dirty.page)));
         if rng.percent(50) {
             self.disk_len = self.len;
         }
     }
 
     /// The kernel writes some dirty pages of its own accord; now and then it commits lengths and
-    /// extents as well.
+    /// extents as well. A page may be caught while bytes are being copied into it.
     pub fn write_back(&mut self, rng: &mut Rng) {
         let share = rng.pick(&[10, 50, 100]);
         let metadata = rng.percent(25);
-        let chosen: Vec<Dirty> = self.dirty().into_iter().filter(|_| rng.percent(share)).collect();
+        let mut chosen: Vec<Dirty> =
+            self.dirty().into_iter().filter(|_| rng.percent(share)).collect();
+        for dirty in &mut chosen {
+            if rng.percent(20) {
+                dirty.page = half_copied(self.disk.get(dirty.index), &dirty.page, rng);
+            }
+        }
         if metadata {
             self.settle(chosen);
             self.disk_len = self.len;
         } else {
-            for (index, page) in chosen {
+            for Dirty { index, page, .. } in chosen {
                 self.disk.set(index, page);
             }
         }

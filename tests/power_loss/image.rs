@@ -2,8 +2,9 @@
 //!
 //! From one [`Capture`] many images can be made. For each dirty sector the image holds the old or
 //! the current bytes, for each length the old or the current one, and any of the changes of names
-//! that were not synced. The first two images of a capture are always the extremes, everything old
-//! and everything current; the others are drawn at random from the modes below.
+//! that were not synced. What was chosen is a [`Choice`], a plain value that can be changed and
+//! made into an image again. The first two choices of a capture are always the extremes,
+//! everything old and everything current; the others are drawn at random from the modes below.
 //!
 //! Two assumptions are stronger than "a dirty sector holds anything". A sector that was being
 //! written may come back torn or as noise, but only within the bytes that changed: data that was
@@ -11,12 +12,12 @@
 //! no log that appends at byte granularity can do without.)
 
 use super::disk::{Capture, SimDisk, World};
-use super::file::{FileCapture, FileState, PAGE, PageRef, Pages, SECTOR};
+use super::file::{Dirty, FileCapture, FileState, PAGE, PageRef, Pages, SECTOR};
 use super::file::{page_bytes, page_hash, page_of};
-use super::names::{NodeId, ROOT, Tree, apply};
+use super::names::{NodeId, ROOT, Tree};
 use super::rng::{Rng, mix, mix_bytes};
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::fmt;
 
 /// How the sectors are chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +62,172 @@ const RANDOM_MODES: &[Mode] = &[
     Mode::AllCurrent,
 ];
 
+/// All that a power cut decides.
+#[derive(Clone)]
+pub struct Choice {
+    /// What the rest was drawn by.
+    pub mode: Mode,
+    pub world: World,
+    /// Which of the changes of names are there.
+    pub names: Vec<bool>,
+    /// One for each file of the capture.
+    pub files: Vec<FileChoice>,
+}
+
+#[derive(Clone, Default)]
+pub struct FileChoice {
+    pub new_len: bool,
+    /// Pages without a durable extent read as zero.
+    pub unwritten: bool,
+    /// For each dirty page the sectors that are current, one bit each.
+    pub current: Vec<u8>,
+    pub spoiled: Option<Box<Spoiled>>,
+}
+
+/// A sector that was being written when the power went.
+#[derive(Clone)]
+pub struct Spoiled {
+    /// Which of the dirty pages, and which sector of it.
+    pub page: usize,
+    pub sector: usize,
+    pub bytes: [u8; SECTOR],
+}
+
+impl Choice {
+    /// The choice with this number; the same capture, number and seed give the same choice.
+    pub fn make(capture: &Capture, number: u64, seed: u64) -> Choice {
+        let mut rng = Rng::of(&[seed, capture.step, number]);
+        let mode = match number {
+            0 => Mode::AllOld,
+            1 => Mode::AllCurrent,
+            _ => rng.pick(RANDOM_MODES),
+        };
+        let world = after_the_cut(capture.world, &mut rng);
+        Choice::with(capture, mode, &mut rng, world)
+    }
+
+    /// What a power cut leaves at least, or at most.
+    pub fn extreme(capture: &Capture, mode: Mode) -> Choice {
+        Choice::with(capture, mode, &mut Rng::of(&[0]), capture.world)
+    }
+
+    fn with(capture: &Capture, mode: Mode, rng: &mut Rng, world: World) -> Choice {
+        let names = choose_names(capture.pending.len(), mode, rng);
+        let mut files: Vec<FileChoice> =
+            capture.files.values().map(|file| choose_file(file, mode, rng)).collect();
+        if matches!(mode, Mode::AllButOne | Mode::OnlyOne | Mode::Torn(_) | Mode::Noise(_)) {
+            treat_one_differently(capture, &mut files, mode, rng);
+        }
+        Choice { mode, world, names, files }
+    }
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kept: String = self.names.iter().map(|kept| if *kept { '1' } else { '0' }).collect();
+        let sectors = self.files.iter().flat_map(|file| &file.current);
+        let current: u32 = sectors.map(|bits| bits.count_ones()).sum();
+        write!(f, "{:?}: {current} dirty sectors are current, name changes [{kept}]", self.mode)
+    }
+}
+
+fn choose_names(count: usize, mode: Mode, rng: &mut Rng) -> Vec<bool> {
+    match mode {
+        Mode::AllOld => vec![false; count],
+        Mode::AllCurrent => vec![true; count],
+        _ if rng.percent(30) => vec![true; count],
+        _ if rng.percent(50) => {
+            let prefix = rng.index(count + 1);
+            (0..count).map(|index| index < prefix).collect()
+        }
+        _ => (0..count).map(|_| rng.percent(50)).collect(),
+    }
+}
+
+fn choose_file(file: &FileCapture, mode: Mode, rng: &mut Rng) -> FileChoice {
+    let new_len = match mode {
+        Mode::AllOld => false,
+        Mode::AllCurrent => true,
+        _ => file.len == file.disk_len || rng.percent(60),
+    };
+    let current = file.dirty.iter().map(|dirty| choose_sectors(dirty, mode, rng));
+    FileChoice {
+        new_len,
+        unwritten: matches!(mode, Mode::Unwritten(_)),
+        current: current.collect(),
+        spoiled: None,
+    }
+}
+
+fn choose_sectors(dirty: &Dirty, mode: Mode, rng: &mut Rng) -> u8 {
+    match mode {
+        Mode::AllOld | Mode::OnlySizes | Mode::OnlyOne => 0,
+        Mode::AllCurrent | Mode::AllButOne => dirty.sectors,
+        Mode::Pages(share) | Mode::Unwritten(share) => match rng.percent(share) {
+            true => dirty.sectors,
+            false => 0,
+        },
+        Mode::Sectors(share) | Mode::Torn(share) | Mode::Noise(share) => {
+            let one = |sector| u8::from(rng.percent(share)) << sector;
+            dirty.sectors & (0..8).map(one).fold(0, |bits, bit| bits | bit)
+        }
+    }
+}
+
+/// One of all dirty sectors is the odd one out.
+fn treat_one_differently(capture: &Capture, files: &mut [FileChoice], mode: Mode, rng: &mut Rng) {
+    let pages = capture.files.values().flat_map(|file| &file.dirty);
+    let count: u32 = pages.map(|dirty| dirty.sectors.count_ones()).sum();
+    if count == 0 {
+        return;
+    }
+    let mut left = rng.below(u64::from(count)) as u32;
+    for (file, choice) in capture.files.values().zip(files) {
+        for (page, dirty) in file.dirty.iter().enumerate() {
+            let here = dirty.sectors.count_ones();
+            if left >= here {
+                left -= here;
+                continue;
+            }
+            let mut sectors = (0..8).filter(|sector| dirty.sectors >> sector & 1 == 1);
+            let sector = sectors.nth(left as usize).unwrap();
+            if matches!(mode, Mode::AllButOne | Mode::OnlyOne) {
+                choice.current[page] ^= 1 << sector;
+            } else {
+                let old = page_bytes(file.disk.get(dirty.index));
+                let bytes = spoil(old, page_bytes(&dirty.page), sector, mode, rng);
+                choice.spoiled = Some(Box::new(Spoiled { page, sector, bytes }));
+            }
+            return;
+        }
+    }
+}
+
+/// A sector that was being written when the power went.
+fn spoil(
+    old: &[u8; PAGE],
+    new: &[u8; PAGE],
+    sector: usize,
+    mode: Mode,
+    rng: &mut Rng,
+) -> [u8; SECTOR] {
+    let mut bytes = old.as_chunks::<SECTOR>().0[sector];
+    let now = &new.as_chunks::<SECTOR>().0[sector];
+    let differs = |index: &usize| bytes[*index] != now[*index];
+    let first = (0..SECTOR).find(differs).unwrap_or(0);
+    let last = (0..SECTOR).rfind(differs).unwrap_or(0);
+    let changed = first..last + 1;
+    if matches!(mode, Mode::Torn(_)) {
+        let end = first + rng.index(changed.len() + 1);
+        bytes[first..end].copy_from_slice(&now[first..end]);
+    } else {
+        for byte in &mut bytes[changed] {
+            *byte = rng.next() as u8;
+        }
+    }
+    bytes
+}
+
 /// A disk after a power cut.
 #[derive(Clone)]
 pub struct Image {
@@ -69,132 +236,81 @@ pub struct Image {
     pub world: World,
     /// Over the names, lengths and bytes that can be reached.
     pub hash: u64,
-    /// The choices that were made, for people.
-    pub choices: String,
     /// Some change of names that the process had made is not there.
     pub lost_name: bool,
 }
 
-/// What one image is made with: the choices for names and lengths.
-struct Dice {
-    rng: Rng,
-    mode: Mode,
-}
+impl Image {
+    /// The image of the choice with this number.
+    pub fn make(capture: &Capture, number: u64, seed: u64) -> Image {
+        Image::of(capture, &Choice::make(capture, number, seed))
+    }
 
-impl Dice {
-    fn tree(&mut self, capture: &Capture, choices: &mut String) -> (Tree, bool) {
+    pub fn extreme(capture: &Capture, mode: Mode) -> Image {
+        Image::of(capture, &Choice::extreme(capture, mode))
+    }
+
+    pub fn of(capture: &Capture, choice: &Choice) -> Image {
         let mut tree = capture.durable.clone();
-        let pending = &capture.pending;
-        let kept: Vec<bool> = match self.mode {
-            Mode::AllOld => vec![false; pending.len()],
-            Mode::AllCurrent => vec![true; pending.len()],
-            _ if self.rng.percent(30) => vec![true; pending.len()],
-            _ if self.rng.percent(50) => {
-                let prefix = self.rng.index(pending.len() + 1);
-                (0..pending.len()).map(|index| index < prefix).collect()
-            }
-            _ => pending.iter().map(|_| self.rng.percent(50)).collect(),
-        };
-        for (op, kept) in pending.iter().zip(&kept) {
-            if *kept {
-                apply(&mut tree, op);
-            }
+        for (op, _) in capture.pending.iter().zip(&choice.names).filter(|(_, kept)| **kept) {
+            tree.apply(op);
         }
-        let count = kept.iter().filter(|kept| **kept).count();
-        write!(choices, ", {count} of {} name changes", pending.len()).unwrap();
-        if count > 0 && count < kept.len() {
-            let which: String = kept.iter().map(|kept| if *kept { '1' } else { '0' }).collect();
-            write!(choices, " ({which})").unwrap();
-        }
-        (tree, count < kept.len())
+        let files = capture.files.iter().zip(&choice.files);
+        let files = files.map(|((node, file), choice)| (*node, make_file(file, choice)));
+        let files = files.collect();
+        let hash = hash_tree(&tree, &files, ROOT, 0);
+        let lost_name = choice.names.contains(&false);
+        Image { tree, files, world: choice.world, hash, lost_name }
     }
 
-    fn len(&mut self, file: &FileCapture) -> u64 {
-        let current = match self.mode {
-            Mode::AllOld => false,
-            Mode::AllCurrent => true,
-            _ => self.rng.percent(60),
-        };
-        if current { file.len } else { file.disk_len }
-    }
-
-    /// The chance in a hundred that a sector or a page is current.
-    fn share(&self) -> u64 {
-        match self.mode {
-            Mode::AllOld | Mode::OnlySizes | Mode::OnlyOne => 0,
-            Mode::AllCurrent | Mode::AllButOne => 100,
-            Mode::Sectors(share) | Mode::Pages(share) => share,
-            Mode::Unwritten(share) | Mode::Torn(share) | Mode::Noise(share) => share,
-        }
-    }
-
-    /// The sector, counted over all files, that is treated differently from the others.
-    fn odd_one(&mut self, dirty: u64) -> Option<u64> {
-        let one =
-            matches!(self.mode, Mode::AllButOne | Mode::OnlyOne | Mode::Torn(_) | Mode::Noise(_));
-        (one && dirty > 0).then(|| self.rng.below(dirty))
-    }
-
-    /// One dirty page after the cut. `odd` is the sector of the page (counted over its dirty ones)
-    /// that is treated differently.
-    fn page(&mut self, old: &PageRef, new: &PageRef, odd: Option<u64>) -> PageRef {
-        let share = self.share();
-        if matches!(self.mode, Mode::Pages(_) | Mode::Unwritten(_)) {
-            let current = self.rng.percent(share);
-            return if current { new.clone() } else { old.clone() };
-        }
-        if odd.is_none() && (share == 0 || share == 100) {
-            return if share == 0 { old.clone() } else { new.clone() };
-        }
-        let mut page = *page_bytes(old);
-        for (count, sector) in dirty_sectors(old, new).enumerate() {
-            let at = sector * SECTOR..(sector + 1) * SECTOR;
-            let was: [u8; SECTOR] = page[at.clone()].try_into().unwrap();
-            let now = &page_bytes(new)[at.clone()];
-            let is_odd = odd == Some(count as u64);
-            let current = self.rng.percent(share) != (is_odd && !self.is_mixed());
-            let to = &mut page[at];
-            if is_odd && self.is_mixed() {
-                self.spoil(to, &was, now);
-            } else if current {
-                to.copy_from_slice(now);
-            }
-        }
-        page_of(&page)
-    }
-
-    fn is_mixed(&self) -> bool {
-        matches!(self.mode, Mode::Torn(_) | Mode::Noise(_))
-    }
-
-    /// A sector that was being written when the power went.
-    fn spoil(&mut self, to: &mut [u8], was: &[u8], now: &[u8]) {
-        let differs = |index: &usize| was[*index] != now[*index];
-        let first = (0..SECTOR).find(differs).unwrap_or(0);
-        let last = (0..SECTOR).rfind(differs).unwrap_or(0);
-        let changed = first..last + 1;
-        if matches!(self.mode, Mode::Torn(_)) {
-            let end = first + self.rng.index(changed.len() + 1);
-            to[first..end].copy_from_slice(&now[first..end]);
-        } else {
-            for byte in &mut to[changed] {
-                *byte = self.rng.next() as u8;
-            }
-        }
+    /// Starts the machine again.
+    pub fn boot(&self) -> SimDisk {
+        let files = self.files.iter();
+        let files = files.map(|(node, (pages, len))| {
+            let file = FileState::from_disk(pages.clone(), *len);
+            (*node, file)
+        });
+        SimDisk::with(self.world, self.tree.clone(), files.collect())
     }
 }
 
-fn dirty_sectors(old: &PageRef, new: &PageRef) -> impl Iterator<Item = usize> {
-    let (old, new) = (page_bytes(old), page_bytes(new));
-    (0..PAGE / SECTOR).filter(move |sector| {
-        let at = sector * SECTOR..(sector + 1) * SECTOR;
-        old[at.clone()] != new[at]
-    })
+fn make_file(file: &FileCapture, choice: &FileChoice) -> (Pages, u64) {
+    let mut pages = file.disk.clone();
+    if choice.unwritten {
+        for index in 0..file.len.max(file.disk_len).div_ceil(PAGE as u64) as u32 {
+            if pages.get(index).is_some() && !file.firm.contains(index) {
+                pages.set(index, None);
+            }
+        }
+    }
+    for (number, (dirty, current)) in file.dirty.iter().zip(&choice.current).enumerate() {
+        if choice.unwritten && !file.firm.contains(dirty.index) {
+            continue;
+        }
+        let spoiled = choice.spoiled.as_ref().filter(|spoiled| spoiled.page == number);
+        let page = match (*current, spoiled) {
+            (0, None) => continue,
+            (bits, None) if bits == dirty.sectors => dirty.page.clone(),
+            (bits, spoiled) => mixed(file.disk.get(dirty.index), dirty, bits, spoiled),
+        };
+        pages.set(dirty.index, page);
+    }
+    let len = if choice.new_len { file.len } else { file.disk_len };
+    cut(&mut pages, file.len.max(file.disk_len), len);
+    (pages, len)
 }
 
-fn count_dirty(file: &FileCapture) -> u64 {
-    let pages = file.dirty.iter();
-    pages.map(|(index, new)| dirty_sectors(file.disk.get(*index), new).count() as u64).sum()
+fn mixed(old: &PageRef, dirty: &Dirty, current: u8, spoiled: Option<&Box<Spoiled>>) -> PageRef {
+    let mut page = *page_bytes(old);
+    let new = page_bytes(&dirty.page).as_chunks::<SECTOR>().0;
+    for (sector, bytes) in page.as_chunks_mut::<SECTOR>().0.iter_mut().enumerate() {
+        if let Some(spoiled) = spoiled.filter(|spoiled| spoiled.sector == sector) {
+            *bytes = spoiled.bytes;
+        } else if current >> sector & 1 == 1 {
+            *bytes = new[sector];
+        }
+    }
+    page_of(&page)
 }
 
 /// Beyond the end there is nothing, so that nothing comes back when the file grows again.
@@ -212,86 +328,6 @@ fn cut(pages: &mut Pages, from_len: u64, len: u64) {
     }
 }
 
-impl Image {
-    /// The image with this number; the same capture, number and seed give the same image.
-    pub fn make(capture: &Capture, number: u64, seed: u64) -> Image {
-        let mut rng = Rng::of(&[seed, capture.step, number]);
-        let mode = match number {
-            0 => Mode::AllOld,
-            1 => Mode::AllCurrent,
-            _ => rng.pick(RANDOM_MODES),
-        };
-        let world = after_the_cut(capture.world, &mut rng);
-        Image::with(capture, mode, rng, world)
-    }
-
-    /// What a power cut leaves at least, or at most.
-    pub fn extreme(capture: &Capture, mode: Mode) -> Image {
-        Image::with(capture, mode, Rng::of(&[0]), capture.world)
-    }
-
-    fn with(capture: &Capture, mode: Mode, rng: Rng, world: World) -> Image {
-        let mut dice = Dice { rng, mode };
-        let mut choices = format!("{mode:?}");
-        let (tree, lost_name) = dice.tree(capture, &mut choices);
-        let dirty = capture.files.values().map(count_dirty).sum();
-        write!(choices, ", {dirty} dirty sectors").unwrap();
-        let odd = dice.odd_one(dirty);
-        let mut seen = 0;
-        let mut files = BTreeMap::new();
-        for (node, file) in &capture.files {
-            let made = make_file(file, &mut dice, odd, &mut seen);
-            files.insert(*node, made);
-        }
-        let hash = hash_tree(&tree, &files, ROOT, 0);
-        Image { tree, files, world, hash, choices, lost_name }
-    }
-
-    /// Starts the machine again.
-    pub fn boot(&self) -> SimDisk {
-        let files = self.files.iter();
-        let files = files.map(|(node, (pages, len))| {
-            let file = FileState::from_disk(pages.clone(), *len);
-            (*node, file)
-        });
-        SimDisk::with(self.world, self.tree.clone(), files.collect())
-    }
-}
-
-fn make_file(
-    file: &FileCapture,
-    dice: &mut Dice,
-    odd: Option<u64>,
-    seen: &mut u64,
-) -> (Pages, u64) {
-    let mut pages = file.disk.clone();
-    if matches!(dice.mode, Mode::Unwritten(_)) {
-        for index in 0..file.len.max(file.disk_len).div_ceil(PAGE as u64) as u32 {
-            if pages.get(index).is_some() && !file.firm.contains(&index) {
-                pages.set(index, None);
-            }
-        }
-    }
-    for (index, new) in &file.dirty {
-        let old = file.disk.get(*index);
-        let count = dirty_sectors(old, new).count() as u64;
-        let here = odd.and_then(|odd| odd.checked_sub(*seen));
-        *seen += count;
-        let chosen = dice.page(old, new, here.filter(|odd| *odd < count));
-        if page_hash(&chosen) != page_hash(old) && keeps(dice, file, index) {
-            pages.set(*index, chosen);
-        }
-    }
-    let len = dice.len(file);
-    cut(&mut pages, file.len.max(file.disk_len), len);
-    (pages, len)
-}
-
-/// Whether a page that was written without a sync is there at all.
-fn keeps(dice: &Dice, file: &FileCapture, index: &u32) -> bool {
-    !matches!(dice.mode, Mode::Unwritten(_)) || file.firm.contains(index)
-}
-
 fn after_the_cut(before: World, rng: &mut Rng) -> World {
     let now_ms = match rng.below(20) {
         0..14 => before.now_ms + 1 + rng.below(5_000),
@@ -307,16 +343,15 @@ fn hash_tree(
     dir: NodeId,
     mut hash: u64,
 ) -> u64 {
-    let inside = tree.range((dir, std::ffi::OsString::new())..);
-    for ((_, name), node) in inside.take_while(|((parent, _), _)| *parent == dir) {
+    for (name, node) in tree.list(dir) {
         hash = mix_bytes(hash, name.as_encoded_bytes());
-        hash = match files.get(node) {
+        hash = match files.get(&node) {
             Some((pages, len)) => {
                 let count = len.div_ceil(PAGE as u64) as u32;
                 let hashes = (0..count).map(|index| page_hash(pages.get(index)));
                 hashes.fold(mix(hash, *len), mix)
             }
-            None => hash_tree(tree, files, *node, mix(hash, 1)),
+            None => hash_tree(tree, files, node, mix(hash, 1)),
         };
     }
     mix(hash, 2)

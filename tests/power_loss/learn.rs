@@ -2,18 +2,22 @@
 
 mod groups;
 
-use super::call::{Answer, Call, Content, Entries, Fail, GroupKey, GroupView, Keep, Name, WantId};
-use super::model::{Appended, GroupLife, Model, StreamLife, Violation, broken};
+use super::call::{Answer, Call, Content, Fail, GroupKey, GroupView, Keep, Name, StreamView};
+use super::call::{Trimming, WantId};
+use super::check::check_copy;
+use super::model::{Appended, Model, StreamLife, Violation, broken};
 use crate::id::EntryId;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What surrounds a call.
 pub struct Moment<'a> {
+    /// What the clock said at its beginning and at its end.
     pub now_ms: u64,
+    pub until_ms: u64,
     /// Some call of the seam has failed in this life because it was told to.
     pub faulted: bool,
-    /// What the call's group looked like afterwards, if the call names one that is there.
-    pub seen: Option<&'a GroupView>,
+    /// What the groups that the call names looked like afterwards, those that are there.
+    pub seen: &'a BTreeMap<GroupKey, GroupView>,
 }
 
 type Learned = Result<(), Violation>;
@@ -27,7 +31,8 @@ impl Model {
     }
 
     fn learn_failure(&mut self, call: &Call, fail: &Fail, moment: &Moment) -> Learned {
-        let may_refuse = matches!(call, Call::Append { .. } | Call::Batch { .. });
+        // A batch may be too large for a segment.
+        let may_refuse = matches!(call, Call::Batch { .. });
         match fail {
             Fail::Refused(_) if may_refuse || self.is_unsure(call) => {}
             Fail::Full | Fail::Unsure(_) if moment.faulted => {}
@@ -38,15 +43,19 @@ impl Model {
         if matches!(fail, Fail::Unsure(_)) {
             self.may_have_happened(call);
         }
-        let (Some(key), Some(seen)) = (call.group(), moment.seen) else {
-            return Ok(());
-        };
-        let stream = self.stream_mut(&key.stream);
-        if let Some(group) = stream.and_then(|stream| stream.group_mut(&key.group)) {
-            if !matches!(fail, Fail::Unsure(_)) && group.seen.last() != seen {
-                return broken("F28", format!("{call:?} failed and changed the group"));
+        for key in call.groups() {
+            let Some(seen) = moment.seen.get(key) else {
+                continue;
+            };
+            let stream = self.stream_mut(&key.stream);
+            if let Some(group) = stream.and_then(|stream| stream.group_mut(&key.group)) {
+                // Of several groups some may have been read from.
+                let alone = call.groups().len() == 1;
+                if alone && !matches!(fail, Fail::Unsure(_)) && group.seen.last() != seen {
+                    return broken("F28", format!("{call:?} failed and changed the group"));
+                }
+                group.seen.push(seen.clone());
             }
-            group.seen.push(seen.clone());
         }
         Ok(())
     }
@@ -54,15 +63,33 @@ impl Model {
     /// Whether an earlier call may have taken away what this one is about.
     fn is_unsure(&self, call: &Call) -> bool {
         let of_stream = |name: &Name| self.stream(name).is_none_or(|stream| stream.uncertain);
-        self.names.is_unsure() || call.group().is_some_and(|key| of_stream(&key.stream))
+        let of_group = call.groups().iter().any(|key| of_stream(&key.stream));
+        self.names.is_unsure() || of_group || call.stream().is_some_and(of_stream)
     }
 
     /// The call failed in such a way that its effect may be there after the next open.
     fn may_have_happened(&mut self, call: &Call) {
         match call {
-            Call::Append { stream, content, .. } => self.unsure_entries(stream, &[content]),
-            Call::Batch { stream, contents } => {
-                self.unsure_entries(stream, &contents.iter().collect::<Vec<_>>());
+            Call::Append { stream, content, trim, .. } => {
+                self.unsure_entries(stream, &[content]);
+                if let (Some(trim), Some(life)) = (trim, self.stream_mut(stream)) {
+                    // One more than there are now: the entry itself counts.
+                    let mut gone = trimmed(life, trim.keep);
+                    gone.extend(life.live().get(gone.len()).map(|(id, _)| *id));
+                    life.may_be_removed(gone);
+                }
+            }
+            Call::Batch { stream, entries } => {
+                let contents: Vec<_> = entries.iter().map(|(_, content)| content).collect();
+                self.unsure_entries(stream, &contents);
+            }
+            Call::Copy { from, to, .. } => {
+                let mut names = self.names.last().clone();
+                if let Some(copy) = self.stream(from).map(StreamLife::copy) {
+                    names.insert(to.clone(), self.lives.len());
+                    self.lives.push(copy);
+                    self.names.push_unsure(names);
+                }
             }
             Call::Delete { stream, ids } => {
                 if let Some(life) = self.stream_mut(stream) {
@@ -95,22 +122,8 @@ impl Model {
                     self.names.push_unsure(names);
                 }
             }
-            Call::Copy { from, to } => {
-                if let Some(names) = self.names_with_copy(from, to) {
-                    self.names.push_unsure(names);
-                }
-            }
             _ => self.group_may_have_changed(call),
         }
-    }
-
-    /// The names once a copy is there.
-    fn names_with_copy(&mut self, from: &Name, to: &Name) -> Option<BTreeMap<Name, usize>> {
-        let mut names = self.names.last().clone();
-        let copy = self.stream(from)?.copy(self.names.states.len());
-        names.insert(to.clone(), self.lives.len());
-        self.lives.push(copy);
-        Some(names)
     }
 
     fn unsure_entries(&mut self, stream: &[u8], contents: &[&Content]) {
@@ -120,7 +133,12 @@ impl Model {
         life.units += 1;
         life.uncertain = true;
         for content in contents {
-            life.entries.push(Appended { id: None, content: (*content).clone(), unit: life.units });
+            life.entries.push(Appended {
+                id: None,
+                content: (*content).clone(),
+                unit: life.units,
+                trimmed: Vec::new(),
+            });
         }
     }
 
@@ -145,22 +163,39 @@ impl Model {
                 }
                 self.names.push(names);
             }
-            (Call::Copy { from, to }, Answer::Flag(true)) => {
-                let Some(names) = self.names_with_copy(from, to) else {
-                    return broken("call", "a copy of a stream that is not there");
+            (Call::Copy { from, to, .. }, Answer::Copied(view)) => {
+                self.copied(from, to, view)?;
+            }
+            // There was one already, or nothing to copy.
+            (Call::Copy { to, replace, .. }, Answer::Flag(false)) => {
+                if !self.is_unsure(call) && (*replace || self.stream(to).is_none()) {
+                    return broken("call", format!("{call:?} copied nothing"));
+                }
+            }
+            (Call::SetOptions { .. }, Answer::Done) => {}
+            (Call::Append { stream, content, id, durable, trim }, answer) => {
+                let (given, left) = match (answer, trim) {
+                    (Answer::Id(id), None) => (*id, None),
+                    (Answer::Trimmed(id, left), Some(trim)) => (*id, Some((*left, *trim))),
+                    _ => return broken("call", format!("{call:?} answered {answer:?}")),
                 };
-                // At every level: its record is synced.
-                self.names.push(names);
-                self.names.settle();
+                self.appended(stream, &[(*id, content)], &[given], moment)?;
+                let (always, name) = (always || *durable, stream);
+                if let Some((left, trim)) = left {
+                    self.trimmed_by_append(name, trim, left)?;
+                }
+                if always {
+                    self.entries_are_durable(name);
+                }
+                return Ok(());
             }
-            (Call::Append { stream, content, id, durable }, Answer::Id(given)) => {
-                let durable = always || *durable;
-                return self.appended(stream, &[content], &[*given], *id, durable, moment.now_ms);
-            }
-            (Call::Batch { stream, contents }, Answer::Ids(ids)) => {
-                let contents: Vec<_> = contents.iter().collect();
-                let want = WantId::Auto;
-                return self.appended(stream, &contents, ids, want, always, moment.now_ms);
+            (Call::Batch { stream, entries }, Answer::Ids(ids)) => {
+                let wants: Vec<_> = entries.iter().map(|(want, entry)| (*want, entry)).collect();
+                self.appended(stream, &wants, ids, moment)?;
+                if always {
+                    self.entries_are_durable(stream);
+                }
+                return Ok(());
             }
             (Call::Delete { stream, ids }, Answer::Count(count)) => {
                 return self.deleted(stream, ids, *count);
@@ -168,7 +203,15 @@ impl Model {
             (Call::Trim { stream, keep, approximate }, Answer::Count(count)) => {
                 return self.was_trimmed(stream, *keep, *approximate, *count);
             }
-            (Call::SyncStream(stream), Answer::Id(_)) => self.entries_are_durable(stream),
+            (Call::SyncStream(stream), Answer::Id(_)) => {
+                self.entries_are_durable(stream);
+                if let Some(life) = self.stream_mut(stream) {
+                    life.settle();
+                }
+            }
+            (Call::WaitDurable { stream, id }, Answer::Done) => {
+                self.entries_are_durable_to(stream, Some(*id));
+            }
             (Call::Sync | Call::StepSync, Answer::Done) => self.settle(),
             (Call::StepPrepare | Call::StepCheckpoint, Answer::Done) => {}
             _ => return self.learn_group(call, answer, moment),
@@ -180,10 +223,26 @@ impl Model {
     }
 
     fn entries_are_durable(&mut self, stream: &[u8]) {
+        self.entries_are_durable_to(stream, None);
+    }
+
+    /// Everything that was appended, or what was up to this ID.
+    fn entries_are_durable_to(&mut self, stream: &[u8], upto: Option<EntryId>) {
         let Some(life) = self.stream_mut(stream) else {
             return;
         };
-        life.durable = life.entries.len();
+        let covered = match upto {
+            None => life.entries.len(),
+            Some(id) => {
+                let known = life.entries.iter().rposition(|entry| entry.id == Some(id));
+                known.map_or(0, |index| index + 1)
+            }
+        };
+        life.durable = life.durable.max(covered);
+        // Trims that came with an append are in its frame.
+        let entries = &life.entries[..life.durable];
+        let trimmed = entries.iter().flat_map(|entry| &entry.trimmed).copied();
+        life.removed_durable.extend(trimmed);
         // An entry that is on disk is nothing without its stream.
         let born = life.born;
         self.names.durable = self.names.durable.max(born);
@@ -192,25 +251,25 @@ impl Model {
     fn appended(
         &mut self,
         stream: &[u8],
-        contents: &[&Content],
+        entries: &[(WantId, &Content)],
         ids: &[EntryId],
-        want: WantId,
-        durable: bool,
-        now_ms: u64,
+        moment: &Moment,
     ) -> Learned {
         let Some(life) = self.stream_mut(stream) else {
             return broken("call", "an append to a stream that is not there");
         };
-        if ids.len() != contents.len() {
-            return broken("C4", format!("{} entries got the IDs {ids:?}", contents.len()));
+        if ids.len() != entries.len() {
+            return broken("C4", format!("{} entries got the IDs {ids:?}", entries.len()));
         }
         life.units += 1;
-        for (id, content) in ids.iter().zip(contents) {
-            if *id <= life.top {
+        for (id, (want, content)) in ids.iter().zip(entries) {
+            let due = |now_ms| want.given(life.top, now_ms);
+            let due = due(moment.now_ms)..=due(moment.until_ms);
+            if *id <= life.top || (!life.uncertain && !due.contains(id)) {
                 let top = life.top;
-                return broken("C6", format!("the new ID {id} is not above {top}"));
+                return broken("C6", format!("behind {top} an entry got {id}, due was {due:?}"));
             }
-            if want == WantId::Auto && id.ms < now_ms && life.given.contains(id) {
+            if *want == WantId::Auto && id.ms < moment.now_ms && life.given.contains(id) {
                 return broken("C6", format!("{id} was given before the crash and again"));
             }
             life.top = *id;
@@ -219,11 +278,49 @@ impl Model {
                 id: Some(*id),
                 content: (*content).clone(),
                 unit: life.units,
+                trimmed: Vec::new(),
             });
         }
-        if durable {
-            self.entries_are_durable(stream);
+        Ok(())
+    }
+
+    /// What an append trimmed shows in the length of the stream behind it.
+    fn trimmed_by_append(&mut self, stream: &[u8], trim: Trimming, left: u64) -> Learned {
+        let Some(life) = self.stream_mut(stream) else {
+            return Ok(());
+        };
+        let live: Vec<EntryId> = life.live().iter().map(|(id, _)| *id).collect();
+        let count = (live.len() as u64).saturating_sub(left);
+        let most = trimmed(life, trim.keep).len() as u64;
+        let right = if trim.approximate { count <= most } else { count == most };
+        if !life.uncertain && (!right || left > live.len() as u64) {
+            let keep = trim.keep;
+            return broken("C7", format!("{left} are left of {live:?} behind a trim to {keep:?}"));
         }
+        let gone: Vec<EntryId> = live.into_iter().take(usize::try_from(count).unwrap()).collect();
+        life.removed.extend(&gone);
+        if let Some(entry) = life.entries.last_mut() {
+            entry.trimmed = gone;
+        }
+        Ok(())
+    }
+
+    fn copied(&mut self, from: &[u8], to: &Name, view: &StreamView) -> Learned {
+        let Some(source) = self.stream(from) else {
+            return broken("call", "a copy of a stream that is not there");
+        };
+        if !source.uncertain {
+            check_copy(view, source)?;
+        }
+        let mut copy = source.copy().adopt(view);
+        let mut names = self.names.last().clone();
+        names.insert(to.clone(), self.lives.len());
+        self.names.push(names);
+        copy.born = self.names.states.len() - 1;
+        copy.copied = true;
+        self.lives.push(copy);
+        // At every level: the record of a copy is synced.
+        self.names.settle();
         Ok(())
     }
 
@@ -272,6 +369,23 @@ impl Call {
             self,
             Call::CreateStream(_) | Call::RemoveStream(_) | Call::Rename { .. } | Call::Copy { .. }
         )
+    }
+
+    /// The stream that has to be there for the call to make sense.
+    fn stream(&self) -> Option<&Name> {
+        match self {
+            Call::RemoveStream(stream)
+            | Call::Rename { from: stream, .. }
+            | Call::Copy { from: stream, .. }
+            | Call::SetOptions { stream, .. }
+            | Call::Append { stream, .. }
+            | Call::Batch { stream, .. }
+            | Call::Delete { stream, .. }
+            | Call::Trim { stream, .. }
+            | Call::WaitDurable { stream, .. }
+            | Call::SyncStream(stream) => Some(stream),
+            _ => None,
+        }
     }
 }
 

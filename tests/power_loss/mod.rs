@@ -1,5 +1,6 @@
 //! The parts of the power-loss simulator, from the disk up.
 
+pub mod audit;
 pub mod call;
 pub mod campaign;
 pub mod check;
@@ -10,6 +11,7 @@ pub mod explore;
 pub mod file;
 pub mod image;
 pub mod learn;
+pub mod minimise;
 pub mod model;
 pub mod names;
 pub mod plan;

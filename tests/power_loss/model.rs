@@ -78,6 +78,8 @@ pub struct Appended {
     pub content: Content,
     /// The same number for all entries of a batch.
     pub unit: u64,
+    /// What its append trimmed.
+    pub trimmed: Vec<EntryId>,
 }
 
 /// A group from its creation to its removal.
@@ -135,6 +137,7 @@ impl GroupLife {
         let below = view.entries.iter().map(|(id, _)| *id);
         let passed: BTreeSet<EntryId> =
             below.filter(|id| *id <= group.cursor && !pending.contains(id)).collect();
+        let owned = group.pending.iter().map(|(id, owner, _)| (*id, owner.clone()));
         GroupLife {
             seen: Timeline::new(group.clone()),
             acked: passed.clone(),
@@ -142,8 +145,9 @@ impl GroupLife {
             acked_unsure: BTreeSet::new(),
             loose: false,
             excused: BTreeSet::new(),
-            excused_ranges: Vec::new(),
-            given: self.given.clone(),
+            // A cursor beyond the end stands there because a caller put it there.
+            excused_ranges: vec![(view.last_id, group.cursor)],
+            given: self.given.iter().cloned().chain(owned).collect(),
             set_to: self.set_to.clone(),
         }
     }
@@ -193,13 +197,6 @@ impl StreamLife {
         }
     }
 
-    /// A stream that is on disk with all that this one has now.
-    pub fn copy(&self, born: usize) -> StreamLife {
-        let mut life = StreamLife { born, copied: true, ..self.clone() };
-        life.settle();
-        life
-    }
-
     /// The entries that are there now, as far as is known.
     pub fn live(&self) -> Vec<(EntryId, &Content)> {
         let known = self.entries.iter();
@@ -226,13 +223,36 @@ impl StreamLife {
         self.group_lives.get_mut(life)
     }
 
-    fn adopt(&self, view: &StreamView) -> StreamLife {
+    /// The stream as a copy of it begins: nothing but what is there now, and all of that on disk.
+    pub fn copy(&self) -> StreamLife {
+        let live = self.live().into_iter().enumerate();
+        let entries = live.map(|(index, (id, content))| Appended {
+            id: Some(id),
+            content: content.clone(),
+            unit: index as u64,
+            trimmed: Vec::new(),
+        });
+        let mut life = StreamLife {
+            entries: entries.collect(),
+            removed: BTreeSet::new(),
+            removed_durable: BTreeSet::new(),
+            removed_unsure: BTreeSet::new(),
+            groups: Timeline::new(self.groups.last().clone()),
+            copied: true,
+            ..self.clone()
+        };
+        life.settle();
+        life
+    }
+
+    pub fn adopt(&self, view: &StreamView) -> StreamLife {
         let mut life = StreamLife::new(0);
         for (index, (id, content)) in view.entries.iter().enumerate() {
             life.entries.push(Appended {
                 id: Some(*id),
                 content: content.clone(),
                 unit: index as u64,
+                trimmed: Vec::new(),
             });
         }
         life.units = view.entries.len() as u64;

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Component, Path};
+use std::sync::Arc;
 
 /// A file or a directory, whatever it is called.
 pub type NodeId = u32;
@@ -15,8 +16,43 @@ pub type NodeId = u32;
 pub const ROOT: NodeId = 0;
 /// A name in a directory.
 pub type Key = (NodeId, OsString);
-/// Which name stands for which node.
-pub type Tree = BTreeMap<Key, NodeId>;
+
+type Dir = BTreeMap<OsString, NodeId>;
+
+/// Which name stands for which node. Directories are shared with the trees that this one was
+/// cloned from until they change.
+#[derive(Clone, Debug, Default)]
+pub struct Tree(BTreeMap<NodeId, Arc<Dir>>);
+
+impl Tree {
+    pub fn get(&self, dir: NodeId, name: &OsStr) -> Option<NodeId> {
+        self.0.get(&dir)?.get(name).copied()
+    }
+
+    /// The names in one directory, in byte order.
+    pub fn list(&self, dir: NodeId) -> impl Iterator<Item = (&OsStr, NodeId)> {
+        let names = self.0.get(&dir).into_iter();
+        names.flat_map(|names| names.iter().map(|(name, node)| (name.as_os_str(), *node)))
+    }
+
+    /// All names, with their directories.
+    pub fn all(&self) -> impl Iterator<Item = (NodeId, &OsStr, NodeId)> {
+        let dirs = self.0.iter();
+        dirs.flat_map(|(dir, names)| {
+            names.iter().map(|(name, node)| (*dir, name.as_os_str(), *node))
+        })
+    }
+
+    pub fn apply(&mut self, op: &NameOp) {
+        for ((dir, name), node) in &op.edits {
+            let names = Arc::make_mut(self.0.entry(*dir).or_default());
+            match node {
+                Some(node) => names.insert(name.clone(), *node),
+                None => names.remove(name),
+            };
+        }
+    }
+}
 
 /// One change, as the names that it sets or takes away.
 #[derive(Clone, Debug)]
@@ -24,15 +60,6 @@ pub struct NameOp {
     pub edits: Vec<(Key, Option<NodeId>)>,
     /// A directory sync that covered it failed: no later one makes it durable.
     given_up: bool,
-}
-
-pub fn apply(tree: &mut Tree, op: &NameOp) {
-    for (key, node) in &op.edits {
-        match node {
-            Some(node) => tree.insert(key.clone(), *node),
-            None => tree.remove(key),
-        };
-    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -56,42 +83,46 @@ impl Names {
         let mut node = ROOT;
         for part in path.components() {
             if let Component::Normal(name) = part {
-                let key = (node, name.to_owned());
-                node = *self.current.get(&key).ok_or_else(not_found)?;
+                node = self.current.get(node, name).ok_or_else(not_found)?;
             }
         }
         Ok(node)
     }
 
     /// The directory and the name that a path means; the name need not exist.
-    pub fn key(&self, path: &Path) -> io::Result<Key> {
+    pub fn place<'a>(&self, path: &'a Path) -> io::Result<(NodeId, &'a OsStr)> {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
             return Err(not_found());
         };
-        Ok((self.find(parent)?, name.to_owned()))
+        Ok((self.find(parent)?, name))
     }
 
-    pub fn list(&self, dir: NodeId) -> impl Iterator<Item = (&OsStr, NodeId)> {
-        let from = (dir, OsString::new());
-        let inside = self.current.range(from..);
-        inside
-            .take_while(move |((parent, _), _)| *parent == dir)
-            .map(|((_, name), node)| (name.as_os_str(), *node))
-    }
-
-    pub fn change(&mut self, edits: Vec<(Key, Option<NodeId>)>) {
-        let op = NameOp { edits, given_up: false };
-        apply(&mut self.current, &op);
+    /// Gives names to nodes, or takes them away, as one change.
+    pub fn change(&mut self, edits: &[(NodeId, &OsStr, Option<NodeId>)]) {
+        let edits = edits.iter().map(|(dir, name, node)| ((*dir, (*name).to_owned()), *node));
+        let op = NameOp { edits: edits.collect(), given_up: false };
+        self.current.apply(&op);
         self.pending.push(op);
     }
 
     /// Makes the changes in one directory durable, and those that they rest on: earlier changes of
     /// the same names in other directories.
     pub fn sync(&mut self, dir: NodeId) {
+        self.sync_where(|(parent, _)| *parent == dir);
+    }
+
+    pub fn sync_all(&mut self) {
+        self.sync_where(|_| true);
+    }
+
+    fn sync_where(&mut self, covered: impl Fn(&Key) -> bool) {
+        if self.pending.is_empty() {
+            return;
+        }
         let mut needed: BTreeSet<Key> = BTreeSet::new();
         let mut chosen = vec![false; self.pending.len()];
         for (index, op) in self.pending.iter().enumerate().rev() {
-            let here = !op.given_up && op.edits.iter().any(|(key, _)| key.0 == dir);
+            let here = !op.given_up && op.edits.iter().any(|(key, _)| covered(key));
             if here || op.edits.iter().any(|(key, _)| needed.contains(key)) {
                 needed.extend(op.edits.iter().map(|(key, _)| key.clone()));
                 chosen[index] = true;
@@ -102,15 +133,10 @@ impl Names {
         self.pending.retain(|op| {
             let done = chosen.next().unwrap();
             if done {
-                apply(durable, op);
+                durable.apply(op);
             }
             !done
         });
-    }
-
-    pub fn sync_all(&mut self) {
-        self.pending.clear();
-        self.durable.clone_from(&self.current);
     }
 
     pub fn fail_sync(&mut self, dir: NodeId) {

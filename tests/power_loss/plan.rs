@@ -5,6 +5,7 @@
 //! out and the rest still makes sense, which shrinking relies on.
 
 use super::rng::Rng;
+use std::fmt;
 
 /// What `Ok` stands for in this run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +21,9 @@ pub struct Config {
     pub segment_bytes: u64,
     pub block_entries: u32,
     pub block_bytes: u32,
+    /// The size of a new journal file, and how many times that it grows before a checkpoint is
+    /// written instead.
+    pub journal: (u64, u64),
     pub streams: usize,
     pub sync_all: bool,
     /// How many steps in a hundred write something back.
@@ -45,6 +49,8 @@ pub enum OpKind {
     },
     AppendExact,
     AppendDurable,
+    AppendTrim,
+    BatchExact,
     Batch {
         entries: u8,
         size: Size,
@@ -62,10 +68,13 @@ pub enum OpKind {
         no_ack: bool,
     },
     History,
+    ReadMany,
     Ack,
     Claim,
+    ClaimWith,
     AutoClaim,
     SyncStream,
+    WaitDurable,
     Sync,
     StepSync,
     StepPrepare,
@@ -74,8 +83,11 @@ pub enum OpKind {
     RemoveStream,
     Rename,
     Copy,
+    SetOptions,
     /// Close and open.
     Reopen,
+    /// Close and open at another level.
+    ReopenOtherwise,
     /// The process dies and another one opens the store; the machine goes on.
     Kill,
     ClockForward,
@@ -98,8 +110,8 @@ pub struct Plan {
     pub ops: Vec<Op>,
 }
 
-/// The operations and how often they come.
-const KINDS: &[(u64, OpKind)] = &[
+/// The operations that every store under test takes, and how often they come.
+const COMMON: &[(u64, OpKind)] = &[
     (14, OpKind::Append { size: Size::Tiny }),
     (6, OpKind::Append { size: Size::Sector }),
     (3, OpKind::Append { size: Size::Page }),
@@ -140,9 +152,21 @@ const KINDS: &[(u64, OpKind)] = &[
     (1, OpKind::FailSpace),
 ];
 
-fn kind(rng: &mut Rng) -> OpKind {
-    let mut left = rng.below(KINDS.iter().map(|(weight, _)| weight).sum());
-    for (weight, kind) in KINDS {
+/// Those that the crate takes besides.
+const OTHERS: &[(u64, OpKind)] = &[
+    (4, OpKind::AppendTrim),
+    (2, OpKind::BatchExact),
+    (2, OpKind::ReadMany),
+    (4, OpKind::ClaimWith),
+    (1, OpKind::WaitDurable),
+    (1, OpKind::SetOptions),
+    (1, OpKind::ReopenOtherwise),
+];
+
+fn kind(rng: &mut Rng, takes_all: bool) -> OpKind {
+    let kinds = || COMMON.iter().chain(OTHERS.iter().filter(|_| takes_all));
+    let mut left = rng.below(kinds().map(|(weight, _)| weight).sum());
+    for (weight, kind) in kinds() {
         match left.checked_sub(*weight) {
             Some(more) => left = more,
             None => return *kind,
@@ -152,13 +176,15 @@ fn kind(rng: &mut Rng) -> OpKind {
 }
 
 impl Plan {
-    pub fn of(seed: u64) -> Plan {
+    /// `takes_all`: of all operations, or of those that every store takes.
+    pub fn of(seed: u64, takes_all: bool) -> Plan {
         let mut rng = Rng::of(&[seed, 2]);
         let config = Config {
             level: rng.pick(&[Level::Always, Level::Always, Level::Interval, Level::Manual]),
-            segment_bytes: rng.pick(&[4096, 4096, 8192, 16384, 65536]),
+            segment_bytes: rng.pick(&[4096, 4096, 4096, 8192, 8192, 16384, 16384, 65536]),
             block_entries: rng.pick(&[100, 4, 1]),
             block_bytes: rng.pick(&[4096, 512]),
+            journal: rng.pick(&[(4096, 2), (4096, 4), (8192, 1), (8192, 2), (16384, 2)]),
             streams: rng.pick(&[1, 1, 2]),
             sync_all: rng.percent(50),
             write_back: rng.pick(&[0, 2, 10]),
@@ -167,7 +193,7 @@ impl Plan {
         let count = 20 + rng.below(41);
         let mut ops = Vec::new();
         while (ops.len() as u64) < count {
-            let kind = kind(&mut rng);
+            let kind = kind(&mut rng, takes_all);
             // Runs of the same operation fill segments, and build up what is not yet on disk.
             let append = matches!(kind, OpKind::Append { .. } | OpKind::Read { .. } | OpKind::Ack);
             let times = if append && rng.percent(15) { 2 + rng.below(6) } else { 1 };
@@ -180,8 +206,47 @@ impl Plan {
     }
 
     /// The same run with only these operations.
-    pub fn only(&self, kept: &[usize]) -> Plan {
-        let ops = kept.iter().filter_map(|index| self.ops.get(*index).copied());
+    pub fn only(&self, kept: &[Kept]) -> Plan {
+        let ops = kept.iter().filter_map(|kept| {
+            let op = *self.ops.get(kept.index)?;
+            Some(if kept.small { op.smaller() } else { op })
+        });
         Plan { ops: ops.collect(), ..self.clone() }
+    }
+}
+
+impl Op {
+    /// The same with less to write.
+    pub fn smaller(self) -> Op {
+        let kind = match self.kind {
+            OpKind::Append { .. } => OpKind::Append { size: Size::Tiny },
+            OpKind::Batch { .. } => OpKind::Batch { entries: 2, size: Size::Tiny },
+            kind => kind,
+        };
+        Op { kind, ..self }
+    }
+}
+
+/// An operation of a plan that shrinking has left, as it is or made smaller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    pub index: usize,
+    pub small: bool,
+}
+
+impl fmt::Display for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.index, if self.small { "s" } else { "" })
+    }
+}
+
+impl Kept {
+    /// Reads back what is written so.
+    pub fn parse(text: &str) -> Option<Kept> {
+        let (number, small) = match text.strip_suffix('s') {
+            Some(number) => (number, true),
+            None => (text, false),
+        };
+        Some(Kept { index: number.parse().ok()?, small })
     }
 }

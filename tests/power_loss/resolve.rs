@@ -3,9 +3,9 @@
 //! Where an operation makes no sense yet (an acknowledgement with nothing pending), the step that
 //! it lacks is taken instead, so that plans stay short and every prefix of them is meaningful.
 
-use super::call::{Call, Content, GroupKey, Keep, Name, WantId};
+use super::call::{Call, ClaimHow, Content, GroupKey, Keep, Layout, Name, Trimming, WantId};
 use super::model::{GroupLife, Model, StreamLife};
-use super::plan::{Config, Op, OpKind, Size};
+use super::plan::{Config, Level, Op, OpKind, Size};
 use super::rng::Rng;
 use crate::id::EntryId;
 
@@ -13,7 +13,8 @@ use crate::id::EntryId;
 #[derive(Clone, Debug)]
 pub enum Action {
     Call(Call),
-    Reopen,
+    /// Close and open at this level.
+    Reopen(Level),
     Kill,
     Clock(i64),
     FailSync(u64),
@@ -36,7 +37,10 @@ impl Resolver<'_> {
     pub fn action(&mut self, op: &Op) -> Action {
         let mut rng = Rng::of(&[op.dice]);
         match op.kind {
-            OpKind::Reopen => Action::Reopen,
+            OpKind::Reopen => Action::Reopen(self.config.level),
+            OpKind::ReopenOtherwise => {
+                Action::Reopen(rng.pick(&[Level::Always, Level::Interval, Level::Manual]))
+            }
             OpKind::Kill => Action::Kill,
             OpKind::ClockForward => Action::Clock(rng.pick(&[1, 20, 5_000, 4_000_000])),
             OpKind::ClockBack => Action::Clock(-rng.pick(&[1, 20, 5_000, 4_000_000])),
@@ -76,26 +80,54 @@ impl Resolver<'_> {
                 }
             }
             OpKind::Copy => {
-                let to = Name::from(rng.pick(&[&b"s0"[..], b"s1", b"c0"]));
+                let to = Name::from(rng.pick(&[&b"s0"[..], b"s1", b"r0"]));
                 match to == stream {
                     true => Call::SyncStream(stream),
-                    false => Call::Copy { from: stream, to },
+                    false => Call::Copy { from: stream, to, replace: rng.percent(60) },
                 }
             }
+            OpKind::SetOptions => {
+                let segment_bytes = self.config.segment_bytes;
+                let layout = Layout {
+                    segment_bytes: rng.pick(&[segment_bytes, segment_bytes, 2 * segment_bytes]),
+                    block_entries: rng.pick(&[100, 4, 1]),
+                    block_bytes: rng.pick(&[4096, 512]),
+                };
+                Call::SetOptions { stream, layout }
+            }
             OpKind::SyncStream => Call::SyncStream(stream),
+            OpKind::WaitDurable => {
+                let known = life.entries.iter().filter_map(|entry| entry.id);
+                let known: Vec<EntryId> = known.collect();
+                match known.is_empty() {
+                    true => Call::SyncStream(stream),
+                    false => Call::WaitDurable { id: known[rng.index(known.len())], stream },
+                }
+            }
             OpKind::Delete => self.delete(stream, life, rng),
             OpKind::Trim { approximate } => trim(stream, life, approximate, rng),
             OpKind::Batch { entries, size } => {
-                let contents = (0..entries).map(|_| self.content(size, rng));
-                let contents = contents.collect();
-                Call::Batch { stream, contents }
+                let entries = (0..entries).map(|_| (WantId::Auto, self.content(size, rng)));
+                Call::Batch { entries: entries.collect(), stream }
             }
+            OpKind::BatchExact => self.batch_exact(stream, life, rng),
             OpKind::Append { size } => self.append(stream, size, WantId::Auto, false, rng),
             OpKind::AppendDurable => self.append(stream, Size::Tiny, WantId::Auto, true, rng),
             OpKind::AppendExact => {
                 let id = exact_id(life.top, self.now_ms, rng);
                 self.append(stream, Size::Tiny, id, false, rng)
             }
+            OpKind::AppendTrim => {
+                let size = rng.pick(&[Size::Tiny, Size::Tiny, Size::Sector]);
+                let id = match rng.percent(25) {
+                    true => exact_id(life.top, self.now_ms, rng),
+                    false => WantId::Auto,
+                };
+                let trim = Some(trimming(life, rng.percent(40), rng));
+                let durable = rng.percent(20);
+                Call::Append { stream, content: self.content(size, rng), id, durable, trim }
+            }
+            OpKind::ReadMany => self.read_many(stream, rng),
             _ => self.group_call(kind, stream, life, rng),
         }
     }
@@ -108,7 +140,38 @@ impl Resolver<'_> {
         durable: bool,
         rng: &mut Rng,
     ) -> Call {
-        Call::Append { stream, content: self.content(size, rng), id, durable }
+        Call::Append { stream, content: self.content(size, rng), id, durable, trim: None }
+    }
+
+    /// A batch with IDs of all forms.
+    fn batch_exact(&mut self, stream: Name, life: &StreamLife, rng: &mut Rng) -> Call {
+        let mut top = life.top;
+        let mut entries = Vec::new();
+        for _ in 0..1 + rng.below(5) {
+            let want = match rng.percent(30) {
+                true => WantId::Auto,
+                false => exact_id(top, self.now_ms, rng),
+            };
+            top = want.given(top, self.now_ms);
+            entries.push((want, self.content(Size::Tiny, rng)));
+        }
+        Call::Batch { stream, entries }
+    }
+
+    /// A read of a group in each of several streams, where there are such.
+    fn read_many(&mut self, stream: Name, rng: &mut Rng) -> Call {
+        let group = name('g', rng.below(2));
+        let there = self.model.names.last().keys();
+        let keys = there.map(|stream| GroupKey { stream: stream.clone(), group: group.clone() });
+        let has_group = |key: &GroupKey| {
+            self.model.stream(&key.stream).is_some_and(|life| life.group(&key.group).is_some())
+        };
+        let keys: Vec<GroupKey> = keys.filter(has_group).collect();
+        if keys.is_empty() {
+            let key = GroupKey { stream, group };
+            return Call::CreateGroup { key, start: Some(EntryId::MIN), entries_read: None };
+        }
+        Call::ReadMany { keys, consumer: name('c', rng.below(3)), count: rng.pick(&[1, 3, 10]) }
     }
 
     /// Fields that no other entry of the run has.
@@ -153,8 +216,10 @@ impl Resolver<'_> {
         let key = GroupKey { stream: stream.clone(), group: name('g', rng.below(2)) };
         let consumer = name('c', rng.below(3));
         let Some(group) = life.group(&key.group) else {
-            let start = rng.pick(&[Some(EntryId::MIN), Some(EntryId::MIN), None]);
-            return Call::CreateGroup { key, start };
+            let beyond = above(life.top, rng);
+            let start = rng.pick(&[Some(EntryId::MIN), Some(EntryId::MIN), None, Some(beyond)]);
+            let entries_read = Some(rng.below(4)).filter(|_| rng.percent(30));
+            return Call::CreateGroup { key, start, entries_read };
         };
         let pending: Vec<EntryId> = group.seen.last().pending.iter().map(|(id, ..)| *id).collect();
         let count = rng.pick(&[1, 3, 10]);
@@ -167,13 +232,22 @@ impl Resolver<'_> {
                 false => Call::CreateConsumer { key, consumer },
             },
             OpKind::History if group.seen.last().consumers.contains(&consumer) => {
-                Call::History { key, consumer, count }
+                let after = rng.pick(&[EntryId::MIN, life.top]);
+                Call::History { key, consumer, after, count }
             }
             OpKind::Ack if !pending.is_empty() => Call::Ack { ids: some_of(&pending, rng), key },
             OpKind::Claim if !pending.is_empty() => {
-                Call::Claim { ids: some_of(&pending, rng), key, consumer }
+                let how = ClaimHow::default();
+                Call::Claim { ids: some_of(&pending, rng), key, consumer, how }
             }
-            OpKind::AutoClaim if !pending.is_empty() => Call::AutoClaim { key, consumer, count },
+            OpKind::ClaimWith => claim_with(key, consumer, life, &pending, rng),
+            OpKind::AutoClaim if !pending.is_empty() => {
+                let some = pending[rng.index(pending.len())];
+                let from = rng.pick(&[EntryId::MIN, some]);
+                let min_idle_ms = rng.pick(&[0, 0, 100]);
+                let just_ids = rng.percent(30);
+                Call::AutoClaim { key, consumer, from, min_idle_ms, count, just_ids }
+            }
             _ if life.live().is_empty() && rng.percent(70) => {
                 self.append(stream, Size::Tiny, WantId::Auto, false, rng)
             }
@@ -184,22 +258,69 @@ impl Resolver<'_> {
     }
 }
 
+/// A little above what the stream has, or there.
+fn above(top: EntryId, rng: &mut Rng) -> EntryId {
+    let (ms, seq) = (rng.below(3), rng.below(3));
+    EntryId::new(top.ms.saturating_add(ms), top.seq.saturating_add(seq))
+}
+
 fn exact_id(top: EntryId, now_ms: u64, rng: &mut Rng) -> WantId {
     let ms = top.ms.max(now_ms);
     match rng.below(4) {
         0 => WantId::AutoSeq(ms),
-        1 => WantId::Exact(EntryId::new(ms + 1 + rng.below(10_000), rng.below(3))),
-        2 => WantId::Exact(EntryId::new(top.ms, top.seq + 1 + rng.below(1_000))),
-        _ => WantId::Exact(EntryId::new(top.ms, top.seq + 1)),
+        1 => {
+            let ms = ms.saturating_add(1 + rng.below(10_000));
+            WantId::Exact(EntryId::new(ms, rng.below(3)))
+        }
+        2 => WantId::Exact(EntryId::new(top.ms, top.seq.saturating_add(1 + rng.below(1_000)))),
+        _ => WantId::Exact(EntryId::new(top.ms, top.seq.saturating_add(1))),
     }
 }
 
-fn trim(stream: Name, life: &StreamLife, approximate: bool, rng: &mut Rng) -> Call {
+/// A claim with any of its options, of entries that are pending and of others.
+fn claim_with(
+    key: GroupKey,
+    consumer: Name,
+    life: &StreamLife,
+    pending: &[EntryId],
+    rng: &mut Rng,
+) -> Call {
+    let mut ids = if pending.is_empty() { Vec::new() } else { some_of(pending, rng) };
+    let live = life.live();
+    for _ in 0..rng.below(3) {
+        if !live.is_empty() {
+            ids.push(live[rng.index(live.len())].0);
+        }
+    }
+    ids.push(EntryId::new(1, 1));
+    let mut maybe = |value: u64| rng.percent(25).then_some(value);
+    let (retry_count, idle_ms) = (maybe(3), maybe(1_000));
+    let last_id = match live.get(rng.index(live.len() + 1)) {
+        Some((id, _)) if rng.percent(20) => Some(*id),
+        _ => None,
+    };
+    let how = ClaimHow {
+        just_ids: rng.percent(30),
+        force: rng.percent(60),
+        min_idle_ms: rng.pick(&[0, 0, 0, 100]),
+        retry_count,
+        last_id,
+        idle_ms,
+    };
+    Call::Claim { key, consumer, ids, how }
+}
+
+fn trimming(life: &StreamLife, approximate: bool, rng: &mut Rng) -> Trimming {
     let live = life.live();
     let keep = match live.get(rng.index(live.len() + 1)) {
         Some((id, _)) if rng.percent(50) => Keep::From(*id),
         _ => Keep::Newest(rng.below(live.len() as u64 + 1)),
     };
+    Trimming { keep, approximate }
+}
+
+fn trim(stream: Name, life: &StreamLife, approximate: bool, rng: &mut Rng) -> Call {
+    let Trimming { keep, approximate } = trimming(life, approximate, rng);
     Call::Trim { stream, keep, approximate }
 }
 
@@ -207,7 +328,8 @@ fn set_to(life: &StreamLife, group: &GroupLife, rng: &mut Rng) -> EntryId {
     let live = life.live();
     match live.get(rng.index(live.len() + 1)) {
         Some((id, _)) => *id,
-        None if rng.percent(50) => life.top,
+        None if rng.percent(40) => life.top,
+        None if rng.percent(30) => above(life.top, rng),
         None => group.seen.last().cursor,
     }
 }

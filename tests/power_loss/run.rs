@@ -6,16 +6,17 @@
 //! call it lies in has answered. Both times everything must happen in the same way.
 
 use super::call::{Answer, Call, Fail, Subject};
-use super::check::check;
+use super::check::{NO_RECOVERY, Told, check};
 use super::disk::{Capture, Faults, SimDisk, World};
-use super::explore::{Explorer, guarded, recover};
+use super::explore::{Explorer, Opened, guarded, look_at_groups, recover};
 use super::learn::Moment;
 use super::model::{Model, Violation, broken};
-use super::plan::{Config, Plan};
+use super::plan::{Level, Plan};
 use super::resolve::{Action, Resolver};
 use super::rng::Rng;
 use super::stats::{Found, Place, Stats};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// How much of a run is looked at.
 #[derive(Clone, Copy, Debug)]
@@ -31,18 +32,19 @@ pub struct Budget {
 pub struct Replay {
     pub step: u64,
     pub image: u64,
+    /// How long the choices of the image may be made fewer.
+    pub minimise: Duration,
 }
 
 /// A run as it goes.
-struct Run<'a, S> {
-    config: &'a Config,
+struct Run<S> {
     disk: SimDisk,
     store: Option<S>,
     model: Model,
     serial: u64,
     /// The failures that had been injected when this life began.
     faults_before: u64,
-    explorer: Explorer<'a>,
+    explorer: Explorer,
     history: Vec<(Action, Option<Result<Answer, Fail>>)>,
     place: Option<Place>,
 }
@@ -63,6 +65,7 @@ pub fn run<S: Subject>(
     match replay {
         Some(replay) => {
             real.explorer.only = Some(replay.image);
+            real.explorer.minimise = Some(replay.minimise);
             real.disk.want([replay.step]);
         }
         None => real.disk.want(choose_steps(&log, budget.captures, plan.seed)),
@@ -101,8 +104,8 @@ fn choose_steps(log: &[&'static str], count: usize, seed: u64) -> BTreeSet<u64> 
     chosen
 }
 
-impl<'a, S: Subject> Run<'a, S> {
-    fn new(plan: &'a Plan, budget: Budget) -> Run<'a, S> {
+impl<S: Subject> Run<S> {
+    fn new(plan: &Plan, budget: Budget) -> Run<S> {
         let config = &plan.config;
         let world = World {
             seed: plan.seed,
@@ -110,14 +113,15 @@ impl<'a, S: Subject> Run<'a, S> {
             sync_all: config.sync_all,
             now_ms: 1_700_000_000_000,
         };
+        let disk = SimDisk::empty(world);
+        disk.keep_trace();
         Run {
-            config,
-            disk: SimDisk::empty(world),
+            disk,
             store: None,
             model: Model::new(config.level),
             serial: 0,
             faults_before: 0,
-            explorer: Explorer::new(config, plan.seed, budget.images),
+            explorer: Explorer::new(config.clone(), plan.seed, budget.images),
             history: Vec::new(),
             place: None,
         }
@@ -141,7 +145,7 @@ impl<'a, S: Subject> Run<'a, S> {
         went.map_err(|violation| self.found(violation))?;
         for op in &plan.ops {
             let mut resolver = Resolver {
-                config: self.config,
+                config: &self.explorer.config,
                 model: &self.model,
                 now_ms: self.disk.clock(),
                 serial: &mut self.serial,
@@ -158,7 +162,7 @@ impl<'a, S: Subject> Run<'a, S> {
         self.history.push((action.clone(), None));
         match action {
             Action::Call(call) => self.call(&call),
-            Action::Reopen => {
+            Action::Reopen(level) => {
                 let store = self.store.take();
                 let closed = store.map(|store| guarded(|| store.close())).transpose()?;
                 let captures = self.disk.take_captures();
@@ -171,6 +175,8 @@ impl<'a, S: Subject> Run<'a, S> {
                     _ => {}
                 }
                 self.explorer.models_changed();
+                self.explorer.config.level = level;
+                self.model.always = level == Level::Always;
                 self.disk = self.disk.next_life();
                 self.open()
             }
@@ -203,24 +209,27 @@ impl<'a, S: Subject> Run<'a, S> {
     /// Opens the store and takes what it returns for the truth, if it may be true.
     fn open(&mut self) -> Went {
         self.faults_before = self.disk.faulted();
-        let mut opened = recover::<S>(&self.disk, self.config);
+        let mut interrupted = false;
+        let mut opened = recover::<S>(&self.disk, &self.explorer.config);
         if opened.is_err() && self.faulted() {
             // The disk failed the open; the next one has to do.
+            interrupted = true;
             let model = self.model.clone();
             let captures = self.disk.take_captures();
             self.explore(&captures, &model, true)?;
             self.disk = self.disk.next_life();
             self.faults_before = self.disk.faulted();
-            opened = recover::<S>(&self.disk, self.config);
+            opened = recover::<S>(&self.disk, &self.explorer.config);
         }
         let captures = self.disk.take_captures();
         let model = self.model.clone();
         self.explore(&captures, &model, true)?;
-        let (store, view) = opened?;
+        let Opened { store, view, report } = opened?;
         // The machine went on: all that was answered is there.
         let mut all = self.model.clone();
         all.settle();
-        let facts = check(&view, &all, &self.model)?;
+        let told = Told { report: &report, interrupted };
+        let facts = check(&view, &all, &self.model, told)?;
         self.model = self.model.adopt(&view, &facts.lives);
         self.explorer.models_changed();
         self.store = Some(store);
@@ -240,18 +249,9 @@ impl<'a, S: Subject> Run<'a, S> {
         if let Some((_, answer)) = self.history.last_mut() {
             *answer = Some(got.clone());
         }
-        let seen = match call.group() {
-            Some(key) => guarded(|| store.group(key))?,
-            None => Ok(None),
-        };
+        let seen = look_at_groups(&mut store, call);
         self.store = Some(store);
-        let seen = match seen {
-            Ok(seen) => seen,
-            // The stream is gone, which the call has to answer for.
-            Err(Fail::Refused(_)) => None,
-            Err(fail) => return broken("call", format!("no state: {fail:?}")),
-        };
-        let moment = Moment { now_ms, faulted: self.faulted(), seen: seen.as_ref() };
+        let moment = Moment { now_ms, until_ms: now_ms, faulted: self.faulted(), seen: &seen? };
         self.model.learn(call, &got, &moment)?;
         self.explorer.models_changed();
         self.explore(&captures, &before, false)?;
@@ -288,6 +288,6 @@ impl<'a, S: Subject> Run<'a, S> {
         let view = view.or_else(|fail| broken("C2", format!("cannot be read: {fail:?}")))?;
         let mut all = self.model.clone();
         all.settle();
-        check(&view, &all, &self.model).map(drop)
+        check(&view, &all, &self.model, NO_RECOVERY).map(drop)
     }
 }

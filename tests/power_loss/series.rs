@@ -4,9 +4,9 @@
 //! seeds, so that the result does not depend on how many processors there are.
 
 use super::call::Subject;
-use super::explore::keep_panics;
+use super::explore::{guarded, keep_panics};
 use super::model::Violation;
-use super::plan::Plan;
+use super::plan::{Kept, Plan};
 use super::run::{Budget, run};
 use super::shrink::shrink;
 use super::stats::{Found, Place, Stats};
@@ -29,8 +29,8 @@ pub struct Series {
 }
 
 impl Series {
-    pub fn plan(&self, seed: u64) -> Plan {
-        let mut plan = Plan::of(seed);
+    fn plan<S: Subject>(&self, seed: u64) -> Plan {
+        let mut plan = Plan::of(seed, S::TAKES_ALL);
         plan.config.planted = self.planted;
         plan
     }
@@ -57,8 +57,10 @@ impl Series {
         let done = Mutex::new(Vec::new());
         let work = || {
             while let index @ 0..ROUND = next.fetch_add(1, Ordering::Relaxed) as u64 {
-                let plan = self.plan(seed + index);
-                let outcome = run::<S>(&plan, self.budget, None);
+                let plan = self.plan::<S>(seed + index);
+                let outcome = guarded(|| run::<S>(&plan, self.budget, None));
+                // A panic of the simulator itself.
+                let outcome = outcome.unwrap_or_else(|violation| Err(Box::new(violation.into())));
                 done.lock().unwrap().push((index, plan, outcome));
             }
         };
@@ -78,7 +80,7 @@ pub fn report<S: Subject>(plan: &Plan, found: Found) -> String {
     let (kept, found) = shrink::<S>(plan, found, Duration::from_secs(20));
     let place = found.place.as_ref();
     let (step, image) = place.map_or((0, 0), |place| (place.step, place.image));
-    let ops: Vec<String> = kept.iter().map(usize::to_string).collect();
+    let ops: Vec<String> = kept.iter().map(Kept::to_string).collect();
     let (seed, ops) = (plan.seed, ops.join(","));
     let text = describe(plan, &found);
     format!("{text}again: STREAMLOG_SIM_REPLAY={seed}/{step}/{image}/{ops}")
@@ -95,11 +97,11 @@ pub fn describe(plan: &Plan, found: &Found) -> String {
         line(format_args!("  {index:3} {action}"));
     }
     match &found.place {
-        Some(Place { step, what, image, choices }) => {
+        Some(Place { step, what, image, choices, difference }) => {
             line(format_args!(
                 "power cut at step {step} ({what}), in the last call; image {image}"
             ));
-            for choice in choices {
+            for choice in choices.iter().chain(difference) {
                 line(format_args!("  {choice}"));
             }
         }

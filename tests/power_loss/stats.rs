@@ -87,6 +87,12 @@ pub struct Found {
     pub states: u64,
 }
 
+impl From<Violation> for Found {
+    fn from(violation: Violation) -> Found {
+        Found { violation, place: None, history: Vec::new(), states: 0 }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct Place {
     pub step: u64,
@@ -94,4 +100,6 @@ pub struct Place {
     pub image: u64,
     /// The choices of the image, and of those made from its recovery.
     pub choices: Vec<String>,
+    /// What of the image matters, in bytes.
+    pub difference: Vec<String>,
 }

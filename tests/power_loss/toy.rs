@@ -12,8 +12,8 @@ mod files;
 mod groups;
 mod state;
 
-use super::call::{Answer, Call, Entries, Fail, GroupKey, GroupView, Keep, Name, Subject};
-use super::call::{View, WantId};
+use super::call::{Answer, Call, Content, Entries, Fail, GroupKey, GroupView, Keep, Name};
+use super::call::{Report, Subject, View, WantId};
 use super::disk::SimDisk;
 use super::plan::{Config, Level};
 use crate::id::{EntryId, NewId, next_id};
@@ -199,11 +199,17 @@ impl Toy {
         }
     }
 
-    fn add(&mut self, name: &Name, contents: &[Vec<u8>], want: NewId) -> Result<Answer, Fail> {
+    fn add(&mut self, name: &Name, entries: &[(WantId, Content)]) -> Result<Answer, Fail> {
         let now = self.disk.now_ms();
         let mut last = self.stream(name)?.last;
         let mut ids = Vec::new();
-        for _ in contents {
+        let contents: Vec<Vec<u8>> = entries.iter().map(|(_, c)| c.0.to_vec()).collect();
+        for (want, _) in entries {
+            let want = match *want {
+                WantId::Auto => NewId::Auto,
+                WantId::AutoSeq(ms) => NewId::AutoSeq(ms),
+                WantId::Exact(id) => NewId::Exact(id),
+            };
             last = next_id(want, last, now).map_err(|error| Fail::Refused(error.to_string()))?;
             ids.push(last);
         }
@@ -217,7 +223,7 @@ impl Toy {
                 self.commit(vec![added(&[*id], content)], true)?;
             }
         } else {
-            self.commit(vec![added(&ids, contents)], true)?;
+            self.commit(vec![added(&ids, &contents)], true)?;
         }
         Ok(Answer::Ids(ids))
     }
@@ -245,6 +251,8 @@ impl Toy {
 }
 
 impl Subject for Toy {
+    const TAKES_ALL: bool = false;
+
     fn holds_entries(file: &OsStr) -> bool {
         file.as_encoded_bytes().ends_with(b".log")
     }
@@ -262,19 +270,18 @@ impl Subject for Toy {
                 return Ok(Answer::Flag(true));
             }
             Call::Rename { from, to } => self.commit(simple(Tag::Renamed, &[from, to]), true)?,
-            Call::Copy { from, to } => {
+            Call::Copy { from, to, replace } => {
                 self.stream(from)?;
+                if !replace && self.stream(to).is_ok() {
+                    return Ok(Answer::Flag(false));
+                }
                 self.commit(simple(Tag::Copied, &[from, to]), true)?;
                 self.sync()?;
-                return Ok(Answer::Flag(true));
+                let copy = self.state.view().streams.remove(to);
+                return Ok(Answer::Copied(Box::new(copy.unwrap_or_default())));
             }
-            Call::Append { stream, content, id, durable } => {
-                let want = match id {
-                    WantId::Auto => NewId::Auto,
-                    WantId::AutoSeq(ms) => NewId::AutoSeq(*ms),
-                    WantId::Exact(id) => NewId::Exact(*id),
-                };
-                let added = self.add(stream, &[content.0.to_vec()], want)?;
+            Call::Append { stream, content, id, durable, .. } => {
+                let added = self.add(stream, &[(*id, content.clone())])?;
                 if *durable {
                     self.sync()?;
                 }
@@ -283,10 +290,7 @@ impl Subject for Toy {
                 };
                 return Ok(Answer::Id(ids[0]));
             }
-            Call::Batch { stream, contents } => {
-                let contents: Vec<Vec<u8>> = contents.iter().map(|c| c.0.to_vec()).collect();
-                return self.add(stream, &contents, NewId::Auto);
-            }
+            Call::Batch { stream, entries } => return self.add(stream, entries),
             Call::Delete { stream, ids } => return self.remove(stream, ids.clone()),
             Call::Trim { stream, keep, .. } => return self.trim(stream, *keep),
             Call::SyncStream(name) => {
@@ -308,6 +312,10 @@ impl Subject for Toy {
 
     fn view(&mut self) -> Result<View, Fail> {
         Ok(self.state.view())
+    }
+
+    fn report(&mut self, _: &SimDisk) -> Result<Report, String> {
+        Ok(Report::default())
     }
 
     fn close(mut self) -> Result<(), Fail> {

@@ -2,12 +2,14 @@
 
 use crate::cut::{How, cut, write_some_pages};
 use crate::mounts::{Kind, Mounted};
+use crate::sim::audit::told;
 use crate::sim::call::{Call, Fail, Subject, View};
-use crate::sim::check::check;
+use crate::sim::check::{Told, check};
 use crate::sim::engine::Engine;
+use crate::sim::explore::look_at_groups;
 use crate::sim::learn::Moment;
 use crate::sim::model::{Model, Violation};
-use crate::sim::plan::{Config, Plan};
+use crate::sim::plan::{Config, Level, Plan};
 use crate::sim::resolve::{Action, Resolver};
 use crate::sim::rng::Rng;
 use crate::storage::disk::Disk;
@@ -85,7 +87,7 @@ struct Interrupted {
 
 impl Machine {
     fn new(mounted: Mounted, seed: u64) -> Machine {
-        let config = Plan::of(seed).config;
+        let config = Plan::of(seed, true).config;
         Machine {
             mounted,
             seed,
@@ -127,9 +129,11 @@ impl Machine {
     fn open(&mut self, left: Option<Interrupted>, tally: &mut Tally) -> Result<Engine, String> {
         let (mut engine, view) = self.open_once()?;
         let before = left.as_ref().map_or(&self.model, |left| &left.before);
-        let facts = check(&view, before, &self.model).map_err(|found| text(&found))?;
+        let report = engine.store().recovery();
+        // The cut may have come inside a recovery, so nobody may have heard of all that one did.
+        let told = Told { report: &told(&report), interrupted: true };
+        let facts = check(&view, before, &self.model, told).map_err(|found| text(&found))?;
         if let Some(left) = &left {
-            let report = engine.store().recovery();
             let torn = report.journal.cut.is_some()
                 || report.streams.iter().any(|s| s.cut.is_some() || !s.set_aside.is_empty());
             let lost = left.seen.as_ref().is_some_and(|seen| *seen != view);
@@ -166,7 +170,7 @@ impl Machine {
     ) -> Result<Interrupted, String> {
         let mut ops = Vec::new();
         for part in 0..4 {
-            ops.extend(Plan::of(Rng::of(&[self.seed, life, part]).next()).ops);
+            ops.extend(Plan::of(Rng::of(&[self.seed, life, part]).next(), true).ops);
         }
         let at = 10 + self.rng.index(ops.len() - 10);
         let how = match self.rng.below(10) {
@@ -230,7 +234,12 @@ impl Machine {
                 Some(engine) => self.call(engine, &call, now_ms, begun).map(|()| false),
                 None => Ok(false),
             },
-            Action::Reopen | Action::Kill => self.reopen(engine, begun),
+            Action::Reopen(level) => {
+                self.config.level = level;
+                self.model.always = level == Level::Always;
+                self.reopen(engine, begun)
+            }
+            Action::Kill => self.reopen(engine, begun),
             Action::Clock(_) | Action::FailSync(_) | Action::FailSpace(_) => Ok(false),
         }
     }
@@ -244,12 +253,10 @@ impl Machine {
     ) -> Result<(), String> {
         let got = engine.call(call);
         self.history.push(format!("{call:?} -> {got:?}"));
-        let seen = match call.group() {
-            Some(key) => engine.group(key).unwrap_or(None),
-            None => None,
-        };
+        let seen = look_at_groups(engine, call).unwrap_or_default();
         let faulted = begun.load(Ordering::SeqCst);
-        let moment = Moment { now_ms, faulted, seen: seen.as_ref() };
+        let until_ms = RealDisk::new().now_ms();
+        let moment = Moment { now_ms, until_ms, faulted, seen: &seen };
         // Whatever a dying file system answers is no answer to the question.
         let got = match got {
             Err(Fail::Refused(text) | Fail::Wrong(text)) if faulted => Err(Fail::Unsure(text)),
@@ -269,11 +276,13 @@ impl Machine {
         }
         match self.open_once() {
             Ok((opened, view)) => {
-                *engine = Some(opened);
                 let mut all = self.model.clone();
                 all.settle();
-                let facts = check(&view, &all, &self.model).map_err(|found| text(&found))?;
+                let report = told(&opened.store().recovery());
+                let told = Told { report: &report, interrupted: false };
+                let facts = check(&view, &all, &self.model, told).map_err(|found| text(&found))?;
                 self.model = self.model.adopt(&view, &facts.lives);
+                *engine = Some(opened);
                 Ok(true)
             }
             Err(_) if begun.load(Ordering::SeqCst) => Ok(false),

@@ -27,7 +27,10 @@ impl Recovery<'_> {
         loop {
             let (mut chain, mut beside) = follow_back(candidates);
             let hangs = chain.first().is_some_and(|oldest| {
-                !self.is_beginning(oldest, &chain) && self.durable(&chain) < oldest.begin.position
+                // A segment that was trimmed away is in the journal. A frame may say more, but it
+                // may also be what is about to be cut.
+                let begins = begins_at(&oldest.begin, self.known.trimmed);
+                !begins && self.durable(&chain) < oldest.begin.position
             });
             if self.known.skip_damage && !hangs {
                 self.join_older(&mut chain, &mut beside);
@@ -56,12 +59,7 @@ impl Recovery<'_> {
 
     /// Whether nothing can be missing before `oldest`. What lies before may have been trimmed.
     fn is_beginning(&self, oldest: &Candidate, chain: &[Candidate]) -> bool {
-        let begin = &oldest.begin;
-        // A first segment that does not begin at 0 goes on where all others were missing.
-        let is_first = begin.previous.is_none();
-        let may_be_trimmed = !is_first || begin.last_id > EntryId::MIN;
-        (is_first && begin.position == 0)
-            || (may_be_trimmed && self.trimmed(chain) >= begin.last_id)
+        begins_at(&oldest.begin, self.trimmed(chain))
     }
 
     /// Puts segments in front of a chain whose beginning is missing, with a gap between.
@@ -147,4 +145,13 @@ impl Recovery<'_> {
 /// The first ID that can be read.
 fn first_of(chain: &[Candidate]) -> EntryId {
     chain.iter().find_map(Candidate::first_id).unwrap_or(EntryId::MAX)
+}
+
+/// Whether a segment is the first of its log, or the first that is left of it, where entries up to
+/// `trimmed` are gone.
+fn begins_at(begin: &Begin, trimmed: EntryId) -> bool {
+    // A first segment that does not begin at 0 goes on where all others were missing.
+    let is_first = begin.previous.is_none();
+    let may_be_trimmed = !is_first || begin.last_id > EntryId::MIN;
+    (is_first && begin.position == 0) || (may_be_trimmed && trimmed >= begin.last_id)
 }

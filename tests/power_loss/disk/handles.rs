@@ -34,8 +34,12 @@ pub struct SimFile {
 }
 
 impl SimFile {
-    fn enter(&self, what: &'static str, detail: u64) -> io::Result<MutexGuard<'_, Inner>> {
-        self.disk.enter(what, mix(detail, u64::from(self.node)))
+    fn enter(
+        &self,
+        what: &'static str,
+        detail: impl FnOnce() -> u64,
+    ) -> io::Result<MutexGuard<'_, Inner>> {
+        self.disk.enter(what, || mix(detail(), u64::from(self.node)))
     }
 
     fn check_writable(&self) -> io::Result<()> {
@@ -48,12 +52,12 @@ impl SimFile {
 
 impl DiskFile for SimFile {
     fn len(&self) -> io::Result<u64> {
-        let mut inner = self.enter("len", 0)?;
+        let mut inner = self.enter("len", || 0)?;
         Ok(inner.file(self.node).len())
     }
 
     fn allocate(&self, len: u64) -> io::Result<()> {
-        let mut inner = self.enter("allocate", len)?;
+        let mut inner = self.enter("allocate", || len)?;
         self.check_writable()?;
         if len > inner.file(self.node).len() {
             full(&mut inner)?;
@@ -62,18 +66,18 @@ impl DiskFile for SimFile {
     }
 
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        let mut inner = self.enter("read_at", offset)?;
+        let mut inner = self.enter("read_at", || offset)?;
         inner.file(self.node).read_at(buf, offset)
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        let mut inner = self.enter("write_at", mix(offset, mix_bytes(0, bytes)))?;
+        let mut inner = self.enter("write_at", || mix(offset, mix_bytes(0, bytes)))?;
         self.check_writable()?;
         inner.file(self.node).write_at(bytes, offset)
     }
 
     fn sync(&self) -> io::Result<()> {
-        let mut inner = self.enter("sync", 0)?;
+        let mut inner = self.enter("sync", || 0)?;
         if inner.fails(|faults| &mut faults.sync_in) {
             let Inner { files, rng, .. } = &mut *inner;
             files.get_mut(&self.node).unwrap().fail_sync(rng);
@@ -85,7 +89,7 @@ impl DiskFile for SimFile {
     }
 
     fn map(&self, len: u64, writable: bool) -> io::Result<Region> {
-        let mut inner = self.enter("map", len)?;
+        let mut inner = self.enter("map", || len)?;
         if writable {
             self.check_writable()?;
         }

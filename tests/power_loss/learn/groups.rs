@@ -8,6 +8,23 @@ use std::collections::BTreeSet;
 
 impl Model {
     pub(super) fn learn_group(&mut self, call: &Call, answer: &Answer, moment: &Moment) -> Learned {
+        match (call, answer) {
+            // As so many reads: what one group gives has nothing to do with the others.
+            (Call::ReadMany { keys, consumer, count }, Answer::Many(many)) => {
+                for key in keys {
+                    let gave = many.iter().find(|(other, _)| other == key);
+                    let gave = gave.map(|(_, entries)| entries.clone()).unwrap_or_default();
+                    let (key, consumer, count) = (key.clone(), consumer.clone(), *count);
+                    let read = Call::Read { key, consumer, count, no_ack: false };
+                    self.learn_one_group(&read, &Answer::Entries(gave), moment)?;
+                }
+                Ok(())
+            }
+            _ => self.learn_one_group(call, answer, moment),
+        }
+    }
+
+    fn learn_one_group(&mut self, call: &Call, answer: &Answer, moment: &Moment) -> Learned {
         let always = self.always;
         let Some(key) = call.group() else {
             return broken("call", format!("{call:?} answered {answer:?}"));
@@ -17,8 +34,9 @@ impl Model {
         };
         // A call that found nothing to do has made nothing durable either.
         let was = life.group(&key.group).map(|group| group.seen.last().clone());
-        let changed = was.as_ref() != moment.seen;
-        match (call, moment.seen) {
+        let seen = moment.seen.get(key);
+        let changed = was.as_ref() != seen;
+        match (call, seen) {
             (Call::CreateGroup { start, .. }, Some(seen)) => {
                 let start = start.unwrap_or(life.top);
                 if seen.cursor != start && !life.uncertain {
@@ -53,6 +71,13 @@ impl Model {
     }
 
     pub(super) fn group_may_have_changed(&mut self, call: &Call) {
+        if let Call::ReadMany { keys, consumer, count } = call {
+            for key in keys {
+                let (key, consumer, count) = (key.clone(), consumer.clone(), *count);
+                let read = Call::Read { key, consumer, count, no_ack: false };
+                self.group_may_have_changed(&read);
+            }
+        }
         let Some(key) = call.group() else { return };
         let Some(life) = self.stream_mut(&key.stream) else {
             return;
@@ -111,6 +136,9 @@ impl StreamLife {
             }
         }
         group.may_have_changed(call);
+        if let (Some(consumer), Answer::Ids(ids)) = (call.consumer(), answer) {
+            group.given.extend(ids.iter().map(|id| (*id, consumer.clone())));
+        }
         if let (Some(consumer), Answer::Entries(entries)) = (call.consumer(), answer) {
             let handed_out = entries.iter().map(|(id, _)| (*id, consumer.clone()));
             group.given.extend(handed_out);
@@ -178,6 +206,18 @@ impl GroupLife {
                 let dropped: Vec<EntryId> = dropped.map(|(id, ..)| *id).collect();
                 self.excused.extend(dropped);
             }
+            Call::Claim { ids, how, .. } => {
+                if how.force {
+                    self.may_come_again(|id| ids.contains(id));
+                }
+                if let Some(to) = how.last_id {
+                    let from = self.seen.last().cursor;
+                    self.set_to.insert(to);
+                    if to > from {
+                        self.excused_ranges.push((from, to));
+                    }
+                }
+            }
             Call::SetGroup { to, .. } => {
                 let from = self.seen.last().cursor;
                 self.set_to.insert(*to);
@@ -185,14 +225,19 @@ impl GroupLife {
                     self.excused_ranges.push((from, *to));
                 }
                 // What lies above may be delivered once more.
-                let again: Vec<EntryId> = self.acked.iter().copied().filter(|id| id > to).collect();
-                for id in again {
-                    self.acked.remove(&id);
-                    self.acked_durable.remove(&id);
-                    self.excused.insert(id);
-                }
+                self.may_come_again(|id| id > to);
             }
             _ => {}
+        }
+    }
+
+    /// Acknowledged entries may be pending once more, because the caller wanted it so.
+    fn may_come_again(&mut self, which: impl Fn(&EntryId) -> bool) {
+        let again: Vec<EntryId> = self.acked.iter().copied().filter(which).collect();
+        for id in again {
+            self.acked.remove(&id);
+            self.acked_durable.remove(&id);
+            self.excused.insert(id);
         }
     }
 }
