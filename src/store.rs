@@ -217,12 +217,8 @@ impl Shared {
             make_dir(&*disk, &dir.join(sub))?;
         }
         disk.sync_dir(dir).map_err(|e| Error::io("sync directory", dir, e))?;
-        let place = journal::Place {
-            disk: Arc::clone(&disk),
-            dir: dir.join(name::STATE),
-            uuid,
-            sizes: options.journal,
-        };
+        let (sizes, journal_dir) = (options.journal, dir.join(name::STATE));
+        let place = journal::Place { disk: Arc::clone(&disk), dir: journal_dir, uuid, sizes };
         let mut loaded = journal::load(&place, options.on_damage == OnDamage::Skip)?;
         let mut report = RecoveryReport {
             journal: loaded.report.clone(),

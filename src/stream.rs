@@ -103,6 +103,15 @@ impl Locked<'_> {
         Ok(self.state.facts(self.tail, first))
     }
 
+    /// Adds what appends have trimmed to events that pass such entries over for good: their record
+    /// may outlast the frame that says so, and then the entries must not be there again behind it.
+    pub(crate) fn keep_trim(&self, events: &mut Vec<Event>) {
+        let to = self.state.trimmed;
+        if self.state.recorded < to {
+            events.insert(0, Event::Trimmed { to });
+        }
+    }
+
     /// Changes the state by events that are in the journal, and hides what they delete.
     fn apply(&mut self, log: Option<&Log>, events: &[Event]) {
         for event in events {

@@ -95,9 +95,10 @@ impl Consumer {
             let span = locked.span.clone();
             let mut exists = |id| Ok(span.find(id)?.is_some());
             let state = group.of(locked)?;
-            let outcome =
+            let mut outcome =
                 state.claim(&self.name, ids, options, just_ids, now, &facts, &mut exists)?;
             let places = places_of(&span, &outcome.claimed)?;
+            keep_trim(locked, &mut outcome.events);
             Ok(((span, places), outcome.events))
         })?;
         Ok(found)
@@ -147,11 +148,19 @@ impl Consumer {
             let span = locked.span.clone();
             let mut exists = |id| Ok(span.find(id)?.is_some());
             let state = group.of(locked)?;
-            let outcome =
+            let mut outcome =
                 state.auto_claim(&self.name, min_idle, from, count, just_ids, now, &mut exists)?;
             let places = places_of(&span, &outcome.claimed)?;
+            keep_trim(locked, &mut outcome.events);
             Ok(((span, places, outcome.deleted, outcome.next), outcome.events))
         })?;
         Ok(found)
+    }
+}
+
+/// A claim takes records out whose entries are gone.
+fn keep_trim(locked: &Locked<'_>, events: &mut Vec<Event>) {
+    if events.iter().any(|event| matches!(event, Event::PendingRemoved { .. })) {
+        locked.keep_trim(events);
     }
 }

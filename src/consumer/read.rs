@@ -77,11 +77,8 @@ impl Consumer {
                 (places, more) = budget.take(&locked.span, state.last_id())?;
                 let ids = places.iter().map(|place| place.id).collect();
                 state.deliver(consumer, ids, no_ack, now, &facts, &mut events);
-                // What an append has trimmed is passed over for good: this record may outlast the
-                // frame that says so, and then the entries must not be there again behind it.
-                let to = locked.state.trimmed;
-                if !places.is_empty() && state.last_id() < to && locked.state.recorded < to {
-                    events.insert(0, Event::Trimmed { to });
+                if !places.is_empty() && state.last_id() < locked.state.trimmed {
+                    locked.keep_trim(&mut events);
                 }
             }
             Ok(((locked.span.clone(), places, more), events))

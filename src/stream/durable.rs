@@ -70,10 +70,14 @@ impl StreamInner {
             (before, now)
         };
         if level == Durability::Always {
-            // What was published before was not durable; all of it is before this returns.
-            self.sync_to(shared, log, log.be_strict())?;
-            // A stream under `Always` exists durably once its creation has returned.
-            shared.sync_journal(self.created_at())?;
+            // What was published before was not durable; all of it is before this returns. What a
+            // failed sync has stopped can be read all the same.
+            let upto = log.be_strict();
+            if self.check_sound(shared).is_ok() {
+                self.sync_to(shared, log, upto)?;
+                // A stream under `Always` exists durably once its creation has returned.
+                shared.sync_journal(self.created_at())?;
+            }
         }
         if before != Some(level) {
             // An append from before may have left it to its sync to wake the readers.
