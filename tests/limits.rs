@@ -159,7 +159,8 @@ fn no_descriptor(dir: &Path) {
     store.close().unwrap();
 }
 
-/// Fails if `Shared::rest_all_synced` (src/store/rest.rs) does nothing.
+/// Fails if `Shared::rest_all_synced` (src/store/rest.rs) does nothing, or if a log at rest keeps
+/// its segment with the map (src/storage/log/rest.rs).
 fn many_streams(dir: &Path) {
     let store = options().open(dir).unwrap();
     let mut streams = Vec::new();
@@ -180,6 +181,11 @@ fn many_streams(dir: &Path) {
     for stream in &streams {
         assert_eq!(read_all(stream), (2, 2));
     }
+    until("giving up the maps of a thousand streams", || {
+        put(&streams[0], 50).unwrap();
+        store.sync().unwrap();
+        held().0 < 400
+    });
     println!("  maps and descriptors with 1,000 handles: {:?}", held());
     store.close().unwrap();
     drop(streams);
@@ -188,7 +194,9 @@ fn many_streams(dir: &Path) {
     assert_eq!(store.names().len(), 1_000);
     for name in store.names() {
         let stream = store.get(&name).unwrap().unwrap();
-        assert_eq!((stream.len().unwrap(), read_all(&stream)), (2, (2, 2)));
+        let (forward, backward) = read_all(&stream);
+        assert!(forward >= 2 && forward == backward);
+        assert_eq!(stream.len().unwrap(), forward as u64);
         put(&stream, 50).unwrap();
     }
     store.close().unwrap();

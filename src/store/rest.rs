@@ -51,9 +51,10 @@ impl Shared {
             if maps <= MAPS {
                 break;
             }
-            maps -= log.maps();
+            // Readers map segments meanwhile.
+            let before = log.maps();
             log.drop_maps();
-            maps += log.maps();
+            maps = maps.saturating_sub(before.saturating_sub(log.maps()));
         }
     }
 
