@@ -2,8 +2,9 @@
 //!
 //! Three files are used in turn. Each is complete in itself: a checkpoint (sections, stream by
 //! stream), the records that were appended while it was written, an end mark, and then the records
-//! since. A record is one command's events; records are numbered, and each part of one names the
-//! record that changed its stream before, so that a damaged record stops only its own streams.
+//! since. A record is one command's events; records are numbered, each part of one names the record
+//! that changed its stream before, and each tells which streams the records before it changed: a
+//! damaged record stops only its own streams.
 //!
 //! What holds:
 //! * Records go to one file at a time, in the order of their numbers, under one lock, by copying
@@ -20,13 +21,12 @@
 //!   checkpoint too, as runs of IDs fall apart: what that may cost is set aside when they come.
 
 use crate::commit::{Commit, Mark};
-use crate::entry::write_varint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::event::Event;
 use crate::format::frame::{Extras, FrameBuilder, Kind};
 use crate::format::header::{FILE_HEADER, FileHeader, FileKind};
 use crate::format::name;
-use crate::format::record::{CheckpointEnd, Record, Section};
+use crate::format::record::{Before, CheckpointEnd, Close, Record, Section};
 use crate::storage::disk::{Disk, DiskFile, OpenMode};
 use crate::storage::region::RegionWriter;
 use crate::storage::segment::full;
@@ -40,10 +40,12 @@ mod checkpoint;
 mod combine;
 mod load;
 mod next;
+mod recent;
 pub use combine::JournalRecovery;
 pub(crate) use combine::Loaded;
 pub(crate) use load::load;
 use next::{NextFile, allocate_all, make_equal, map, open_files};
+use recent::Recent;
 
 /// How long the files are, in bytes. Always the default, but in the power-loss simulator, which
 /// looks at thousands of journals a second.
@@ -64,6 +66,9 @@ impl Default for Sizes {
         Sizes { first: 256 << 10, usual: 8 << 20, due: 4 << 20, section: 64 << 10 }
     }
 }
+
+/// What no record takes of a file: room for the end of the journal.
+const END_ROOM: u64 = 64;
 
 /// Why a record could not be appended.
 #[derive(Debug)]
@@ -118,6 +123,7 @@ struct Inner {
     next_stream: u64,
     /// The last record of each stream.
     last: HashMap<u64, u64>,
+    recent: Recent,
     /// What the next checkpoint may take at most: the bytes of the one in the running file, what
     /// growing records added since, and what is set aside for runs that fall apart.
     state_bytes: u64,
@@ -173,6 +179,7 @@ impl Journal {
             next_record: loaded.next_record,
             next_stream: loaded.next_stream,
             last: loaded.last.clone(),
+            recent: Recent::new(loaded.next_record),
             state_bytes: 0,
             checkpoint_bytes: 0,
             events_bytes: 0,
@@ -226,19 +233,22 @@ impl Journal {
         let number = inner.next_record;
         let mut out = std::mem::take(&mut inner.scratch);
         let written = self.written.get();
-        let extras = inner.extras(&self.commit, written);
+        let durable = self.commit.durable();
+        let extras = inner.extras(durable, written);
         let frame = FrameBuilder::begin(&mut out, Kind::Events, extras.flags(), None);
         extras.write(&mut out);
         let last = &inner.last;
+        let changes = |stream| parts.iter().any(|(changed, _)| *changed == stream);
+        let before = inner.recent.before(number, changes, last);
         let borrowed = parts
             .iter()
             .map(|(stream, events)| (*stream, last.get(stream).copied().unwrap_or(0), *events));
-        Record::write(&mut out, number, borrowed);
+        Record::write(&mut out, number, &before, borrowed);
         frame.end(&mut out, inner.seed, inner.end);
         let len = out.len() as u64;
         let spare: u64 = parts.iter().flat_map(|(_, events)| *events).map(Event::spare).sum();
         let growth = if grows || spare > 0 { len + spare } else { 0 };
-        let room = inner.end + len <= inner.size && !inner.outgrown;
+        let room = inner.end + len + END_ROOM <= inner.size && !inner.outgrown;
         let tight = growth > 0 && inner.state_bytes + growth > inner.size / 2;
         if !room || tight {
             inner.scratch = out;
@@ -251,6 +261,9 @@ impl Journal {
         }
         self.place.disk.step("record stored");
         inner.end += len;
+        if extras.durable_distance.is_some() {
+            inner.durable_told = durable;
+        }
         inner.next_record += 1;
         inner.events_bytes += len;
         inner.state_bytes += growth;
@@ -259,6 +272,7 @@ impl Journal {
             inner.ask_at = inner.end + inner.size / 16;
             self.due.store(true, Ordering::Relaxed);
         }
+        inner.recent.note(number, parts.iter().map(|(stream, _)| *stream), &inner.last, len);
         for (stream, _) in parts {
             inner.last.insert(*stream, number);
         }
@@ -304,31 +318,37 @@ impl Journal {
         if done || self.commit.poisoned().is_some() || !all_durable {
             return Ok(());
         }
-        let inner = &mut *inner;
-        let extras = Extras { durable_distance: Some(0), trimmed: None };
-        let out = &mut inner.scratch;
-        let frame = FrameBuilder::begin(out, Kind::Close, extras.flags(), None);
-        extras.write(out);
-        write_varint(out, inner.next_record);
-        frame.end(out, inner.seed, inner.end);
-        if inner.end + out.len() as u64 > inner.size {
-            return Ok(());
-        }
-        let path = self.place.path(inner.slot);
-        inner.region.write(inner.end, out).map_err(|e| Error::io("write", &path, e))?;
-        let file = self.files.get(inner.slot).cloned();
+        let slot = inner.slot;
+        let path = self.place.path(slot);
+        inner.write_close().map_err(|e| Error::io("write", &path, e))?;
+        drop(inner);
+        let file = self.files.get(slot);
         file.map_or(Ok(()), |file| file.sync()).map_err(|e| Error::io("sync", &path, e))
     }
 }
 
 impl Inner {
-    fn extras(&mut self, commit: &Commit, written: u64) -> Extras {
-        let durable = commit.durable();
-        // Until the end mark is durable nothing in this file says anything about durability.
-        let tell = durable >= self.switched_at && durable != self.durable_told;
-        if tell {
-            self.durable_told = durable;
+    fn write_close(&mut self) -> std::io::Result<()> {
+        let next_record = self.next_record;
+        let before = self.recent.list(next_record, |_| false, &self.last);
+        // Where there is no room for the list there is some for the frame.
+        for before in [before, Before::default()] {
+            let extras = Extras { durable_distance: Some(0), trimmed: None };
+            let out = &mut self.scratch;
+            let frame = FrameBuilder::begin(out, Kind::Close, extras.flags(), None);
+            extras.write(out);
+            Close { next_record, before }.write(out);
+            frame.end(out, self.seed, self.end);
+            if self.end + out.len() as u64 <= self.size {
+                return self.region.write(self.end, out);
+            }
         }
+        Ok(())
+    }
+
+    fn extras(&self, durable: u64, written: u64) -> Extras {
+        // Until the end mark is durable nothing behind it says anything about durability.
+        let tell = durable >= self.switched_at && durable != self.durable_told;
         Extras { durable_distance: tell.then(|| written.saturating_sub(durable)), trimmed: None }
     }
 }

@@ -85,9 +85,13 @@ pub struct RecoveryReport {
     /// Streams that were found in their directories only, because the record of their creation was
     /// lost with the end of the journal.
     pub adopted: Vec<Vec<u8>>,
-    /// Streams of which records of the journal are, or may be, missing: what is known of their
-    /// groups, deletions and trims is not certain.
+    /// Streams of which records of the journal are missing, now or at an opening before that did
+    /// not go on without: what is known of their groups, deletions and trims is not all.
     pub lost: Vec<Vec<u8>>,
+    /// Streams of which records of the journal may be missing: some are, and nothing is left that
+    /// says whose they were. If the opening goes on without, that is the end of it; otherwise the
+    /// next ones count these among the lost.
+    pub uncertain: Vec<Vec<u8>>,
     /// Groups whose position lay beyond the end of their stream: stream, group, the last-delivered
     /// ID before and after, pending entries dropped.
     pub clamped: Vec<ClampedGroup>,
@@ -226,22 +230,8 @@ impl Shared {
             strays,
             ..Default::default()
         };
-        let mut names = Names::default();
-        for (number, events) in std::mem::take(&mut loaded.events) {
-            let mut state = StreamState::default();
-            events.iter().for_each(|event| state.apply(event));
-            if state.options.is_none() || state.removed {
-                continue;
-            }
-            let lost = loaded.is_lost(number);
-            if lost {
-                report.lost.push(state.name.clone());
-            }
-            // It stays lost over checkpoints, until somebody chooses to go on without the rest.
-            let lost = lost && options.on_damage == OnDamage::Refuse;
-            names.by_name.insert(state.name.clone(), number);
-            names.streams.insert(number, Arc::new(StreamInner::new(number, state, lost)));
-        }
+        let refuse = options.on_damage == OnDamage::Refuse;
+        let mut names = Names::of_journal(&mut loaded, refuse, &mut report);
         let gone = manage::adopt(&disk, dir, uuid, options, &mut loaded, &mut names, &mut report)?;
         let names = RwLock::new(names);
         let journal = Journal::start(place, &loaded, &StreamSource { names: &names })?;

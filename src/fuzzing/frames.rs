@@ -4,7 +4,7 @@ use super::Input;
 use crate::format::footer::{Footer, TRAILER};
 use crate::format::frame::{Begin, Entries, Extras, FrameBuilder, HEADER, Header, Kind};
 use crate::format::header::{FileHeader, StoreHeader};
-use crate::format::record::{CheckpointEnd, Record, Section};
+use crate::format::record::{CheckpointEnd, Close, Record, Section};
 use crate::format::{checksum, put, u64_at};
 use crate::id::EntryId;
 
@@ -78,12 +78,17 @@ fn contents(header: &Header, body: &[u8], at: usize) {
             }
         }
         Kind::Entry | Kind::Batch => entries(header, body, at),
-        Kind::Close => {}
+        Kind::Close => {
+            if let Some(close) = Close::read(body, at) {
+                close.write(&mut again);
+                assert_eq!(Close::read(&again, 0), Some(close));
+            }
+        }
         Kind::Events => {
             if let Some(record) = Record::read(body, at) {
                 let parts = record.parts.iter();
                 let parts = parts.map(|part| (part.stream, part.previous, &part.events[..]));
-                Record::write(&mut again, record.number, parts);
+                Record::write(&mut again, record.number, &record.before, parts);
                 assert_eq!(Record::read(&again, 0), Some(record));
             }
         }

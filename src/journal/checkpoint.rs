@@ -89,18 +89,16 @@ impl Journal {
         if self.commit.durable() < self.inner.lock().switched_at {
             self.sync_after(self.written.get(), || source.sync_streams())?;
         }
-        let (slot, turn, size, mut copied) = {
+        let (slot, turn, size, mut copied, first_record) = {
             let inner = self.inner.lock();
-            ((inner.slot + 1) % 3, inner.turn + 1, inner.size, inner.end)
+            ((inner.slot + 1) % 3, inner.turn + 1, inner.size, inner.end, inner.next_record)
         };
         let mut next = NextFile::begin(&self.place, &self.files, slot, turn, size)?;
-        let mut sections = 0;
         for stream in source.streams() {
             let covers = &mut || self.last_record(stream);
-            let Some((covers, events)) = source.dump(stream, covers)? else {
-                continue;
-            };
-            sections += next.sections(stream, covers, events, self.place.sizes.section)?;
+            if let Some((covers, events)) = source.dump(stream, covers)? {
+                next.sections(stream, covers, events, self.place.sizes.section)?;
+            }
         }
         let checkpoint_bytes = next.end;
         // What was appended meanwhile, until little is left, then the sync of all that.
@@ -116,27 +114,14 @@ impl Journal {
         let mut inner = self.inner.lock();
         let end = inner.end;
         self.copy_locked(&inner, &mut next, copied, end)?;
-        let mark = CheckpointEnd {
-            next_record: inner.next_record,
-            next_stream: inner.next_stream,
-            sections,
-        };
         // Before the mark: once that is there, the file is the state.
         if next.end > size / 4 * 3 {
             return Err(Error::new(ErrorKind::StorageFull { needed: size }));
         }
-        next.frame(Kind::CheckpointEnd, |out| mark.write(out))?;
-        (inner.slot, inner.turn, inner.seed) = (slot, turn, next.seed);
-        inner.region = next.region;
-        inner.outgrown = false;
-        inner.end = next.end;
-        inner.state_bytes = checkpoint_bytes + next.spare;
-        inner.checkpoint_bytes = checkpoint_bytes;
-        inner.events_bytes = 0;
-        inner.ask_at = inner.due_at();
-        inner.switched_at = self.written.get() + 1;
-        inner.durable_told = 0;
-        self.written.advance_to(inner.switched_at);
+        next.end_mark(first_record, inner.next_record, inner.next_stream)?;
+        let switched_at = self.written.get() + 1;
+        inner.go_on_in(next, slot, turn, checkpoint_bytes, switched_at);
+        self.written.advance_to(switched_at);
         drop(inner);
         self.place.disk.step("checkpoint switched");
         Ok(())
@@ -176,6 +161,22 @@ impl Journal {
 }
 
 impl Inner {
+    /// Makes the file with the new checkpoint the running one.
+    fn go_on_in(&mut self, next: NextFile, slot: usize, turn: u64, bytes: u64, switched_at: u64) {
+        self.slot = slot;
+        self.turn = turn;
+        self.seed = next.seed;
+        self.region = next.region;
+        self.outgrown = false;
+        self.end = next.end;
+        self.state_bytes = bytes + next.spare;
+        self.checkpoint_bytes = bytes;
+        self.events_bytes = 0;
+        self.ask_at = self.due_at();
+        self.switched_at = switched_at;
+        self.durable_told = 0;
+    }
+
     /// Where the records have outgrown the checkpoint, or the file is nearly full.
     pub(super) fn due_at(&self) -> u64 {
         let outgrown = self.end - self.events_bytes + self.due_bytes.max(2 * self.checkpoint_bytes);

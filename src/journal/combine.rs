@@ -1,11 +1,17 @@
 //! What the journal's files say together: the newest complete checkpoint, then every record behind
 //! it, stream by stream.
+//!
+//! A record that is lost is missed by its number. The records behind it tell which streams it
+//! changed, each of the one before it and some of many; these streams end before it, all others go
+//! on. Only where no record is left that tells of it, the streams are uncertain that no later
+//! record changed: it would name the one before it.
 
 use super::load::File;
 use crate::error::{Error, Result};
 use crate::format::event::Event;
-use crate::format::record::{LOST, Record, Section};
-use std::collections::{BTreeMap, HashMap};
+use crate::format::record::{CheckpointEnd, Close, LOST, Part, Record, Section};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 /// What the journal says.
@@ -20,15 +26,14 @@ pub(crate) struct Loaded {
     pub(crate) last: HashMap<u64, u64>,
     /// Each stream's events in order.
     pub(crate) events: BTreeMap<u64, Vec<Event>>,
-    /// Streams of which a record is missing; their events end before it.
-    pub(crate) broken: Vec<u64>,
-    /// The last record of all that are missing; 0 if none is. A stream that a later record names
-    /// lost none of its own (that one would not follow); of the others nobody knows.
-    pub(crate) missing: u64,
+    /// Streams of which a record or a section is missing; their events end before it.
+    lost: HashSet<u64>,
+    /// The last of the missing records of which nobody knows what it changed; 0 if there is none.
+    unknown: u64,
     /// There were journal files, and nothing of them is left.
     pub(crate) gone: bool,
     /// Streams of which a record says that they were removed.
-    pub(crate) removed: Vec<u64>,
+    pub(crate) removed: BTreeSet<u64>,
     pub(crate) report: JournalRecovery,
 }
 
@@ -42,27 +47,39 @@ pub struct JournalRecovery {
     pub skipped: Vec<(PathBuf, u64)>,
     /// Damaged stretches between records.
     pub gaps: Vec<(PathBuf, u64)>,
+    /// The numbers of the records that are missing.
+    pub missing: Vec<RangeInclusive<u64>>,
     /// How many records were applied.
     pub records: u64,
 }
 
 impl Loaded {
-    /// Whether records of a stream are missing, as far as anybody can tell.
-    pub(crate) fn is_lost(&self, stream: u64) -> bool {
-        let last = self.last.get(&stream).copied().unwrap_or(0);
-        last < self.missing || self.broken.contains(&stream)
+    /// Whether a part of a stream's state is missing for certain.
+    pub(crate) fn has_lost(&self, stream: u64) -> bool {
+        self.lost.contains(&stream)
+    }
+
+    /// Whether a part may be missing, for all that anybody can tell.
+    pub(crate) fn may_have_lost(&self, stream: u64) -> bool {
+        self.last_of(stream) < self.unknown
     }
 
     /// Whether there may be streams of which the journal knows nothing.
     pub(crate) fn has_holes(&self) -> bool {
-        self.gone || self.missing > 0
+        self.gone || self.unknown > 0
+    }
+
+    fn last_of(&self, stream: u64) -> u64 {
+        self.last.get(&stream).copied().unwrap_or(0)
     }
 }
 
 /// The newest complete checkpoint and all records behind it, from its own file and newer ones.
 pub(super) fn combine(files: Vec<File>, skip_damage: bool) -> Result<Loaded> {
     let mut loaded = Loaded { next_record: 1, next_stream: 1, ..Loaded::default() };
-    let Some(base) = files.iter().position(|file| file.end.is_some()) else {
+    // A damaged checkpoint is better than none.
+    let whole = files.iter().position(File::is_whole);
+    let Some(base) = whole.or_else(|| files.iter().position(|file| file.end.is_some())) else {
         let Some(newest) = files.first() else {
             return Ok(loaded);
         };
@@ -79,117 +96,175 @@ pub(super) fn combine(files: Vec<File>, skip_damage: bool) -> Result<Loaded> {
         // The very first checkpoint never became whole: nothing was ever promised.
         return Ok(loaded);
     };
-    let newest_turn = files.first().map_or(0, |file| file.turn);
+    loaded.turn = files.first().map_or(0, |file| file.turn);
     // The next checkpoint must not go over a file whose records are believed here.
     let used: Vec<usize> = files.iter().take(base + 1).map(|file| file.slot).collect();
     let target = (0..3).find(|slot| !used.contains(slot)).or(used.first().copied()).unwrap_or(0);
     loaded.slot = (target + 2) % 3;
-    let (mut records, mut end_of_records) = (Vec::new(), 0);
+    let (mut records, mut ends, mut first) = (Vec::new(), Vec::new(), 1);
     for (n, file) in files.into_iter().enumerate().take(base + 1) {
-        if n < base {
-            loaded.report.skipped.push((file.path.clone(), file.stop));
+        loaded.note_file(&file, n < base);
+        if !file.was_complete() {
+            continue;
         }
-        if file.nonzero_end > file.stop {
-            let bytes = file.nonzero_end - file.stop;
-            loaded.report.cut = Some((file.path.clone(), file.stop, bytes));
+        if let Some(end) = &file.end {
+            loaded.next_stream = loaded.next_stream.max(end.next_stream);
+            loaded.next_record = loaded.next_record.max(end.next_record);
+            if n == base {
+                first = end.first_record;
+                loaded.take_sections(file.sections, end);
+            }
         }
-        loaded.report.gaps.extend(file.gaps.iter().map(|at| (file.path.clone(), *at)));
-        if let (true, Some(end)) = (n == base, file.end) {
-            loaded.next_stream = end.next_stream;
-            loaded.next_record = end.next_record;
-            take_sections(&mut loaded, file.sections);
-        }
-        // Without an end mark its records are copies, and those before them may have been torn off
-        // the file that they were copied from. A gap was durable once, so the mark was there.
-        if file.end.is_some() || !file.gaps.is_empty() {
-            records.extend(file.records);
-        }
-        end_of_records = end_of_records.max(file.closed.unwrap_or(0));
+        records.extend(file.records);
+        ends.extend(file.closed);
     }
-    loaded.turn = newest_turn;
     records.sort_by_key(|record| record.number);
     records.dedup_by_key(|record| record.number);
-    note_missing(&mut loaded, &records, end_of_records);
-    apply_records(&mut loaded, records);
+    loaded.note_missing(&records, &ends, first);
+    loaded.apply(records, &ends, first);
     Ok(loaded)
 }
 
-fn take_sections(loaded: &mut Loaded, sections: Vec<Section>) {
-    for section in sections {
-        if section.covers == LOST {
-            if !loaded.broken.contains(&section.stream) {
-                loaded.broken.push(section.stream);
-            }
-            let events = loaded.events.entry(section.stream).or_default();
-            events.extend(section.events);
-            continue;
+impl Loaded {
+    fn note_file(&mut self, file: &File, skipped: bool) {
+        let report = &mut self.report;
+        if skipped {
+            report.skipped.push((file.path.clone(), file.stop));
         }
-        loaded.last.insert(section.stream, section.covers);
-        loaded.next_record = loaded.next_record.max(section.covers + 1);
-        loaded.events.entry(section.stream).or_default().extend(section.events);
+        if file.nonzero_end > file.stop {
+            let bytes = file.nonzero_end - file.stop;
+            report.cut = Some((file.path.clone(), file.stop, bytes));
+        }
+        report.gaps.extend(file.gaps.iter().map(|at| (file.path.clone(), *at)));
     }
-}
 
-/// What was decided about a stream as a whole holds whatever is missing of its state.
-fn rename_broken(loaded: &mut Loaded, stream: u64, events: Vec<Event>) {
-    for event in events {
-        match event {
-            Event::StreamRemoved => {
-                loaded.events.remove(&stream);
-                loaded.broken.retain(|other| *other != stream);
-                loaded.removed.push(stream);
+    fn take_sections(&mut self, sections: Vec<Section>, end: &CheckpointEnd) {
+        let mut left: HashMap<u64, u64> = end.sections.iter().copied().collect();
+        for section in sections {
+            let stream = section.stream;
+            match left.get_mut(&stream) {
+                Some(left) if *left > 0 => *left -= 1,
+                // One more than there were.
+                _ => drop(self.lost.insert(stream)),
             }
-            Event::StreamRenamed { .. } => {
-                if let Some(known) = loaded.events.get_mut(&stream) {
-                    known.push(event);
+            if section.covers == LOST {
+                self.lost.insert(stream);
+            } else {
+                self.last.insert(stream, section.covers);
+                self.next_record = self.next_record.max(section.covers + 1);
+            }
+            self.events.entry(stream).or_default().extend(section.events);
+        }
+        for (stream, _) in left.into_iter().filter(|(_, left)| *left > 0) {
+            self.lost.insert(stream);
+            // A group without a part of its pending list would pass entries over.
+            if let Some(events) = self.events.get_mut(&stream) {
+                events.retain(|event| {
+                    use Event::{Durable, StreamCreated, Trimmed};
+                    matches!(event, StreamCreated { .. } | Trimmed { .. } | Durable { .. })
+                });
+            }
+        }
+    }
+
+    /// Records are numbered without a gap, so that one that is gone is missed.
+    fn note_missing(&mut self, records: &[Record], ends: &[Close], first: u64) {
+        let mut next = first;
+        let upto = ends.iter().map(|end| end.next_record).max().unwrap_or(0);
+        let upto = upto.max(self.next_record);
+        for number in records.iter().map(|record| record.number).chain([upto]) {
+            if number > next {
+                self.report.missing.push(next..=number - 1);
+            }
+            next = next.max(number + 1);
+        }
+        self.next_record = upto;
+        // From which number on all are told of, seen from behind.
+        let of_records = records.iter().map(|record| (record.number, record.before.reach));
+        let of_ends = ends.iter().map(|end| (end.next_record, end.before.reach));
+        let told = of_records.chain(of_ends).map(|(number, reach)| (number, number - reach));
+        let mut told: Vec<(u64, u64)> = told.collect();
+        told.sort_unstable();
+        let mut from = u64::MAX;
+        for gap in self.report.missing.iter().rev() {
+            while let Some((_, first)) = told.pop_if(|(number, _)| *number > *gap.end()) {
+                from = from.min(first);
+            }
+            let untold = from.min(gap.end() + 1);
+            if untold > *gap.start() {
+                self.unknown = self.unknown.max(untold - 1);
+            }
+        }
+    }
+
+    fn apply(&mut self, records: Vec<Record>, ends: &[Close], first: u64) {
+        for record in records {
+            self.next_record = self.next_record.max(record.number + 1);
+            for (stream, changed) in record.before.changed {
+                self.told(stream, changed, first);
+            }
+            for part in record.parts {
+                self.apply_part(record.number, part);
+            }
+        }
+        for end in ends {
+            for (stream, changed) in &end.before.changed {
+                self.told(*stream, *changed, first);
+            }
+        }
+    }
+
+    /// Takes in that `changed` was the last record of a stream, up to where that is told.
+    fn told(&mut self, stream: u64, changed: u64, first: u64) {
+        self.next_stream = self.next_stream.max(stream + 1);
+        // What changed before the first record and has no section was removed. From there on the
+        // record is missing, or it would be the last one by now.
+        let missing = changed >= first && changed > self.last_of(stream);
+        if missing && !self.removed.contains(&stream) {
+            self.lost.insert(stream);
+        }
+    }
+
+    fn apply_part(&mut self, number: u64, part: Part) {
+        let stream = part.stream;
+        self.next_stream = self.next_stream.max(stream + 1);
+        let last = self.last_of(stream);
+        if number <= last {
+            return;
+        }
+        // A stream whose chain is interrupted stops here; the others go on.
+        if self.lost.contains(&stream) || part.previous != last {
+            self.lost.insert(stream);
+            self.rename_lost(stream, part.events);
+            return;
+        }
+        self.last.insert(stream, number);
+        self.report.records += 1;
+        let gone = part.events.iter().any(|event| matches!(event, Event::StreamRemoved));
+        self.events.entry(stream).or_default().extend(part.events);
+        if gone {
+            self.remove(stream);
+        }
+    }
+
+    /// What was decided about a stream as a whole holds whatever is missing of its state.
+    fn rename_lost(&mut self, stream: u64, events: Vec<Event>) {
+        for event in events {
+            match event {
+                Event::StreamRemoved => self.remove(stream),
+                Event::StreamRenamed { .. } => {
+                    if let Some(known) = self.events.get_mut(&stream) {
+                        known.push(event);
+                    }
                 }
+                _ => {}
             }
-            _ => {}
         }
     }
-}
 
-/// Records are numbered without a gap, so that one that is gone is missed.
-fn note_missing(loaded: &mut Loaded, records: &[Record], end: u64) {
-    let first = records.first().map_or(end, |record| record.number);
-    let mut next = loaded.next_record.min(first);
-    for number in records.iter().map(|record| record.number).chain([end]) {
-        if number > next {
-            loaded.missing = number - 1;
-        }
-        next = next.max(number.saturating_add(1));
-    }
-    loaded.next_record = loaded.next_record.max(end);
-}
-
-fn apply_records(loaded: &mut Loaded, records: Vec<Record>) {
-    for record in records {
-        loaded.next_record = loaded.next_record.max(record.number + 1);
-        for part in record.parts {
-            loaded.next_stream = loaded.next_stream.max(part.stream + 1);
-            let last = loaded.last.get(&part.stream).copied().unwrap_or(0);
-            if loaded.broken.contains(&part.stream) {
-                rename_broken(loaded, part.stream, part.events);
-                continue;
-            }
-            if record.number <= last {
-                continue;
-            }
-            // A stream whose chain is interrupted stops here; the others go on.
-            if part.previous != last {
-                loaded.broken.push(part.stream);
-                rename_broken(loaded, part.stream, part.events);
-                continue;
-            }
-            loaded.last.insert(part.stream, record.number);
-            loaded.report.records += 1;
-            let gone = part.events.iter().any(|event| matches!(event, Event::StreamRemoved));
-            let events = loaded.events.entry(part.stream).or_default();
-            events.extend(part.events);
-            if gone {
-                loaded.events.remove(&part.stream);
-                loaded.removed.push(part.stream);
-            }
-        }
+    fn remove(&mut self, stream: u64) {
+        self.events.remove(&stream);
+        self.lost.remove(&stream);
+        self.removed.insert(stream);
     }
 }

@@ -2,13 +2,13 @@
 
 use super::combine::combine;
 use super::{Loaded, Place, name};
-use crate::entry::read_varint;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::frame::{BLOCK_HEADER, Extras, HEADER, Header, Kind};
 use crate::format::header::{FILE_HEADER, FileHeader, FileKind};
-use crate::format::record::{CheckpointEnd, Record, Section};
+use crate::format::record::{CheckpointEnd, Close, NO_NUMBER, Record, Section};
 use crate::storage::disk::{DiskFile, OpenMode};
 use crate::storage::scan::{Window, next_frame, was_durable};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -20,9 +20,10 @@ pub(super) struct File {
     pub(super) sections: Vec<Section>,
     /// `None`: the checkpoint is not complete.
     pub(super) end: Option<CheckpointEnd>,
+    /// A stretch in front of the end mark was stepped over.
+    holed: bool,
     pub(super) records: Vec<Record>,
-    /// The number of the next record, as the Close frame tells.
-    pub(super) closed: Option<u64>,
+    pub(super) closed: Option<Close>,
     /// Where the walk stopped, and the end of what is not zero.
     pub(super) stop: u64,
     pub(super) nonzero_end: u64,
@@ -30,9 +31,32 @@ pub(super) struct File {
     pub(super) gaps: Vec<u64>,
 }
 
+impl File {
+    /// Whether the checkpoint is complete and undamaged.
+    pub(super) fn is_whole(&self) -> bool {
+        self.end.as_ref().is_some_and(|end| !self.holed && self.sections_found() == end.sections)
+    }
+
+    /// The streams of which there are sections, and how many.
+    fn sections_found(&self) -> Vec<(u64, u64)> {
+        let mut found = BTreeMap::new();
+        for section in &self.sections {
+            *found.entry(section.stream).or_insert(0) += 1;
+        }
+        found.into_iter().collect()
+    }
+
+    /// Whether what the file holds counts beside a checkpoint before it. Until the end mark is
+    /// written its records are copies, and those before them may have been torn off the file that
+    /// they were copied from. A gap was durable once, and the mark with it.
+    pub(super) fn was_complete(&self) -> bool {
+        self.end.is_some() || !self.gaps.is_empty()
+    }
+}
+
 /// What became of a journal file.
 enum Found {
-    Read(File),
+    Read(Box<File>),
     /// Never begun, or not taken into use again.
     Unused,
     /// It held something, and nobody can say what.
@@ -54,7 +78,7 @@ pub(crate) fn load(place: &Place, skip_damage: bool) -> Result<Loaded> {
                 // Synced before it is believed.
                 file.sync().map_err(|e| Error::io("sync", &path, e))?;
                 match read_file(place, slot, &path, &file)? {
-                    Found::Read(file) => files.push(file),
+                    Found::Read(file) => files.push(*file),
                     Found::Unused => {}
                     Found::Damaged => damaged.push((path, 0)),
                 }
@@ -90,7 +114,7 @@ fn read_file(
         }
         Err(_) => return unreadable(&mut window),
     };
-    if header.kind != FileKind::Journal || header.uuid != place.uuid {
+    if header.kind != FileKind::Journal || header.uuid != place.uuid || header.number >= NO_NUMBER {
         return Ok(Found::Damaged);
     }
     let mut read = File {
@@ -99,6 +123,7 @@ fn read_file(
         turn: header.number,
         sections: Vec::new(),
         end: None,
+        holed: false,
         records: Vec::new(),
         closed: None,
         stop: FILE_HEADER as u64,
@@ -107,7 +132,7 @@ fn read_file(
     };
     walk(&mut window, header.seed(), &mut read)?;
     read.nonzero_end = window.nonzero_end(read.stop)?;
-    Ok(Found::Read(read))
+    Ok(Found::Read(Box::new(read)))
 }
 
 /// A file without a good header. The header is the first that is written into a zeroed file: where
@@ -173,13 +198,14 @@ fn take(window: &mut Window<'_>, seed: u32, at: u64, read: &mut File) -> Result<
             None => return Ok(None),
         },
         Kind::CheckpointEnd => match CheckpointEnd::read(body, within) {
-            Some(end) if end.sections == read.sections.len() as u64 && read.gaps.is_empty() => {
+            Some(end) => {
                 read.end = Some(end);
+                read.holed = !read.gaps.is_empty();
             }
-            _ => return Ok(None),
+            None => return Ok(None),
         },
-        Kind::Close => match read_varint(body, &mut within) {
-            Some(next) => read.closed = Some(next),
+        Kind::Close => match Close::read(body, within) {
+            Some(close) => read.closed = Some(close),
             None => return Ok(None),
         },
         _ => return Ok(None),

@@ -70,7 +70,11 @@ pub(super) struct NextFile {
     pub(super) region: RegionWriter,
     pub(super) seed: u32,
     pub(super) end: u64,
+    /// Up to where all of it is on disk.
+    synced: u64,
     pub(super) size: u64,
+    /// The streams that have sections, and how many.
+    contents: Vec<(u64, u64)>,
     /// What the events that were written may need more in a later checkpoint.
     pub(super) spare: u64,
     pub(super) scratch: Vec<u8>,
@@ -105,7 +109,9 @@ impl NextFile {
             region,
             seed: header.seed(),
             end: FILE_HEADER as u64,
+            synced: 0,
             size,
+            contents: Vec::new(),
             spare: 0,
             scratch: Vec::new(),
         };
@@ -118,8 +124,32 @@ impl NextFile {
     }
 
     pub(super) fn frame(&mut self, kind: Kind, body: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
+        self.frame_with(kind, Extras::default(), body)
+    }
+
+    /// Ends the checkpoint. Beside that it tells what is on disk of it for certain.
+    pub(super) fn end_mark(
+        &mut self,
+        first_record: u64,
+        next_record: u64,
+        next_stream: u64,
+    ) -> Result<()> {
+        let sections = std::mem::take(&mut self.contents);
+        let mark = CheckpointEnd { first_record, next_record, next_stream, sections };
+        let distance = self.end - self.synced;
+        let extras = Extras { durable_distance: Some(distance), trimmed: None };
+        self.frame_with(Kind::CheckpointEnd, extras, |out| mark.write(out))
+    }
+
+    fn frame_with(
+        &mut self,
+        kind: Kind,
+        extras: Extras,
+        body: impl FnOnce(&mut Vec<u8>),
+    ) -> Result<()> {
         let mut out = std::mem::take(&mut self.scratch);
-        let frame = FrameBuilder::begin(&mut out, kind, 0, None);
+        let frame = FrameBuilder::begin(&mut out, kind, extras.flags(), None);
+        extras.write(&mut out);
         body(&mut out);
         frame.end(&mut out, self.seed, self.end);
         if self.end + out.len() as u64 > self.size {
@@ -131,14 +161,14 @@ impl NextFile {
         stored
     }
 
-    /// Writes a stream's events in frames of `most` bytes each. Returns how many.
+    /// Writes a stream's events in frames of `most` bytes each.
     pub(super) fn sections(
         &mut self,
         stream: u64,
         covers: u64,
         events: Vec<Event>,
         most: usize,
-    ) -> Result<u64> {
+    ) -> Result<()> {
         let mut count = 0;
         let mut section = Section { stream, covers, events: Vec::new() };
         let mut bytes = 0;
@@ -157,11 +187,14 @@ impl NextFile {
             section.events.push(event);
         }
         self.frame(Kind::Section, |out| section.write(out))?;
-        Ok(count + 1)
+        self.contents.push((stream, count + 1));
+        Ok(())
     }
 
-    pub(super) fn sync(&self) -> Result<()> {
-        self.file.sync().map_err(|e| Error::io("sync", &self.path, e))
+    pub(super) fn sync(&mut self) -> Result<()> {
+        self.file.sync().map_err(|e| Error::io("sync", &self.path, e))?;
+        self.synced = self.end;
+        Ok(())
     }
 }
 

@@ -267,5 +267,130 @@ fn copies_of_records_count_for_nothing_without_the_end_of_their_checkpoint() {
     never_written(&cut, "2", new[2].0);
     let loaded = found(&cut);
     assert_eq!(loaded.events[&1], [created("a")]);
-    assert!(!loaded.is_lost(1), "{loaded:?}");
+    assert!(!loaded.has_lost(1) && !loaded.may_have_lost(1), "{loaded:?}");
+}
+
+/// Changes a byte of the frame at this place.
+fn spoil(disk: &MemDisk, file: &str, at: u64) {
+    let bytes = bytes_of(disk, file);
+    let place = at + 20;
+    let file = disk.open(&Path::new("/store/state").join(file), OpenMode::Write).unwrap();
+    file.write_at(&[bytes[usize::try_from(place).unwrap()] ^ 1], place).unwrap();
+}
+
+fn of_kind(disk: &MemDisk, file: &str, kind: Kind) -> Vec<u64> {
+    frames(disk, file).into_iter().filter(|frame| frame.1 == kind).map(|frame| frame.0).collect()
+}
+
+/// Streams 1 to 3, a checkpoint while which streams 1 and 2 change, and what follows.
+fn with_copies(events: impl Fn(u64) -> Vec<Event>) -> (Arc<MemDisk>, Journal) {
+    let (disk, journal) = alone();
+    for stream in 1..=3 {
+        append(&journal, stream, &created("x"));
+    }
+    let dump = |stream| {
+        if stream == 3 {
+            append(&journal, 1, &trimmed(4));
+            append(&journal, 2, &trimmed(5));
+        }
+        events(stream)
+    };
+    journal.checkpoint(&Dumped { streams: 3, events: dump }).unwrap();
+    append(&journal, 3, &trimmed(6));
+    journal.sync().unwrap();
+    append(&journal, 3, &trimmed(7));
+    assert_eq!(of_kind(&disk, "2", Kind::Events).len(), 4);
+    (disk, journal)
+}
+
+#[test]
+fn a_damaged_copy_of_a_record_costs_its_stream_only_where_the_record_is_gone_too() {
+    let (disk, _journal) = with_copies(|_| vec![created("x")]);
+    spoil(&disk, "2", of_kind(&disk, "2", Kind::Events)[0]);
+    let loaded = found(&disk);
+    assert!((1..=3).all(|stream| !loaded.has_lost(stream) && !loaded.may_have_lost(stream)));
+    assert_eq!(loaded.events[&1], [created("x"), trimmed(4)]);
+    assert_eq!(loaded.events[&3], [created("x"), trimmed(6), trimmed(7)]);
+    // The file before is no use either.
+    spoil(&disk, "1", of_kind(&disk, "1", Kind::CheckpointEnd)[0]);
+    let loaded = found(&disk);
+    assert_eq!(loaded.report.missing, [4..=4]);
+    assert!(loaded.has_lost(1));
+    assert!((2..=3).all(|stream| !loaded.has_lost(stream) && !loaded.may_have_lost(stream)));
+    assert_eq!(loaded.events[&1], [created("x")]);
+    assert_eq!(loaded.events[&2], [created("x"), trimmed(5)]);
+    assert_eq!(loaded.events[&3], [created("x"), trimmed(6), trimmed(7)]);
+}
+
+/// Fails if a stream is taken as whole that lacks one of its sections, or if what is left of it has
+/// a group.
+#[test]
+fn a_part_of_a_state_is_no_state() {
+    let group = |group| Event::GroupRemoved { group };
+    let many = |stream| {
+        let long = (0..if stream == 2 { 700 } else { 1 }).map(|_| created(&"x".repeat(200)));
+        [created("x")].into_iter().chain(long).chain([group(7)]).collect()
+    };
+    let (disk, _journal) = with_copies(many);
+    spoil(&disk, "1", of_kind(&disk, "1", Kind::CheckpointEnd)[0]);
+    let sections = of_kind(&disk, "2", Kind::Section);
+    assert!(sections.len() > 4);
+    for (n, at) in sections[1..sections.len() - 1].iter().enumerate() {
+        let disk = copy(&disk);
+        spoil(&disk, "2", *at);
+        let loaded = found(&disk);
+        assert!(loaded.has_lost(2), "section {n}");
+        assert!(!loaded.events[&2].contains(&group(7)));
+        for stream in [1, 3] {
+            assert!(!loaded.has_lost(stream) && !loaded.may_have_lost(stream));
+            assert!(loaded.events[&stream].contains(&group(7)));
+        }
+    }
+}
+
+/// Fails if records take the last bytes of a file.
+#[test]
+fn there_is_always_room_for_the_clean_end() {
+    for len in 0..8 {
+        let (disk, journal) = alone();
+        let event = created(&"x".repeat(len * 5));
+        let mut stream = 0;
+        while journal.append(&[(stream % 500, std::slice::from_ref(&event))], false).is_ok() {
+            stream += 1;
+        }
+        journal.sync().unwrap();
+        journal.close().unwrap();
+        assert_eq!(frames(&disk, "1").last().unwrap().1, Kind::Close);
+        assert_eq!(found(&disk).next_record, stream + 1);
+    }
+}
+
+/// Fails if a stream that was removed is taken for one that lost its last record: the streams'
+/// directories that are still there would come back.
+#[test]
+fn a_removed_stream_is_not_missed() {
+    let (disk, journal) = alone();
+    for stream in 1..=3 {
+        append(&journal, stream, &created("x"));
+    }
+    append(&journal, 2, &trimmed(4));
+    journal.sync().unwrap();
+    append(&journal, 2, &Event::StreamRemoved);
+    append(&journal, 1, &trimmed(5));
+    // The chain to its removal is broken, and the record behind that tells of it.
+    let hurt = copy(&disk);
+    spoil(&hurt, "1", of_kind(&hurt, "1", Kind::Events)[3]);
+    let loaded = found(&hurt);
+    assert_eq!(loaded.report.missing, [4..=4]);
+    assert!(!loaded.has_lost(2) && loaded.removed.contains(&2));
+    assert!(!loaded.events.contains_key(&2));
+    // Behind a checkpoint that has nothing of it there is a list that has.
+    append(&journal, 3, &Event::StreamRemoved);
+    journal.checkpoint(&Dumped { streams: 1, events: |_| vec![created("x")] }).unwrap();
+    for n in 0..100 {
+        append(&journal, 1, &created(&"y".repeat(100 + n)));
+    }
+    let loaded = found(&disk);
+    assert_eq!((loaded.last[&1], loaded.next_stream), (107, 4));
+    assert!((1..=3).all(|stream| !loaded.has_lost(stream)));
 }

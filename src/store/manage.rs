@@ -5,6 +5,7 @@ use crate::error::{Error, ErrorKind, Result, check_name};
 use crate::format::event::{Event, StoredOptions};
 use crate::format::header::{FILE_HEADER, FileHeader};
 use crate::format::name;
+use crate::format::record::NO_NUMBER;
 use crate::journal::Loaded;
 use crate::options::{Durability, OnDamage, StreamOptions};
 use crate::state::StreamState;
@@ -37,7 +38,8 @@ pub(super) fn adopt(
     for (file, kind) in found {
         let path = streams.join(&file);
         let number = file.to_str().and_then(name::parse_stream_dir);
-        let Some(number) = number.filter(|_| kind == NameKind::Dir) else {
+        let possible = |number: &u64| kind == NameKind::Dir && *number < NO_NUMBER;
+        let Some(number) = number.filter(possible) else {
             report.strays.push(path);
             continue;
         };
@@ -51,14 +53,17 @@ pub(super) fn adopt(
         }
         loaded.next_stream = loaded.next_stream.max(number + 1);
         let removed = loaded.removed.contains(&number);
-        let broken = !removed && (loaded.broken.contains(&number) || uncertain);
+        let lost = loaded.has_lost(number);
+        let broken = !removed && (lost || uncertain);
         let begun =
             if number >= known_end || broken { stream_name(&**disk, &path, uuid)? } else { None };
         match begun {
             Some(stream) if broken || !names.by_name.contains_key(&stream) => {
                 report.adopted.push(stream.clone());
-                if broken {
-                    report.lost.push(stream.clone());
+                match (lost, broken) {
+                    (true, _) => report.lost.push(stream.clone()),
+                    (false, true) => report.uncertain.push(stream.clone()),
+                    _ => {}
                 }
                 names.adopt(number, stream, options, broken && refuse);
             }
@@ -73,16 +78,16 @@ pub(super) fn adopt(
 
 impl Names {
     /// Takes in a stream of which only the directory is known. If a later one has its name, it is
-    /// kept without.
+    /// kept without, and for good.
     fn adopt(&mut self, number: u64, name: Vec<u8>, options: &StoreOptions, lost: bool) {
         let event = Event::StreamCreated {
-            name: name.clone().into(),
+            name: name.into(),
             options: StoredOptions::from(&options.stream),
         };
         let mut state = StreamState::default();
         state.apply(&event);
-        self.by_name.entry(name).or_insert(number);
-        self.streams.insert(number, Arc::new(StreamInner::new(number, state, lost)));
+        let nameless = self.by_name.contains_key(&state.name);
+        self.insert(number, state, lost || nameless);
     }
 }
 

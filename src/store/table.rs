@@ -3,7 +3,7 @@
 use super::manage::remove_dir;
 use super::*;
 use crate::format::event::StoredOptions;
-use crate::journal::Refused;
+use crate::journal::{Loaded, Refused};
 
 impl Shared {
     pub(super) fn poison_cause(&self) -> Option<String> {
@@ -132,6 +132,46 @@ impl Shared {
 }
 
 impl Names {
+    /// The streams of which the journal tells. Those that lost a part of their state stay so over
+    /// checkpoints while they are to be refused.
+    pub(super) fn of_journal(
+        loaded: &mut Loaded,
+        refuse: bool,
+        report: &mut RecoveryReport,
+    ) -> Names {
+        let mut names = Names::default();
+        let mut hurt = Vec::new();
+        for (number, events) in std::mem::take(&mut loaded.events) {
+            let mut state = StreamState::default();
+            events.iter().for_each(|event| state.apply(event));
+            if state.options.is_none() || state.removed {
+                continue;
+            }
+            if loaded.has_lost(number) {
+                report.lost.push(state.name.clone());
+            } else if loaded.may_have_lost(number) {
+                report.uncertain.push(state.name.clone());
+            } else {
+                names.insert(number, state, false);
+                continue;
+            }
+            hurt.push((number, state));
+        }
+        for (number, state) in hurt.into_iter().rev() {
+            // A name that others got meanwhile went with the lost record. What is left of such a
+            // stream is kept without one, and for good.
+            let nameless = names.by_name.contains_key(&state.name);
+            names.insert(number, state, refuse || nameless);
+        }
+        names
+    }
+
+    /// Takes in a stream. If another one has its name, it has none.
+    pub(super) fn insert(&mut self, number: u64, state: StreamState, lost: bool) {
+        self.by_name.entry(state.name.clone()).or_insert(number);
+        self.streams.insert(number, Arc::new(StreamInner::new(number, state, lost)));
+    }
+
     /// Applies the events of one stream to the table and to the stream.
     pub(super) fn apply(&mut self, number: u64, events: &[Event]) {
         let Some(inner) = self.streams.get(&number).cloned() else {

@@ -199,10 +199,13 @@ fn strange_files_are_reported_and_left_alone() {
     for path in &strays {
         std::fs::write(path, b"mine").unwrap();
     }
+    // A number that no stream can have.
+    let beyond = root.join("streams").join(u64::MAX.to_string());
+    std::fs::create_dir(&beyond).unwrap();
     let store = open(root);
     assert_eq!(read_a(&store).unwrap().len(), 500);
     let report = store.recovery();
-    assert_eq!(report.strays, strays[..2]);
+    assert_eq!(report.strays, [strays[0].clone(), beyond, strays[1].clone()]);
     assert_eq!(report.streams[0].strays, strays[2..]);
     put(&store.get("a").unwrap().unwrap(), "501-0");
     store.close().unwrap();

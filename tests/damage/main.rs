@@ -12,6 +12,7 @@ mod flipped;
 mod gaps;
 mod invariants;
 mod journal;
+mod lost;
 mod made;
 mod records;
 mod segments;
