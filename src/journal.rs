@@ -14,6 +14,9 @@
 //!   stays whole until the new one is durable, and one file more before it is used again.
 //! * A file that is taken into use again is zeroed first and gets a new salt; until its end mark is
 //!   written it is no checkpoint.
+//! * Once the end mark is on disk, the file before is told so, and how to read this one without its
+//!   header. A header that cannot be read is damage if the file before says that it was there, and
+//!   else that of a file that was being begun.
 //! * The same size is allocated to all three files, and used of them; one that grew before the disk
 //!   was full is longer. Records that make the state grow are refused
 //!   with `StorageFull` when the next checkpoint would not leave half of a file for records; all
@@ -67,8 +70,10 @@ impl Default for Sizes {
     }
 }
 
-/// What no record takes of a file: room for the end of the journal.
-const END_ROOM: u64 = 64;
+/// What no record takes of a file: room for the end of the journal and the last that it is told.
+const END_ROOM: u64 = 128;
+/// What not even the end of the journal takes.
+const LAST_ROOM: u64 = 64;
 
 /// Why a record could not be appended.
 #[derive(Debug)]
@@ -93,6 +98,14 @@ impl Place {
     }
 }
 
+/// Where a file ends that another one takes over from.
+#[derive(Clone, Copy, Debug)]
+struct Tail {
+    slot: usize,
+    seed: u32,
+    at: u64,
+}
+
 pub(crate) struct Journal {
     place: Place,
     files: [Arc<dyn DiskFile>; 3],
@@ -114,6 +127,13 @@ struct Inner {
     region: RegionWriter,
     end: u64,
     size: u64,
+    /// The end of the newest file of the process before, until it is superseded.
+    newest: Option<Tail>,
+    /// What the file before is told once the running one is on disk: which it is, where, and the
+    /// frame.
+    to_tell: Option<(usize, u64, Vec<u8>)>,
+    /// The file that was told, until that is on disk.
+    told: Option<usize>,
     /// `written` at the end mark: nothing before it can be less durable than the mark itself.
     switched_at: u64,
     /// The file has grown and could not be mapped anew: nothing is stored through the old map.
@@ -173,6 +193,9 @@ impl Journal {
             region: map(&place, &files, loaded.slot, size)?,
             end: size,
             size,
+            newest: loaded.newest,
+            to_tell: None,
+            told: None,
             switched_at: 0,
             outgrown: false,
             durable_told: 0,
@@ -298,11 +321,15 @@ impl Journal {
             first();
             self.sync_file()
         };
-        self.commit.wait(upto, || self.written.get(), sync, |_| {})
+        self.commit.wait(upto, || self.written.get(), sync, |durable| self.tell(durable))
     }
 
     fn sync_file(&self) -> Result<()> {
         let slot = self.inner.lock().slot;
+        self.sync_slot(slot)
+    }
+
+    fn sync_slot(&self, slot: usize) -> Result<()> {
         let Some(file) = self.files.get(slot) else {
             return Ok(());
         };
@@ -322,8 +349,8 @@ impl Journal {
         let path = self.place.path(slot);
         inner.write_close().map_err(|e| Error::io("write", &path, e))?;
         drop(inner);
-        let file = self.files.get(slot);
-        file.map_or(Ok(()), |file| file.sync()).map_err(|e| Error::io("sync", &path, e))
+        self.sync_slot(slot)?;
+        self.sync_told()
     }
 }
 
@@ -339,7 +366,7 @@ impl Inner {
             extras.write(out);
             Close { next_record, before }.write(out);
             frame.end(out, self.seed, self.end);
-            if self.end + out.len() as u64 <= self.size {
+            if self.end + out.len() as u64 + LAST_ROOM <= self.size {
                 return self.region.write(self.end, out);
             }
         }

@@ -44,6 +44,8 @@ pub(crate) enum Kind {
     Section = 6,
     /// The end of a checkpoint.
     CheckpointEnd = 7,
+    /// A later journal file has taken over.
+    Superseded = 8,
 }
 
 impl Kind {
@@ -56,6 +58,7 @@ impl Kind {
             5 => Kind::Events,
             6 => Kind::Section,
             7 => Kind::CheckpointEnd,
+            8 => Kind::Superseded,
             _ => return None,
         })
     }

@@ -233,6 +233,41 @@ impl Close {
     }
 }
 
+/// That the checkpoint of a later file is on disk: what a file is told at last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Superseded {
+    /// The later file's turn.
+    pub(crate) turn: u64,
+    /// Which of the three files it is.
+    pub(crate) slot: u64,
+    /// Its salt: with it the file can be read even if its header cannot.
+    pub(crate) salt: u64,
+    /// Where its checkpoint ends, in bytes of the file.
+    pub(crate) durable: u64,
+    /// The number of the first record behind that.
+    pub(crate) next_record: u64,
+}
+
+impl Superseded {
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        for value in [self.turn, self.slot, self.salt, self.durable, self.next_record] {
+            write_varint(out, value);
+        }
+    }
+
+    pub(crate) fn read(bytes: &[u8], mut at: usize) -> Option<Superseded> {
+        let at = &mut at;
+        let told = Superseded {
+            turn: read_number(bytes, at)?,
+            slot: read_varint(bytes, at)?,
+            salt: read_varint(bytes, at)?,
+            durable: read_varint(bytes, at)?,
+            next_record: read_number(bytes, at)?,
+        };
+        (*at == bytes.len()).then_some(told)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -292,6 +327,7 @@ mod tests {
             (next_record, first_record, next_stream) in (5..NO_NUMBER, 0..5u64, 0..NO_NUMBER),
             steps in prop::collection::vec((1..1000u64, prop_oneof![Just(1u64), 0..9u64]), 0..5),
             before in before(5),
+            salt in any::<u64>(),
         ) {
             let mut stream = 0;
             let sections = steps.iter().map(|(step, count)| {
@@ -307,6 +343,10 @@ mod tests {
             let mut bytes = Vec::new();
             close.write(&mut bytes);
             prop_assert_eq!(Close::read(&bytes, 0), Some(close));
+            let told = Superseded { turn: next_record, slot: 2, salt, durable: salt, next_record };
+            let mut bytes = Vec::new();
+            told.write(&mut bytes);
+            prop_assert_eq!(Superseded::read(&bytes, 0), Some(told));
         }
 
         #[test]

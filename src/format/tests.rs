@@ -60,6 +60,7 @@ fn the_kinds_are_as_described() {
         Kind::Events,
         Kind::Section,
         Kind::CheckpointEnd,
+        Kind::Superseded,
     ];
     let rows = table("| kind | name |");
     assert_eq!(rows.len(), kinds.len());

@@ -4,7 +4,7 @@ use super::Input;
 use crate::format::footer::{Footer, TRAILER};
 use crate::format::frame::{Begin, Entries, Extras, FrameBuilder, HEADER, Header, Kind};
 use crate::format::header::{FileHeader, StoreHeader};
-use crate::format::record::{CheckpointEnd, Close, Record, Section};
+use crate::format::record::{CheckpointEnd, Close, Record, Section, Superseded};
 use crate::format::{checksum, put, u64_at};
 use crate::id::EntryId;
 
@@ -25,7 +25,7 @@ pub fn frame(data: &[u8]) -> bool {
 
 /// A frame made of its parts: kind, flags, base and ordinal of a block, body.
 fn built(input: &mut Input<'_>, offset: u64) -> bool {
-    const KINDS: [Kind; 7] = [
+    const KINDS: [Kind; 8] = [
         Kind::Begin,
         Kind::Entry,
         Kind::Batch,
@@ -33,6 +33,7 @@ fn built(input: &mut Input<'_>, offset: u64) -> bool {
         Kind::Events,
         Kind::Section,
         Kind::CheckpointEnd,
+        Kind::Superseded,
     ];
     let kind = KINDS[usize::from(input.byte()) % KINDS.len()];
     let flags = input.byte() & !1;
@@ -102,6 +103,12 @@ fn contents(header: &Header, body: &[u8], at: usize) {
             if let Some(end) = CheckpointEnd::read(body, at) {
                 end.write(&mut again);
                 assert_eq!(CheckpointEnd::read(&again, 0), Some(end));
+            }
+        }
+        Kind::Superseded => {
+            if let Some(told) = Superseded::read(body, at) {
+                told.write(&mut again);
+                assert_eq!(Superseded::read(&again, 0), Some(told));
             }
         }
     }

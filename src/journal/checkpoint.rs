@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::format::frame::{HEADER, Header};
+use crate::format::record::Superseded;
 
 impl Journal {
     /// Makes room after [`Refused::Full`]: by longer files while they are short, else by a
@@ -36,6 +37,7 @@ impl Journal {
             let inner = self.inner.lock();
             (inner.end >= inner.due_at(), inner.size)
         };
+        self.poisoned_by(self.sync_told())?;
         if !due || (size < self.place.sizes.usual && self.grow(size).is_ok()) {
             return Ok(());
         }
@@ -59,6 +61,29 @@ impl Journal {
         Ok(())
     }
 
+    /// Tells the file before, once everything up to `durable` is on disk, that the running one has
+    /// taken over for good: whoever finds that there and not the running one has found damage.
+    pub(super) fn tell(&self, durable: u64) {
+        // Held over the write, so that the file is not taken into use again meanwhile.
+        let mut inner = self.inner.lock();
+        if durable < inner.switched_at {
+            return;
+        }
+        let Some((slot, at, frame)) = inner.to_tell.take() else {
+            return;
+        };
+        // Without it the file is what it was: nobody relies on what it says about the next one.
+        if self.files.get(slot).is_some_and(|file| file.write_at(&frame, at).is_ok()) {
+            inner.told = Some(slot);
+        }
+    }
+
+    /// Makes durable what the file before was told.
+    pub(super) fn sync_told(&self) -> Result<()> {
+        let told = self.inner.lock().told.take();
+        told.map_or(Ok(()), |slot| self.sync_slot(slot))
+    }
+
     fn begin_checkpoint(&self) -> Checkpointing<'_> {
         let mut running = self.checkpointing.lock();
         while *running {
@@ -73,13 +98,16 @@ impl Journal {
     ///
     /// A failed sync of a journal file poisons the journal, whichever file it is.
     pub(crate) fn checkpoint(&self, source: &dyn Source) -> Result<()> {
-        let written = self.write_checkpoint(source);
-        if let Err(error) = &written
+        self.poisoned_by(self.write_checkpoint(source))
+    }
+
+    fn poisoned_by(&self, result: Result<()>) -> Result<()> {
+        if let Err(error) = &result
             && error.is_failed_sync()
         {
             self.commit.poison(error.clone());
         }
-        written
+        result
     }
 
     fn write_checkpoint(&self, source: &dyn Source) -> Result<()> {
@@ -163,6 +191,7 @@ impl Journal {
 impl Inner {
     /// Makes the file with the new checkpoint the running one.
     fn go_on_in(&mut self, next: NextFile, slot: usize, turn: u64, bytes: u64, switched_at: u64) {
+        self.leave_for(&next, slot, turn);
         self.slot = slot;
         self.turn = turn;
         self.seed = next.seed;
@@ -175,6 +204,25 @@ impl Inner {
         self.ask_at = self.due_at();
         self.switched_at = switched_at;
         self.durable_told = 0;
+    }
+
+    /// Prepares what the file that is left is told. The first file of a store has none before it.
+    fn leave_for(&mut self, next: &NextFile, slot: usize, turn: u64) {
+        let running = Tail { slot: self.slot, seed: self.seed, at: self.end };
+        let left = self.newest.take().unwrap_or(running);
+        let told = Superseded {
+            turn,
+            slot: slot as u64,
+            salt: next.salt,
+            durable: next.end,
+            next_record: self.next_record,
+        };
+        let mut frame = Vec::new();
+        let builder = FrameBuilder::begin(&mut frame, Kind::Superseded, 0, None);
+        told.write(&mut frame);
+        builder.end(&mut frame, left.seed, left.at);
+        let room = left.at + frame.len() as u64 <= self.size;
+        self.to_tell = (left.slot != slot && room).then_some((left.slot, left.at, frame));
     }
 
     /// Where the records have outgrown the checkpoint, or the file is nearly full.

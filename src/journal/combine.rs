@@ -6,10 +6,11 @@
 //! on. Only where no record is left that tells of it, the streams are uncertain that no later
 //! record changed: it would name the one before it.
 
+use super::Tail;
 use super::load::File;
 use crate::error::{Error, Result};
 use crate::format::event::Event;
-use crate::format::record::{CheckpointEnd, Close, LOST, Part, Record, Section};
+use crate::format::record::{CheckpointEnd, Close, LOST, Part, Record, Section, Superseded};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -34,6 +35,8 @@ pub(crate) struct Loaded {
     pub(crate) gone: bool,
     /// Streams of which a record says that they were removed.
     pub(crate) removed: BTreeSet<u64>,
+    /// The end of the newest file.
+    pub(super) newest: Option<Tail>,
     pub(crate) report: JournalRecovery,
 }
 
@@ -69,6 +72,13 @@ impl Loaded {
         self.gone || self.unknown > 0
     }
 
+    /// Takes in that a newer file cannot be read: nobody knows what changed since.
+    pub(super) fn go_back_before(&mut self, lost: &Superseded) {
+        self.turn = self.turn.max(lost.turn);
+        self.next_record = self.next_record.max(lost.next_record);
+        self.unknown = u64::MAX;
+    }
+
     fn last_of(&self, stream: u64) -> u64 {
         self.last.get(&stream).copied().unwrap_or(0)
     }
@@ -97,10 +107,7 @@ pub(super) fn combine(files: Vec<File>, skip_damage: bool) -> Result<Loaded> {
         return Ok(loaded);
     };
     loaded.turn = files.first().map_or(0, |file| file.turn);
-    // The next checkpoint must not go over a file whose records are believed here.
-    let used: Vec<usize> = files.iter().take(base + 1).map(|file| file.slot).collect();
-    let target = (0..3).find(|slot| !used.contains(slot)).or(used.first().copied()).unwrap_or(0);
-    loaded.slot = (target + 2) % 3;
+    loaded.slot = (next_slot(&files, base) + 2) % 3;
     let (mut records, mut ends, mut first) = (Vec::new(), Vec::new(), 1);
     for (n, file) in files.into_iter().enumerate().take(base + 1) {
         loaded.note_file(&file, n < base);
@@ -123,6 +130,14 @@ pub(super) fn combine(files: Vec<File>, skip_damage: bool) -> Result<Loaded> {
     loaded.note_missing(&records, &ends, first);
     loaded.apply(records, &ends, first);
     Ok(loaded)
+}
+
+/// Where the next checkpoint goes: not over a file whose records are believed, and otherwise over
+/// the oldest, so that the newest are there to make good what is damaged in one of them.
+fn next_slot(files: &[File], base: usize) -> usize {
+    let unread = (0..3).find(|slot| files.iter().all(|file| file.slot != *slot));
+    let oldest = files.iter().skip(base + 1).map(|file| file.slot).next_back();
+    unread.or(oldest).or(files.first().map(|file| file.slot)).unwrap_or(0)
 }
 
 impl Loaded {

@@ -1,11 +1,11 @@
 //! Reads the journal's files back, each for itself.
 
 use super::combine::combine;
-use super::{Loaded, Place, name};
+use super::{Loaded, Place, Tail, name};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::frame::{BLOCK_HEADER, Extras, HEADER, Header, Kind};
+use crate::format::frame::{ALIGN, BLOCK_HEADER, Extras, HEADER, Header, Kind};
 use crate::format::header::{FILE_HEADER, FileHeader, FileKind};
-use crate::format::record::{CheckpointEnd, Close, NO_NUMBER, Record, Section};
+use crate::format::record::{CheckpointEnd, Close, NO_NUMBER, Record, Section, Superseded};
 use crate::storage::disk::{DiskFile, OpenMode};
 use crate::storage::scan::{Window, next_frame, was_durable};
 use std::collections::BTreeMap;
@@ -17,6 +17,7 @@ pub(super) struct File {
     pub(super) slot: usize,
     pub(super) path: PathBuf,
     pub(super) turn: u64,
+    seed: u32,
     pub(super) sections: Vec<Section>,
     /// `None`: the checkpoint is not complete.
     pub(super) end: Option<CheckpointEnd>,
@@ -24,6 +25,8 @@ pub(super) struct File {
     holed: bool,
     pub(super) records: Vec<Record>,
     pub(super) closed: Option<Close>,
+    /// The newest file that is known to have taken over from this one.
+    superseded: Option<Superseded>,
     /// Where the walk stopped, and the end of what is not zero.
     pub(super) stop: u64,
     pub(super) nonzero_end: u64,
@@ -52,11 +55,31 @@ impl File {
     pub(super) fn was_complete(&self) -> bool {
         self.end.is_some() || !self.gaps.is_empty()
     }
+
+    fn supersede(&mut self, told: Option<Superseded>) {
+        if self.superseded.is_none_or(|known| told.is_some_and(|told| told.turn > known.turn)) {
+            self.superseded = told;
+        }
+    }
+
+    /// Where the file can be told something more.
+    fn tail(&self) -> Tail {
+        let at = self.nonzero_end.max(self.stop).next_multiple_of(ALIGN);
+        Tail { slot: self.slot, seed: self.seed, at }
+    }
 }
 
-/// What became of a journal file.
-enum Found {
-    Read(Box<File>),
+/// A journal file that is there.
+struct Slot {
+    slot: usize,
+    path: PathBuf,
+    file: Arc<dyn DiskFile>,
+    header: Begun,
+}
+
+/// What the beginning of a journal file shows.
+enum Begun {
+    Readable(FileHeader),
     /// Never begun, or not taken into use again.
     Unused,
     /// It held something, and nobody can say what.
@@ -66,29 +89,44 @@ enum Found {
 /// Reads the journal of an existing store. An empty answer for one that has none yet.
 ///
 /// # Errors
-/// `Corrupt` if there were journal files and none has a complete checkpoint, unless that is to be
-/// skipped; `Io`.
+/// `Corrupt` if there were journal files and none has a complete checkpoint, or if the newest one
+/// was on disk and cannot be read, unless that is to be skipped; `Io`.
 pub(crate) fn load(place: &Place, skip_damage: bool) -> Result<Loaded> {
-    let (mut files, mut damaged) = (Vec::new(), Vec::new());
+    let mut slots = Vec::new();
     for slot in 0..name::JOURNALS.len() {
-        let path = place.path(slot);
-        match place.disk.open(&path, OpenMode::Write) {
-            Ok(file) => {
-                place.disk.step("journal sync");
-                // Synced before it is believed.
-                file.sync().map_err(|e| Error::io("sync", &path, e))?;
-                match read_file(place, slot, &path, &file)? {
-                    Found::Read(file) => files.push(*file),
-                    Found::Unused => {}
-                    Found::Damaged => damaged.push((path, 0)),
-                }
-            }
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
-            Err(e) => return Err(Error::io("open", &path, e)),
+        slots.extend(Slot::open(place, slot)?);
+    }
+    // Each file after those that may tell of it.
+    slots.sort_by_key(Slot::turn);
+    let mut files: Vec<File> = Vec::new();
+    for slot in &slots {
+        if let Begun::Readable(header) = &slot.header {
+            let told = files.iter().filter_map(|file| file.superseded);
+            let durable = told.filter(|told| told.turn == header.number).map(|told| told.durable);
+            let durable = durable.max().unwrap_or(0);
+            files.push(slot.read(header.number, header.seed(), durable)?);
         }
     }
+    let lost = read_without_headers(place, &slots, &mut files)?;
+    let damaged = slots.iter().filter(|slot| matches!(slot.header, Begun::Damaged));
+    let damaged = damaged.filter(|slot| files.iter().all(|file| file.slot != slot.slot));
+    let mut damaged: Vec<(PathBuf, u64)> = damaged.map(|slot| (slot.path.clone(), 0)).collect();
+    damaged.sort();
     files.sort_by_key(|file| std::cmp::Reverse(file.turn));
+    let newest = files.first().map(File::tail);
     let mut loaded = combine(files, skip_damage)?;
+    loaded.newest = newest;
+    if let Some(lost) = lost {
+        let path = place.path(usize::try_from(lost.slot).unwrap_or(0));
+        if !skip_damage {
+            let what = "the newest journal file was on disk and cannot be read";
+            return Err(Error::corrupt(what).at(&path).offset(0));
+        }
+        loaded.go_back_before(&lost);
+        if damaged.iter().all(|(other, _)| *other != path) {
+            damaged.push((path, 0));
+        }
+    }
     // A power cut may leave one header that cannot be read, that of the file which was being taken
     // into use; the file before it is complete then, or there never was one.
     if let (0, [(path, _), _, ..], false) = (loaded.turn, &damaged[..], skip_damage) {
@@ -100,81 +138,158 @@ pub(crate) fn load(place: &Place, skip_damage: bool) -> Result<Loaded> {
     Ok(loaded)
 }
 
-fn read_file(
+/// Reads the files of which others say that they took over and whose headers are damaged. Returns
+/// the newest of which nothing can be read, if it is the newest of all.
+fn read_without_headers(
     place: &Place,
-    slot: usize,
-    path: &std::path::Path,
-    file: &Arc<dyn DiskFile>,
-) -> Result<Found> {
-    let mut window = Window::new(&**file, path)?;
-    let header = match FileHeader::decode(window.get(0, FILE_HEADER as u64)?) {
-        Ok(header) => header,
-        Err(error) if matches!(error.kind(), ErrorKind::UnsupportedVersion { .. }) => {
-            return Err(error.at(path));
+    slots: &[Slot],
+    files: &mut Vec<File>,
+) -> Result<Option<Superseded>> {
+    let mut lost: Option<Superseded> = None;
+    let mut told: Vec<Superseded> = files.iter().filter_map(|file| file.superseded).collect();
+    while let Some(next) = told.pop() {
+        let needless =
+            |file: &File| file.turn == next.turn || (file.turn > next.turn && file.is_whole());
+        if files.iter().any(needless) {
+            continue;
         }
-        Err(_) => return unreadable(&mut window),
-    };
-    if header.kind != FileKind::Journal || header.uuid != place.uuid || header.number >= NO_NUMBER {
-        return Ok(Found::Damaged);
+        let header = FileHeader {
+            kind: FileKind::Journal,
+            uuid: place.uuid,
+            stream: 0,
+            number: next.turn,
+            generation: 0,
+            salt: next.salt,
+            created_ms: 0,
+        };
+        let unread = |slot: &&Slot| slot.slot as u64 == next.slot && slot.turn() == 0;
+        let read = slots.iter().find(unread);
+        let read =
+            read.map(|slot| slot.read(next.turn, header.seed(), next.durable)).transpose()?;
+        match read.filter(|file| file.stop > FILE_HEADER as u64) {
+            Some(mut file) => {
+                file.gaps.insert(0, 0);
+                told.extend(file.superseded);
+                files.push(file);
+            }
+            None if lost.is_none_or(|lost| lost.turn < next.turn) => lost = Some(next),
+            None => {}
+        }
     }
-    let mut read = File {
-        slot,
-        path: path.to_owned(),
-        turn: header.number,
-        sections: Vec::new(),
-        end: None,
-        holed: false,
-        records: Vec::new(),
-        closed: None,
-        stop: FILE_HEADER as u64,
-        nonzero_end: 0,
-        gaps: Vec::new(),
-    };
-    walk(&mut window, header.seed(), &mut read)?;
-    read.nonzero_end = window.nonzero_end(read.stop)?;
-    Ok(Found::Read(Box::new(read)))
+    let newer = |lost: &Superseded, file: &File| file.turn > lost.turn && file.end.is_some();
+    Ok(lost.filter(|lost| !files.iter().any(|file| newer(lost, file))))
+}
+
+impl Slot {
+    /// `None` if there is no such file.
+    fn open(place: &Place, slot: usize) -> Result<Option<Slot>> {
+        let path = place.path(slot);
+        let file = match place.disk.open(&path, OpenMode::Write) {
+            Ok(file) => file,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(Error::io("open", &path, e)),
+        };
+        place.disk.step("journal sync");
+        // Synced before it is believed.
+        file.sync().map_err(|e| Error::io("sync", &path, e))?;
+        let mut window = Window::new(&*file, &path)?;
+        let header = match FileHeader::decode(window.get(0, FILE_HEADER as u64)?) {
+            Ok(header)
+                if header.kind == FileKind::Journal
+                    && header.uuid == place.uuid
+                    && header.number < NO_NUMBER =>
+            {
+                Begun::Readable(header)
+            }
+            Ok(_) => Begun::Damaged,
+            Err(error) if matches!(error.kind(), ErrorKind::UnsupportedVersion { .. }) => {
+                return Err(error.at(&path));
+            }
+            Err(_) => unreadable(&mut window)?,
+        };
+        Ok(Some(Slot { slot, path, file, header }))
+    }
+
+    /// 0 if there is no good header.
+    fn turn(&self) -> u64 {
+        match &self.header {
+            Begun::Readable(header) => header.number,
+            _ => 0,
+        }
+    }
+
+    /// `durable`: up to where the file is known to have been on disk.
+    fn read(&self, turn: u64, seed: u32, durable: u64) -> Result<File> {
+        let mut read = File {
+            slot: self.slot,
+            path: self.path.clone(),
+            turn,
+            seed,
+            sections: Vec::new(),
+            end: None,
+            holed: false,
+            records: Vec::new(),
+            closed: None,
+            superseded: None,
+            stop: FILE_HEADER as u64,
+            nonzero_end: 0,
+            gaps: Vec::new(),
+        };
+        let mut window = Window::new(&*self.file, &self.path)?;
+        walk(&mut window, durable, &mut read)?;
+        read.nonzero_end = window.nonzero_end(read.stop)?;
+        marks_behind(&mut window, &mut read)?;
+        Ok(read)
+    }
 }
 
 /// A file without a good header. The header is the first that is written into a zeroed file: where
 /// nothing follows it, the process ended there.
-fn unreadable(window: &mut Window<'_>) -> Result<Found> {
+fn unreadable(window: &mut Window<'_>) -> Result<Begun> {
     let header = FILE_HEADER as u64;
     let begun = window.get(0, header)?.iter().take(FILE_HEADER).any(|byte| *byte != 0);
     let used = begun && window.nonzero_end(header)? > header;
-    Ok(if used { Found::Damaged } else { Found::Unused })
+    Ok(if used { Begun::Damaged } else { Begun::Unused })
 }
 
-/// Takes in every good frame. A stretch of bad ones ends the file unless a frame behind it proves
-/// that it was durable once.
-fn walk(window: &mut Window<'_>, seed: u32, read: &mut File) -> Result<()> {
+/// Takes in every good frame. A stretch of bad ones ends the file unless it is known to have been
+/// durable once: it lies in front of `durable`, or a frame behind it tells.
+fn walk(window: &mut Window<'_>, durable: u64, read: &mut File) -> Result<()> {
     let mut at = FILE_HEADER as u64;
     loop {
-        match take(window, seed, at, read)? {
-            Some(next) => at = next,
-            None => {
-                let Some(next) = durable_behind(window, seed, at)? else {
-                    break;
-                };
-                read.gaps.push(at);
-                at = next;
-            }
+        read.stop = at;
+        if let Some(next) = take(window, at, read)? {
+            at = next;
+            continue;
+        }
+        if at >= durable && !was_durable(window, read.seed, at)? {
+            return Ok(());
+        }
+        read.gaps.push(at);
+        let limit = window.nonzero_end(at)?;
+        match next_frame(window, read.seed, at + ALIGN, limit)? {
+            Some((next, _)) => at = next,
+            None => return Ok(()),
         }
     }
-    read.stop = at;
+}
+
+/// What a file was told when its end was torn already.
+fn marks_behind(window: &mut Window<'_>, read: &mut File) -> Result<()> {
+    let mut at = read.stop;
+    while let Some((place, header)) = next_frame(window, read.seed, at, read.nonzero_end)? {
+        at = place + header.frame_len();
+        let bytes = window.get(place, header.frame_len())?;
+        if let (Kind::Superseded, Some(body)) = (header.kind, header.body(bytes, read.seed, place))
+        {
+            read.supersede(Superseded::read(body, 0));
+        }
+    }
     Ok(())
 }
 
-/// The first good frame behind a bad one at `at`, if a frame behind says that `at` was durable.
-fn durable_behind(window: &mut Window<'_>, seed: u32, at: u64) -> Result<Option<u64>> {
-    if !was_durable(window, seed, at)? {
-        return Ok(None);
-    }
-    let limit = window.nonzero_end(at)?;
-    let found = next_frame(window, seed, at + crate::format::frame::ALIGN, limit)?;
-    Ok(found.map(|(place, _)| place))
-}
-
-fn take(window: &mut Window<'_>, seed: u32, at: u64, read: &mut File) -> Result<Option<u64>> {
+fn take(window: &mut Window<'_>, at: u64, read: &mut File) -> Result<Option<u64>> {
+    let seed = read.seed;
     let room = window.file_len().saturating_sub(at);
     let bytes = window.get(at, (HEADER + BLOCK_HEADER) as u64)?;
     let Some(header) = Header::decode(bytes, seed, at).filter(|h| h.frame_len() <= room) else {
@@ -206,6 +321,10 @@ fn take(window: &mut Window<'_>, seed: u32, at: u64, read: &mut File) -> Result<
         },
         Kind::Close => match Close::read(body, within) {
             Some(close) => read.closed = Some(close),
+            None => return Ok(None),
+        },
+        Kind::Superseded => match Superseded::read(body, within) {
+            Some(told) => read.supersede(Some(told)),
             None => return Ok(None),
         },
         _ => return Ok(None),

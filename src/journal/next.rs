@@ -68,6 +68,7 @@ pub(super) struct NextFile {
     pub(super) path: PathBuf,
     pub(super) file: Arc<dyn DiskFile>,
     pub(super) region: RegionWriter,
+    pub(super) salt: u64,
     pub(super) seed: u32,
     pub(super) end: u64,
     /// Up to where all of it is on disk.
@@ -107,6 +108,7 @@ impl NextFile {
             path,
             file,
             region,
+            salt: header.salt,
             seed: header.seed(),
             end: FILE_HEADER as u64,
             synced: 0,

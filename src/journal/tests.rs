@@ -348,7 +348,7 @@ fn a_part_of_a_state_is_no_state() {
     }
 }
 
-/// Fails if records take the last bytes of a file.
+/// Fails if records take the last bytes of a file, or the clean end those for what a file is told.
 #[test]
 fn there_is_always_room_for_the_clean_end() {
     for len in 0..8 {
@@ -362,7 +362,27 @@ fn there_is_always_room_for_the_clean_end() {
         journal.close().unwrap();
         assert_eq!(frames(&disk, "1").last().unwrap().1, Kind::Close);
         assert_eq!(found(&disk).next_record, stream + 1);
+        let nothing = Dumped { streams: 0, events: |_| Vec::new() };
+        let loaded = load(&place(&disk), false).unwrap();
+        drop(Journal::start(place(&disk), &loaded, &nothing).unwrap());
+        assert_eq!(frames(&disk, "1").last().unwrap().1, Kind::Superseded);
     }
+}
+
+/// Fails if what the file before is to be told goes into the running one, where they are the same:
+/// the first checkpoint of a store never became whole.
+#[test]
+fn a_file_that_is_begun_anew_is_told_nothing() {
+    let (disk, journal) = alone();
+    drop(journal);
+    never_written(&disk, "1", of_kind(&disk, "1", Kind::CheckpointEnd)[0]);
+    let file = disk.open(Path::new("/store/state/1"), OpenMode::Write).unwrap();
+    file.write_at(b"torn", 5000).unwrap();
+    let nothing = Dumped { streams: 0, events: |_| Vec::new() };
+    let loaded = load(&place(&disk), false).unwrap();
+    drop(Journal::start(place(&disk), &loaded, &nothing).unwrap());
+    assert_eq!(frames(&disk, "1").len(), 1);
+    assert_eq!(found(&disk).report.cut, None);
 }
 
 /// Fails if a stream that was removed is taken for one that lost its last record: the streams'

@@ -140,7 +140,7 @@ pub(crate) fn frames(path: &Path) -> Vec<Frame> {
     while let Some(header) = bytes.get(at..at + 13) {
         let size = u32::from_le_bytes(header[8..12].try_into().unwrap());
         let (kind, len) = ((size >> 28) as u8, (size & 0x0fff_ffff) as usize);
-        if kind == 0 || kind > 7 || header[12] > 15 {
+        if kind == 0 || kind > 8 || header[12] > 15 {
             break;
         }
         let block = header[12] & 1 != 0;

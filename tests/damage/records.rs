@@ -1,8 +1,8 @@
 //! The state journal: a damaged checkpoint falls back, a damaged record stops its stream.
 
 use crate::made::{
-    Frame, copy_all, died, end, error, flip, frames, ids, manual, overwrite, put, skipping, stream,
-    try_stream, upto,
+    Frame, assert_damage, copy_all, died, end, error, flip, frames, ids, manual, overwrite, put,
+    skipping, stream, try_stream, upto,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,6 +11,7 @@ use streamlog::{EntryId, ErrorKind, GroupReadOptions, PendingFilter, Start, Stor
 pub(crate) const SECTION: u8 = 6;
 pub(crate) const END: u8 = 7;
 pub(crate) const EVENTS: u8 = 5;
+const SUPERSEDED: u8 = 8;
 
 /// The journal files, oldest turn first.
 pub(crate) fn journals(dir: &Path) -> Vec<PathBuf> {
@@ -159,17 +160,129 @@ fn journal_files_that_are_lost_or_foreign_are_damage_and_no_new_store() {
     }
 }
 
-/// A power cut leaves the same when it hits the header of a file that is taken into use, so this is
-/// not refused: the state falls back to the file before, which repeats deliveries and skips none.
+/// The file in use and the one before, which was told that the other has taken over.
+fn newest_two(dir: &Path) -> (PathBuf, PathBuf) {
+    let (file, before) = (newest(dir), journals(dir).swap_remove(1));
+    assert_eq!(frames(&before).last().unwrap().kind, SUPERSEDED);
+    (file, before)
+}
+
+/// Fails if the file before does not have the salt of the newest one, or not where that is.
 #[test]
-fn a_journal_file_whose_header_is_damaged_is_left_out_and_named() {
+fn a_damaged_header_of_the_newest_journal_file_costs_nothing() {
+    for at in [0, 12, 40, 60, 127] {
+        let copy = used();
+        let (file, _) = newest_two(copy.path());
+        flip(&file, at);
+        let store = manual().open(copy.path()).unwrap();
+        whole(&store);
+        let report = store.recovery().journal;
+        assert_eq!((report.gaps, report.skipped), (vec![(file.clone(), 0)], vec![]));
+        // As often as it is opened; the next checkpoint goes to another file.
+        drop(store);
+        let store = manual().open(copy.path()).unwrap();
+        whole(&store);
+        assert_eq!(store.recovery().journal.skipped, [(file, 0)]);
+    }
+}
+
+/// Fails if a file is taken for one that was not in use yet, whatever the file before says.
+#[test]
+fn a_newest_journal_file_that_is_gone_is_damage() {
+    let stale = |file: &Path| {
+        let dir = used();
+        fs::read(dir.path().join("state").join(file.file_name().unwrap())).unwrap()
+    };
+    type Harm<'a> = &'a dyn Fn(&Path);
+    let harms: [Harm<'_>; 4] = [
+        &|file| fs::remove_file(file).unwrap(),
+        &|file| overwrite(file, 0, &[0x5a; 4096]),
+        &|file| overwrite(file, 0, &[0; 4096]),
+        &|file| fs::write(file, stale(file)).unwrap(),
+    ];
+    for (n, harm) in harms.iter().enumerate() {
+        let copy = used();
+        let (file, before) = newest_two(copy.path());
+        harm(&file);
+        let rest = fs::read(&before).unwrap();
+        for _ in 0..2 {
+            let refused = error(manual().open(copy.path()));
+            assert_damage(&refused, &file, Some(0));
+        }
+        assert!(fs::read(&before).unwrap() == rest, "{n}");
+        let store = skipping().open(copy.path()).unwrap();
+        let report = store.recovery();
+        assert_eq!(report.journal.skipped, [(file, 0)], "{n}");
+        // Nobody knows what changed since.
+        assert_eq!(report.uncertain, [b"a", b"b"], "{n}");
+        for name in ["a", "b"] {
+            assert_eq!(ids(&stream(&store, name)), upto(20), "{n}");
+            assert_eq!(pending(&store, name), [2, 3, 4, 5], "{n}");
+        }
+        work(&store, "a", 3);
+        store.close().unwrap();
+        let store = manual().open(copy.path()).unwrap();
+        let report = store.recovery();
+        assert_eq!((report.lost.len(), report.uncertain.len()), (0, 0), "{n}");
+        assert_eq!(pending(&store, "a"), [2, 3, 4, 5, 7, 8], "{n}");
+    }
+}
+
+/// What a power cut leaves that hits the header of a file which is taken into use: the file before
+/// was not told of it yet. The state is that one's, which repeats deliveries and skips none.
+#[test]
+fn a_torn_header_of_a_file_that_was_not_in_use_yet_is_left_out_and_named() {
     let copy = used();
-    let file = newest(copy.path());
+    let (file, before) = newest_two(copy.path());
+    let told = *frames(&before).last().unwrap();
+    overwrite(&before, told.at, &vec![0; (told.end - told.at) as usize]);
     flip(&file, 70);
     let store = manual().open(copy.path()).unwrap();
     assert_eq!(store.recovery().journal.skipped, [(file, 0)]);
     assert_eq!(pending(&store, "a"), [2, 3, 4, 5]);
     assert_eq!(ids(&stream(&store, "b")), upto(20));
+}
+
+/// The records behind it were never known to be durable, but the end mark was. Fails if a file that
+/// another one tells of is read like any other.
+#[test]
+fn a_damaged_end_mark_is_damage_where_no_later_record_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = manual().open(dir.path()).unwrap();
+    put(&store.stream("a").unwrap(), 1..=20);
+    store.close().unwrap();
+    let store = manual().open(dir.path()).unwrap();
+    work(&store, "a", 5);
+    let copy = died(dir.path());
+    let (file, _) = newest_two(copy.path());
+    let hurt = of_kind(&file, END)[0];
+    assert!(of_kind(&file, EVENTS).len() > 1);
+    flip(&file, hurt.body() + 1);
+    let store = manual().open(copy.path()).unwrap();
+    assert_eq!(pending(&store, "a"), [2, 3, 4, 5]);
+    let report = store.recovery().journal;
+    assert_eq!(report.gaps, [(file, hurt.at)]);
+    assert_eq!(report.missing, []);
+}
+
+/// Fails if nobody looks behind a torn tail for what the file was told.
+#[test]
+fn a_file_with_a_torn_tail_is_told_of_the_next_one_too() {
+    let copy = used();
+    let before = newest(copy.path());
+    let at = end(&before);
+    overwrite(&before, at, &[0x77; 50]);
+    drop(manual().open(copy.path()).unwrap());
+    let file = newest(copy.path());
+    assert_ne!(file, before);
+    flip(&file, 70);
+    let store = manual().open(copy.path()).unwrap();
+    whole(&store);
+    assert_eq!(store.recovery().journal.gaps, [(file.clone(), 0)]);
+    drop(store);
+    let file = newest(copy.path());
+    fs::remove_file(&file).unwrap();
+    assert_damage(&error(manual().open(copy.path())), &file, Some(0));
 }
 
 /// The same kind of store with one record to damage: stream `a`'s second acknowledgement. `c`
