@@ -287,7 +287,7 @@ fn make_file(file: &FileCapture, choice: &FileChoice) -> (Pages, u64) {
         if choice.unwritten && !file.firm.contains(dirty.index) {
             continue;
         }
-        let spoiled = choice.spoiled.as_ref().filter(|spoiled| spoiled.page == number);
+        let spoiled = choice.spoiled.as_deref().filter(|spoiled| spoiled.page == number);
         let page = match (*current, spoiled) {
             (0, None) => continue,
             (bits, None) if bits == dirty.sectors => dirty.page.clone(),
@@ -300,7 +300,7 @@ fn make_file(file: &FileCapture, choice: &FileChoice) -> (Pages, u64) {
     (pages, len)
 }
 
-fn mixed(old: &PageRef, dirty: &Dirty, current: u8, spoiled: Option<&Box<Spoiled>>) -> PageRef {
+fn mixed(old: &PageRef, dirty: &Dirty, current: u8, spoiled: Option<&Spoiled>) -> PageRef {
     let mut page = *page_bytes(old);
     let new = page_bytes(&dirty.page).as_chunks::<SECTOR>().0;
     for (sector, bytes) in page.as_chunks_mut::<SECTOR>().0.iter_mut().enumerate() {
