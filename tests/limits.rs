@@ -95,8 +95,8 @@ fn read_all(stream: &Stream) -> (usize, usize) {
     (forward, stream.range(..).rev().map(Result::unwrap).count())
 }
 
-/// Fails if `Candidate` (src/storage/recover/candidate.rs) keeps its file open, or if `Shared::rest`
-/// (src/store/rest.rs) does not look at the number of maps.
+/// Fails if `Shared::rest` (src/store/rest.rs) does not come to the maps, as when its thread ended
+/// by a panic.
 fn many_segments(dir: &Path) {
     let store = options().open(dir).unwrap();
     let stream = store.stream("s").unwrap();
@@ -159,8 +159,8 @@ fn no_descriptor(dir: &Path) {
     store.close().unwrap();
 }
 
-/// Fails if `Shared::rest_all_synced` (src/store/rest.rs) does nothing, or if a log at rest keeps
-/// its segment with the map (src/storage/log/rest.rs).
+/// Fails without the bound that follows a shortage (`Loss::note_shortage`, src/storage/watched.rs):
+/// then a read finds no descriptor when all other streams have something to sync.
 fn many_streams(dir: &Path) {
     let store = options().open(dir).unwrap();
     let mut streams = Vec::new();

@@ -4,8 +4,6 @@
 //! `STREAMLOG_SOAK_MINUTES=30 cargo test --release --test soak`; without it a quarter of a minute.
 //! The curve of memory, descriptors, maps and disk is printed every ten seconds. Each life ends with
 //! a SIGKILL, and the next look at the store checks every byte and every number of every entry.
-//!
-//! Fails if `Log::take_trimmed` (src/storage/log.rs) gives nothing, as the disk then fills.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 

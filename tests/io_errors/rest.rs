@@ -107,8 +107,7 @@ fn what_is_not_on_disk_does_not_rest() {
     assert!(calls.iter().any(|call| call.starts_with("sync ") && call.contains("/streams/1/")));
 }
 
-/// Fails if `Log::drop_maps_but` takes the map out of the segment that readers have, or if
-/// `Segment::keep_for_readers` (src/storage/segment.rs) asks for the count of the segment alone.
+/// Guards `Log::drop_maps_but` and `Segment::keep_for_readers` (src/storage/segment.rs).
 fn readers_keep_what_they_hold() {
     let disk = FaultDisk::new();
     let store = open(&disk, Durability::Manual);
