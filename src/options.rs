@@ -5,8 +5,10 @@ use crate::id::{EntryId, NewId};
 use std::time::Duration;
 
 mod claim;
+mod retention;
 pub(crate) use claim::ClaimTime;
 pub use claim::{ClaimOptions, PendingFilter};
+pub use retention::Retention;
 
 /// What an `Ok` of an append stands for when the power fails.
 ///
@@ -105,6 +107,7 @@ pub struct StreamOptions {
     pub(crate) max_entry_bytes: Option<u64>,
     pub(crate) block_entries: u32,
     pub(crate) block_bytes: u32,
+    pub(crate) retention: Option<Retention>,
 }
 
 impl Default for StreamOptions {
@@ -115,6 +118,7 @@ impl Default for StreamOptions {
             max_entry_bytes: None,
             block_entries: 100,
             block_bytes: 4096,
+            retention: None,
         }
     }
 }
@@ -164,6 +168,13 @@ impl StreamOptions {
         self
     }
 
+    /// What the stream keeps by itself. The default is everything.
+    #[must_use]
+    pub fn retention(mut self, what: Retention) -> StreamOptions {
+        self.retention = Some(what);
+        self
+    }
+
     /// What a segment's own records take at most, beside entries.
     pub(crate) const SEGMENT_OVERHEAD: u64 = 1024;
 
@@ -171,6 +182,7 @@ impl StreamOptions {
         if let Some(level) = self.durability {
             level.check()?;
         }
+        self.retention.unwrap_or_default().check()?;
         let size = self.segment_bytes;
         if size < 4096 || !size.is_multiple_of(4096) || size > (4 << 30) - 4096 {
             return Err(invalid(

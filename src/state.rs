@@ -2,10 +2,12 @@
 //!
 //! Pure but for the log that is passed in: `apply` is all there is, for live events and for replay.
 
+use crate::error::Result;
 use crate::format::event::{Counters, Event, MAX_IDS, StoredOptions};
 use crate::group::{Groups, LogFacts};
 use crate::id::EntryId;
-use crate::options::StreamOptions;
+use crate::options::{Retention, StreamOptions};
+use crate::storage::cursor::Span;
 use crate::storage::live::Live;
 use crate::storage::log::Tail;
 
@@ -66,6 +68,19 @@ impl StreamState {
         self.raise_floor(to);
     }
 
+    pub(crate) fn retention(&self) -> Retention {
+        self.options.map_or(Retention::new(), |options| options.retention)
+    }
+
+    /// Nothing above this may be trimmed away from a log with these entries.
+    pub(crate) fn most_to_trim(&self, span: &Span) -> Result<EntryId> {
+        if !self.retention().keep_unacked {
+            return Ok(EntryId::MAX);
+        }
+        let lives = &mut |id| span.find(id).map(|found| found.is_some());
+        Ok(self.groups.settled(self.trimmed, lives)?.unwrap_or(EntryId::MAX))
+    }
+
     fn raise_floor(&mut self, id: EntryId) {
         self.counters.floor = self.counters.floor.max(id);
     }
@@ -117,6 +132,7 @@ impl From<&StreamOptions> for StoredOptions {
             max_entry_bytes: options.largest_entry(),
             block_entries: options.block_entries,
             block_bytes: options.block_bytes,
+            retention: options.retention.unwrap_or_default(),
         }
     }
 }

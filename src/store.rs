@@ -400,6 +400,23 @@ impl Shared {
         Ok(())
     }
 
+    /// Removes from the open streams what is beyond their retention. Returns in how many
+    /// milliseconds there is something to do again: the next entry will be too old, or what could
+    /// not be done now (`u64::MAX`).
+    pub(crate) fn enforce_retention(&self) -> (Result<()>, Option<u64>) {
+        let (mut first, mut next) = (Ok(()), None);
+        for stream in self.all_streams().iter().filter(|stream| stream.is_limited()) {
+            if stream.open_log().is_none_or(|log| log.is_poisoned()) {
+                continue;
+            }
+            let expires = stream.enforce(self).and_then(|_| stream.expires_in_ms(self));
+            let due = expires.as_ref().map_or(Some(u64::MAX), |due| *due);
+            next = next.into_iter().chain(due).min();
+            first = first.and(expires.map(drop));
+        }
+        (first, next)
+    }
+
     /// Seals, prepares, drops what was trimmed, and keeps the journal short.
     pub(crate) fn prepare(&self) -> Result<()> {
         self.check_loss();

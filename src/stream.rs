@@ -33,6 +33,7 @@ mod api;
 mod copy;
 mod durable;
 mod recovery;
+mod trim;
 pub use api::{Stream, StreamInfo};
 pub(crate) use recovery::Frozen;
 
@@ -62,6 +63,8 @@ pub(crate) struct StreamInner {
     asked: AtomicBool,
     /// The background was asked for a sync, whatever the level says.
     asked_sync: AtomicBool,
+    /// Its retention has limits.
+    limited: AtomicBool,
 }
 
 impl std::fmt::Debug for StreamInner {
@@ -138,6 +141,7 @@ impl Locked<'_> {
 
 impl StreamInner {
     pub(crate) fn new(number: u64, state: StreamState, lost: bool) -> StreamInner {
+        let limited = state.retention().has_limit();
         StreamInner {
             number,
             state: Mutex::new(state),
@@ -152,6 +156,7 @@ impl StreamInner {
             created_at: AtomicU64::new(0),
             asked: AtomicBool::new(false),
             asked_sync: AtomicBool::new(false),
+            limited: AtomicBool::new(limited),
         }
     }
 
@@ -225,6 +230,7 @@ impl StreamInner {
                     locked.apply(self.log.get(), &events);
                     if position > 0 {
                         shared.kick.dirty();
+                        self.ask_for_retention(shared);
                     }
                     if shared.journal.asks_for_care() {
                         shared.kick.care();

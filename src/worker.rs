@@ -31,6 +31,8 @@ pub(crate) struct Kick {
     care: OnceLock<Sender<()>>,
     /// A `Dirty` is on its way, so that most appends do not touch the channel.
     dirty: AtomicBool,
+    /// Some stream may be beyond a limit of its retention.
+    retention: AtomicBool,
 }
 
 impl std::fmt::Debug for Kick {
@@ -67,6 +69,14 @@ impl Kick {
     /// The shortest interval has to be found out again.
     pub(crate) fn level(&self) {
         send(self.sync.get(), Job::Level);
+    }
+
+    /// A stream with a retention has changed.
+    #[inline]
+    pub(crate) fn retention(&self) {
+        if !self.retention.load(Ordering::Relaxed) && !self.retention.swap(true, Ordering::AcqRel) {
+            self.care();
+        }
     }
 
     /// There is something to prepare, seal or drop.
@@ -192,16 +202,52 @@ fn interval(shared: &Shared) -> Option<Duration> {
     levels.chain([shared.options.durability]).filter_map(of).min()
 }
 
+/// Retention is not enforced more often than this: appends that go beyond a limit all the time
+/// would keep the thread running.
+const RETENTION_PAUSE: Duration = Duration::from_millis(100);
+/// A clock may be set, so the time when an entry is too old is looked at again at least so often.
+const RETENTION_LONGEST: Duration = Duration::from_secs(60);
+
 fn care_loop(shared: &Shared, jobs: &Receiver<()>, stop: &Receiver<()>) {
+    let (mut rest, mut retention) = (None, None);
     loop {
-        // A timer runs only while there is a stream that may come to rest.
-        let deadline = shared.next_rest().and_then(|after| Instant::now().checked_add(after));
-        match next(jobs, stop, deadline) {
+        // A timer runs only while there is a stream that may come to rest, or entries that may go.
+        rest = rest.or_else(|| shared.next_rest().and_then(after));
+        match next(jobs, stop, rest.into_iter().chain(retention).min()) {
             Ok(()) => note(shared, shared.prepare()),
-            Err(RecvTimeoutError::Timeout) => shared.rest(),
+            Err(RecvTimeoutError::Timeout) if is_past(rest) => {
+                rest = None;
+                shared.rest();
+            }
+            Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
+        retention = retain(shared, retention);
     }
+}
+
+/// Enforces retention if that is due. Returns when it is due next.
+fn retain(shared: &Shared, mut due: Option<Instant>) -> Option<Instant> {
+    if is_past(due) {
+        // Before the pass: what is appended during it asks for the next one.
+        shared.kick.retention.store(false, Ordering::Release);
+        let (enforced, next) = shared.enforce_retention();
+        note(shared, enforced.and(shared.prepare()));
+        let pause = next.map(Duration::from_millis);
+        due = pause.and_then(|pause| after(pause.clamp(RETENTION_PAUSE, RETENTION_LONGEST)));
+    }
+    if shared.kick.retention.load(Ordering::Acquire) {
+        due = due.into_iter().chain(after(RETENTION_PAUSE)).min();
+    }
+    due
+}
+
+fn after(pause: Duration) -> Option<Instant> {
+    Instant::now().checked_add(pause)
+}
+
+fn is_past(time: Option<Instant>) -> bool {
+    time.is_some_and(|time| time <= Instant::now())
 }
 
 /// Keeps the last failure for `Store::health`; a later success clears it.

@@ -52,6 +52,8 @@ mod names;
 mod order;
 #[path = "invariants/poison.rs"]
 mod poison;
+#[path = "invariants/retention.rs"]
+mod retention;
 #[path = "invariants/space.rs"]
 mod space;
 
@@ -63,7 +65,7 @@ pub use id::{EntryId, NewId};
 pub use journal::JournalRecovery;
 pub use options::{
     AppendOptions, ClaimOptions, Durability, GroupReadOptions, OnDamage, PendingFilter, ReadFrom,
-    ReadOptions, Start, StreamOptions, Trim,
+    ReadOptions, Retention, Start, StreamOptions, Trim,
 };
 pub use read::{Batch, BatchIter, OwnedRange, Range, Snapshot};
 pub use storage::recover::{CutTail, Gap, StreamRecovery};
@@ -145,6 +147,10 @@ const TESTS: &[Test] = tests! {
         invariant_08_segments_without_a_live_entry_go_when_their_deletions_are_durable
         invariant_09_a_delivery_is_one_event
         invariant_09_dropping_a_delivery_acknowledges_nothing;
+    retention:
+        invariant_08_keep_unacked_beats_every_other_limit
+        invariant_08_acks_that_a_drop_rests_on_are_synced_first
+        invariant_08_retention_removes_what_a_naive_count_removes;
     locks:
         invariant_10_no_lock_is_held_over_a_sync
         invariant_10_no_lock_is_held_over_the_callers_code

@@ -52,7 +52,7 @@ pub use id::{EntryId, NewId};
 pub use journal::JournalRecovery;
 pub use options::{
     AppendOptions, ClaimOptions, Durability, GroupReadOptions, OnDamage, PendingFilter, ReadFrom,
-    ReadOptions, Start, StreamOptions, Trim,
+    ReadOptions, Retention, Start, StreamOptions, Trim,
 };
 pub use read::{Batch, BatchIter, OwnedRange, Range, Snapshot};
 pub use storage::recover::{CutTail, Gap, StreamRecovery};

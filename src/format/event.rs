@@ -5,6 +5,7 @@
 //! that is given at creation and never used again within the stream.
 
 use crate::id::EntryId;
+use crate::options::Retention;
 
 /// The number of a group within its stream.
 pub(crate) type GroupNumber = u32;
@@ -176,6 +177,7 @@ pub(crate) struct StoredOptions {
     pub(crate) max_entry_bytes: u64,
     pub(crate) block_entries: u32,
     pub(crate) block_bytes: u32,
+    pub(crate) retention: Retention,
 }
 
 /// What is not in the frames of a stream's segments.

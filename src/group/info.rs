@@ -3,11 +3,16 @@
 use super::claim::millis;
 use super::counters::LogFacts;
 use super::state::{ConsumerState, GroupState, Groups};
+use crate::error::Result;
 use crate::format::event::PendingRecord;
 use crate::id::EntryId;
 use crate::options::PendingFilter;
 use std::ops::Bound;
 use std::time::Duration;
+
+/// Of so many pending records it is asked whether their entries are gone; the next one holds back
+/// what lies behind, be its entry there or not.
+const MOST_GONE: usize = 1_000;
 
 /// What XINFO GROUPS tells of one group.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +80,20 @@ fn since(now: u64, time_ms: u64) -> Duration {
 }
 
 impl Groups {
+    /// Up to where every group was given all entries above `trimmed` and has acknowledged those
+    /// that live; `None` without groups.
+    pub(crate) fn settled(
+        &self,
+        trimmed: EntryId,
+        lives: &mut dyn FnMut(EntryId) -> Result<bool>,
+    ) -> Result<Option<EntryId>> {
+        let mut least = None;
+        for group in self.by_number() {
+            least = [Some(group.settled(trimmed, lives)?), least].into_iter().flatten().min();
+        }
+        Ok(least)
+    }
+
     /// XINFO GROUPS, by name.
     pub(crate) fn infos(&self, facts: &LogFacts) -> Vec<GroupInfo> {
         self.by_name().map(|group| group.info(facts)).collect()
@@ -82,6 +101,20 @@ impl Groups {
 }
 
 impl GroupState {
+    fn settled(
+        &self,
+        trimmed: EntryId,
+        lives: &mut dyn FnMut(EntryId) -> Result<bool>,
+    ) -> Result<EntryId> {
+        let above = self.pending.from(trimmed.next().unwrap_or(EntryId::MAX));
+        for (n, record) in above.enumerate().take_while(|(_, record)| record.id <= self.last_id) {
+            if n == MOST_GONE || lives(record.id)? {
+                return Ok(record.id.prev().unwrap_or_default());
+            }
+        }
+        Ok(self.last_id)
+    }
+
     pub(crate) fn info(&self, facts: &LogFacts) -> GroupInfo {
         GroupInfo {
             name: self.name.to_vec(),

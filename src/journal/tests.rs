@@ -6,7 +6,7 @@ use crate::format::event::{Event, StoredOptions};
 use crate::format::frame::{Header, Kind};
 use crate::format::header::{FILE_HEADER, FileHeader};
 use crate::id::EntryId;
-use crate::options::{OnDamage, Start};
+use crate::options::{OnDamage, Start, StreamOptions};
 use crate::storage::disk::{Disk, OpenMode};
 use crate::storage::mem::MemDisk;
 use crate::storage::real::RealDisk;
@@ -149,8 +149,7 @@ impl<F: Fn(u64) -> Vec<Event>> Source for Dumped<F> {
 }
 
 fn created(name: &str) -> Event {
-    let options =
-        StoredOptions { segment_bytes: 1, max_entry_bytes: 2, block_entries: 3, block_bytes: 4 };
+    let options = StoredOptions::from(&StreamOptions::new());
     Event::StreamCreated { name: name.as_bytes().into(), options }
 }
 

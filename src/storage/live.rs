@@ -7,7 +7,7 @@ use super::cursor::{Forward, Place, Span};
 use super::log::Tail;
 use crate::error::Result;
 use crate::id::EntryId;
-use crate::options::{Trim, TrimTo};
+use crate::options::{Retention, Trim, TrimTo};
 
 /// What a trim would do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,15 @@ pub(crate) struct Live {
     /// No entry above this ID is lost in damage.
     lost: EntryId,
 }
+
+impl TrimPlan {
+    fn or_more(self, other: TrimPlan) -> TrimPlan {
+        if other.trimmed > self.trimmed { other } else { self }
+    }
+}
+
+/// How many entries retention walks over at a time, where it has to walk: nobody waits for more.
+const RETAIN_STEP: u64 = 10_000;
 
 /// How many blocks' worth an approximate trim without a limit removes, as in Redis.
 const DEFAULT_LIMIT_BLOCKS: u64 = 100;
@@ -161,8 +170,8 @@ impl Live {
     }
 
     /// What a trim would remove. `next`: the ID of an entry that is about to be appended and counts
-    /// already, and whether it goes into the last block; it may be removed itself. `None` if
-    /// nothing goes.
+    /// already, and whether it goes into the last block; it may be removed itself. Nothing above
+    /// `most` goes. `None` if nothing goes at all.
     pub(crate) fn plan(
         &mut self,
         span: &Span,
@@ -170,6 +179,7 @@ impl Live {
         trim: &Trim,
         next: Option<(EntryId, bool)>,
         block_entries: u32,
+        most: EntryId,
     ) -> Result<Option<TrimPlan>> {
         let end = Tail {
             last_id: next.map_or(tail.last_id, |(id, _)| id),
@@ -184,10 +194,34 @@ impl Live {
             (TrimTo::MinId(id), false) => self.drop_below(span, tail, end, id)?,
             (_, true) => {
                 let joins = next.is_some_and(|(_, joins)| joins);
-                self.drop_blocks(span, tail, end, trim, block_entries, joins)?
+                let trim = Trim { limit: limit(trim, block_entries), ..*trim };
+                self.drop_blocks(span, tail, end, &trim, joins, most)?
             }
         };
+        let plan = self.bounded(span, tail, plan, most)?;
         Ok(Some(plan).filter(|plan| plan.removed > 0))
+    }
+
+    /// What a stream's retention removes. Nothing above `most` goes.
+    pub(crate) fn retain(
+        &self,
+        span: &Span,
+        tail: Tail,
+        retention: &Retention,
+        now_ms: u64,
+        most: EntryId,
+    ) -> Result<Option<TrimPlan>> {
+        let mut plan = self.drop_below(span, tail, tail, retention.threshold(now_ms))?;
+        let count = self.len(tail).saturating_sub(retention.max_len.unwrap_or(u64::MAX));
+        if count > 0 {
+            let step = if self.deleted > 0 { count.min(RETAIN_STEP) } else { count };
+            plan = plan.or_more(self.drop_oldest(span, tail, tail, step)?);
+        }
+        plan = self.bounded(span, tail, plan, most)?;
+        // Segments go for their bytes, though nothing in them may live any more.
+        let all = self.drop_segments(span, tail, retention.max_bytes.unwrap_or(u64::MAX), most)?;
+        let goes = plan.removed > 0 || all.trimmed > self.trimmed;
+        Ok(Some(plan.or_more(all)).filter(|_| goes))
     }
 
     /// The trim that removes nothing.
@@ -224,9 +258,37 @@ impl Live {
     }
 
     fn drop_below(&self, span: &Span, tail: Tail, end: Tail, id: EntryId) -> Result<TrimPlan> {
+        self.drop_up_to(span, tail, end, id.prev().unwrap_or(EntryId::MIN))
+    }
+
+    /// The fewest segments, the oldest ones, without which the others have so many bytes at most.
+    fn drop_segments(
+        &self,
+        span: &Span,
+        tail: Tail,
+        bytes: u64,
+        most: EntryId,
+    ) -> Result<TrimPlan> {
+        let mut left: u64 = span.segments.iter().map(|segment| segment.end()).sum();
+        let mut to = EntryId::MIN;
+        for (segment, next) in span.segments.iter().zip(span.segments.iter().skip(1)) {
+            if left <= bytes || next.begin.last_id > most.min(tail.last_id) {
+                break;
+            }
+            left -= segment.end();
+            to = next.begin.last_id;
+        }
+        self.drop_up_to(span, tail, tail, to)
+    }
+
+    /// The part of a plan that is not above an ID.
+    fn bounded(&self, span: &Span, tail: Tail, plan: TrimPlan, most: EntryId) -> Result<TrimPlan> {
+        if plan.trimmed <= most { Ok(plan) } else { self.drop_up_to(span, tail, tail, most) }
+    }
+
+    fn drop_up_to(&self, span: &Span, tail: Tail, end: Tail, to: EntryId) -> Result<TrimPlan> {
         // A threshold beyond the end removes everything and leaves the IDs to come alone.
-        let below = id.prev().unwrap_or(EntryId::MIN);
-        let trimmed = below.min(end.last_id).max(self.trimmed);
+        let trimmed = to.min(end.last_id).max(self.trimmed);
         let first_ordinal = if trimmed >= end.last_id {
             end.ordinal
         } else {
@@ -245,15 +307,9 @@ impl Live {
         tail: Tail,
         end: Tail,
         trim: &Trim,
-        block_entries: u32,
         joins: bool,
+        most: EntryId,
     ) -> Result<TrimPlan> {
-        let limit = match trim.limit {
-            Some(0) => u64::MAX,
-            Some(limit) => limit,
-            None if block_entries == 0 => 10_000,
-            None => (DEFAULT_LIMIT_BLOCKS * u64::from(block_entries)).min(1_000_000),
-        };
         let mut length = self.len(tail) + (end.ordinal - tail.ordinal);
         let mut plan = self.nothing();
         let own = (!joins && end.ordinal > tail.ordinal).then_some((tail.ordinal, end.ordinal));
@@ -265,7 +321,10 @@ impl Live {
                 TrimTo::MinId(id) if to > tail.ordinal => end.last_id < id,
                 TrimTo::MinId(id) => last_of(span, from, to)?.is_none_or(|last| last < id),
             };
-            if !whole || plan.removed + live > limit {
+            if !whole || trim.limit.is_some_and(|limit| plan.removed + live > limit) {
+                break;
+            }
+            if most < end.last_id && last_of(span, from, to)?.is_some_and(|last| last > most) {
                 break;
             }
             length -= live;
@@ -280,6 +339,16 @@ impl Live {
             last.map_or(plan.trimmed, |id| id.max(plan.trimmed))
         };
         Ok(plan)
+    }
+}
+
+/// How many entries an approximate trim removes at most.
+fn limit(trim: &Trim, block_entries: u32) -> Option<u64> {
+    match trim.limit {
+        Some(0) => None,
+        None if block_entries == 0 => Some(10_000),
+        None => Some((DEFAULT_LIMIT_BLOCKS * u64::from(block_entries)).min(1_000_000)),
+        given => given,
     }
 }
 

@@ -7,7 +7,7 @@ use crate::format::header::{FILE_HEADER, FileHeader};
 use crate::format::name;
 use crate::format::record::NO_NUMBER;
 use crate::journal::Loaded;
-use crate::options::{Durability, OnDamage, StreamOptions};
+use crate::options::{Durability, OnDamage, Retention, StreamOptions};
 use crate::state::StreamState;
 use crate::storage::disk::{Disk, NameKind, OpenMode};
 use crate::storage::scan::{Window, read_begin};
@@ -78,11 +78,14 @@ pub(super) fn adopt(
 
 impl Names {
     /// Takes in a stream of which only the directory is known. If a later one has its name, it is
-    /// kept without, and for good.
+    /// kept without, and for good. What it is to keep is not known either, so it keeps everything.
     fn adopt(&mut self, number: u64, name: Vec<u8>, options: &StoreOptions, lost: bool) {
         let event = Event::StreamCreated {
             name: name.into(),
-            options: StoredOptions::from(&options.stream),
+            options: StoredOptions {
+                retention: Retention::new(),
+                ..StoredOptions::from(&options.stream)
+            },
         };
         let mut state = StreamState::default();
         state.apply(&event);
@@ -201,7 +204,8 @@ impl Store {
     /// What the preparing thread does in one pass.
     #[allow(dead_code, reason = "the simulators of the tests use it")]
     pub(crate) fn step_prepare(&self) -> Result<()> {
-        self.shared().prepare()
+        let (enforced, _) = self.shared().enforce_retention();
+        enforced.and(self.shared().prepare())
     }
 
     /// Writes a checkpoint now.

@@ -196,5 +196,7 @@ impl Names {
                 _ => {}
             }
         }
+        drop(state);
+        inner.note_limits();
     }
 }

@@ -1,5 +1,6 @@
 //! The public calls on a stream.
 
+use super::trim::plan_trim;
 use super::*;
 use crate::read::Budget;
 
@@ -125,8 +126,16 @@ impl Stream {
         let shared = self.shared();
         shared.check_writable()?;
         self.wait_for_room(log, list.len(), options.timeout)?;
-        let (id, position) = self.with_room(log, || self.try_append(log, list, options))?;
+        // A frame may be on disk earlier than the acknowledgements that its trim would rest on.
+        let later = options.trim.filter(|_| self.inner.state.lock().retention().keep_unacked);
+        let trim = options.trim.filter(|_| later.is_none());
+        let (id, position) =
+            self.with_room(log, || self.try_append(log, list, options.id, trim))?;
         self.appended(log, position, options.durable)?;
+        if let Some(trim) = later {
+            // The entry is there. What stops this trim stops the next call too, and is told then.
+            drop(self.trim(trim));
+        }
         Ok(id)
     }
 
@@ -160,7 +169,8 @@ impl Stream {
         &self,
         log: &Log,
         list: &[u8],
-        options: &AppendOptions,
+        want: NewId,
+        trim: Option<Trim>,
     ) -> Result<Result<(EntryId, u64), NoRoom>> {
         let mut appender = log.writer()?;
         appender.wake()?;
@@ -168,12 +178,12 @@ impl Stream {
         if list.len() as u64 > max {
             return Err(Error::new(ErrorKind::EntryTooLarge { size: list.len() as u64, max }));
         }
-        let now = if options.id == NewId::Auto { self.shared().disk.now_ms() } else { 0 };
-        let id = next_id(options.id, appender.last_id(), now)?;
+        let now = if want == NewId::Auto { self.shared().disk.now_ms() } else { 0 };
+        let id = next_id(want, appender.last_id(), now)?;
         if let Some(need) = appender.lacks_room(list.len()) {
             return Ok(Err(NoRoom(need)));
         }
-        let plan = match &options.trim {
+        let plan = match &trim {
             Some(trim) => {
                 let joins = appender.joins_block(list.len());
                 let mut state = self.inner.state.lock();
@@ -192,6 +202,7 @@ impl Stream {
     fn appended(&self, log: &Log, position: u64, durable: bool) -> Result<()> {
         let shared = self.shared();
         self.inner.care(shared, log);
+        self.inner.ask_for_retention(shared);
         let strict = log.is_strict();
         if !strict {
             self.inner.waiters.notify();
@@ -375,46 +386,6 @@ impl Stream {
         Ok(count)
     }
 
-    /// Removes the oldest entries (XTRIM) and returns how many. Space comes back by whole segments,
-    /// in the background.
-    ///
-    /// # Errors
-    /// `InvalidTrim`, `Corrupt`, `Poisoned`, `NoStream`, `Closed`.
-    #[doc(alias = "XTRIM")]
-    pub fn trim(&self, to: Trim) -> Result<u64> {
-        to.check()?;
-        let shared = self.shared();
-        shared.check_writable()?;
-        let log = self.log()?;
-        let mut again = false;
-        loop {
-            let appender = log.writer()?;
-            // Held until the trim is applied: no checkpoint may cover its record without it.
-            let mut state = self.inner.state.lock();
-            let Some(plan) = plan_trim(&mut state, log, &appender, &to, None)? else {
-                return Ok(0);
-            };
-            let events = [Event::Trimmed { to: plan.trimmed }];
-            match shared.journal.append(&[(self.inner.number, &events)], false) {
-                Ok(position) => {
-                    events.iter().for_each(|event| state.apply(event));
-                    count_trim(&mut state, log, appender.tail(), &plan);
-                    drop((state, appender));
-                    shared.kick.dirty();
-                    shared.kick.care();
-                    self.inner.settle(shared, position)?;
-                    return Ok(plan.removed);
-                }
-                Err(Refused::Error(error)) => return Err(error),
-                Err(Refused::Full) => {
-                    drop((state, appender));
-                    shared.make_room(again)?;
-                    again = true;
-                }
-            }
-        }
-    }
-
     /// The number of entries that live (XLEN). O(1).
     ///
     /// # Errors
@@ -463,20 +434,4 @@ impl Stream {
             bytes: snapshot.span.segments.iter().map(|segment| segment.end()).sum(),
         })
     }
-}
-
-fn plan_trim(
-    state: &mut StreamState,
-    log: &Log,
-    appender: &Appender<'_>,
-    trim: &Trim,
-    next: Option<(EntryId, bool)>,
-) -> Result<Option<TrimPlan>> {
-    let span = log.written_span();
-    let block_entries = appender.options().block_entries;
-    let Some(live) = &mut state.live else {
-        return Ok(None);
-    };
-    live.refresh(&span, appender.tail());
-    live.plan(&span, appender.tail(), trim, next, block_entries)
 }

@@ -132,20 +132,37 @@ impl Stream {
         }
     }
 
-    /// Changes how later appends are laid out: block and segment sizes, and the largest entry. What
-    /// is on disk stays as it is; the durability in the options is not looked at.
+    /// Changes how later appends are laid out: block and segment sizes, and the largest entry; and
+    /// the retention, if the options have one. What is on disk stays as it is; the durability in
+    /// the options is not looked at.
     ///
     /// # Errors
     /// `InvalidConfig`, `StorageFull`, `Poisoned`, `NoStream`, `Closed`.
     pub fn set_options(&self, options: &StreamOptions) -> Result<()> {
         options.check()?;
-        let shared = self.shared();
-        let stored = StoredOptions::from(options);
-        let (_, position) = self
-            .inner
-            .change(shared, true, |_| Ok(((), vec![Event::OptionsSet { options: stored }])))?;
+        let stored = self.store_options(|now| {
+            let retention = options.retention.unwrap_or(now.retention);
+            StoredOptions { retention, ..StoredOptions::from(options) }
+        })?;
         self.log()?.writer()?.set_options(stored);
-        self.inner.settle(shared, position)
+        Ok(())
+    }
+
+    /// Records options and waits as the level asks. Returns them.
+    pub(super) fn store_options(
+        &self,
+        from: impl Fn(StoredOptions) -> StoredOptions,
+    ) -> Result<StoredOptions> {
+        let shared = self.shared();
+        let defaults = StoredOptions::from(&shared.options.stream);
+        let (options, position) = self.inner.change(shared, true, |locked| {
+            let options = from(locked.state.options.unwrap_or(defaults));
+            Ok((options, vec![Event::OptionsSet { options }]))
+        })?;
+        self.inner.note_limits();
+        self.inner.ask_for_retention(shared);
+        self.inner.settle(shared, position)?;
+        Ok(options)
     }
 
     /// Makes everything durable that was appended, and what its groups did, before the call.

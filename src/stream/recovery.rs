@@ -23,7 +23,7 @@ impl StreamInner {
         if let Some(log) = self.log.get() {
             return Ok(log);
         }
-        let _one = self.opening.lock();
+        let one = self.opening.lock();
         if let Some(log) = self.log.get() {
             return Ok(log);
         }
@@ -42,6 +42,12 @@ impl StreamInner {
         // Whoever stopped the store, if it is stopped, may not have seen this log.
         if let Err(cause) = shared.check_sound() {
             log.poison(cause);
+        }
+        drop(one);
+        if self.is_limited() {
+            // What stands in the way now is told by the background, which tries again.
+            drop(self.enforce(shared));
+            self.ask_for_retention(shared);
         }
         Ok(log)
     }

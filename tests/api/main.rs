@@ -13,4 +13,5 @@ mod names;
 mod range;
 mod read;
 mod reopen;
+mod retention;
 mod trim;

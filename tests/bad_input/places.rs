@@ -3,7 +3,9 @@
 use crate::ground::{error, kind, live, on_both, put};
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
-use streamlog::{Durability, ErrorKind, Result, Start, Store, StoreOptions, StreamOptions};
+use streamlog::{
+    Durability, ErrorKind, Result, Retention, Start, Store, StoreOptions, StreamOptions,
+};
 
 #[test]
 fn a_directory_whose_parent_is_missing_cannot_be_opened() {
@@ -159,6 +161,18 @@ fn segments_have_sizes_that_fit_pages() {
         assert!(matches!(refused, ErrorKind::InvalidConfig { .. }));
         assert!(!store.exists("s"));
     }
+}
+
+#[test]
+fn an_age_is_at_least_a_millisecond() {
+    let nothing = Retention::new().max_age(Duration::from_micros(999));
+    let store = Store::options().stream_defaults(StreamOptions::new().retention(nothing));
+    config(&store, "max_age", "0 ms", "at least 1 ms");
+    let stream = Store::in_memory().unwrap().stream("s").unwrap();
+    assert!(matches!(kind(stream.set_retention(nothing)), ErrorKind::InvalidConfig { .. }));
+    assert_eq!(stream.retention().unwrap(), Retention::new());
+    stream.set_retention(Retention::new().max_age(Duration::MAX)).unwrap();
+    assert_eq!(stream.enforce_retention().unwrap(), 0);
 }
 
 #[test]

@@ -17,6 +17,7 @@
 use super::{Counters, Event, GroupNumber, MAX_IDS, PendingRecord, StoredOptions};
 use crate::entry::{read_bytes, read_varint, write_bytes, write_varint};
 use crate::id::EntryId;
+use crate::options::Retention;
 
 // Tags are written out, not counted, so that the order of the enum is free to change.
 const STREAM_CREATED: u8 = 1;
@@ -244,6 +245,15 @@ impl StoredOptions {
         write_varint(out, self.max_entry_bytes);
         write_varint(out, u64::from(self.block_entries));
         write_varint(out, u64::from(self.block_bytes));
+        let Retention { max_len, min_id, max_age_ms, max_bytes, keep_unacked } = self.retention;
+        write_option(out, max_len);
+        out.push(u8::from(min_id.is_some()));
+        if let Some(id) = min_id {
+            write_id(out, id);
+        }
+        write_option(out, max_age_ms);
+        write_option(out, max_bytes);
+        out.push(u8::from(keep_unacked));
     }
 
     fn decode(reader: &mut Reader<'_>) -> Option<StoredOptions> {
@@ -252,6 +262,13 @@ impl StoredOptions {
             max_entry_bytes: reader.number()?,
             block_entries: reader.small()?,
             block_bytes: reader.small()?,
+            retention: Retention {
+                max_len: reader.option()?,
+                min_id: if reader.flag()? { Some(reader.id()?) } else { None },
+                max_age_ms: reader.option()?,
+                max_bytes: reader.option()?,
+                keep_unacked: reader.flag()?,
+            },
         })
     }
 }

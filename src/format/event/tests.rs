@@ -3,6 +3,7 @@
 use super::*;
 use crate::entry::write_varint;
 use proptest::collection::vec;
+use proptest::option;
 use proptest::prelude::*;
 
 fn any_id() -> impl Strategy<Value = EntryId> {
@@ -45,11 +46,20 @@ fn any_name() -> impl Strategy<Value = Box<[u8]>> {
 }
 
 fn any_options() -> impl Strategy<Value = StoredOptions> {
-    any::<(u64, u64, u32, u32)>().prop_map(|(a, b, c, d)| StoredOptions {
+    let sizes = any::<(u64, u64, u32, u32)>();
+    (sizes, any_retention()).prop_map(|((a, b, c, d), retention)| StoredOptions {
         segment_bytes: a,
         max_entry_bytes: b,
         block_entries: c,
         block_bytes: d,
+        retention,
+    })
+}
+
+fn any_retention() -> impl Strategy<Value = Retention> {
+    let numbers = any::<(Option<u64>, Option<u64>, Option<u64>)>();
+    (numbers, option::of(any_id()), any::<bool>()).prop_map(|((a, b, c), min_id, keep_unacked)| {
+        Retention { max_len: a, min_id, max_age_ms: b, max_bytes: c, keep_unacked }
     })
 }
 
