@@ -6,7 +6,7 @@ use crate::made::{
 };
 use std::fs;
 use std::path::{Path, PathBuf};
-use streamlog::{EntryId, ErrorKind, GroupReadOptions, ReadFrom, Start, Trim};
+use streamlog::{AppendOptions, EntryId, ErrorKind, GroupReadOptions, ReadFrom, Start, Trim};
 
 /// Two streams, both with entries 1 to 30 and a sync before and behind the last ten, in one
 /// segment; then a process that died. The frames behind the first sync prove what it covered.
@@ -341,4 +341,31 @@ fn a_header_of_a_newer_version_is_refused_even_when_damage_is_skipped() {
         assert_eq!(*refused.kind(), newer);
         assert_eq!(refused.location().unwrap().0, files[1]);
     }
+}
+
+/// What an append trims is said by its frame alone, until a footer takes the place of the frames.
+/// Fails if the footer tells of the trims of its own life only (`AppendTrims::new` in
+/// src/storage/log/trims.rs).
+#[test]
+fn what_an_append_trimmed_in_an_earlier_life_stays_away_once_the_segment_is_sealed() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = manual().stream_defaults(small()).open(dir.path()).unwrap();
+    let s = store.stream("s").unwrap();
+    put(&s, 1..=40);
+    let trims = AppendOptions::new().id(EntryId::new(41, 0)).trim(Trim::max_len(5));
+    s.append_with([("n", "41")], trims).unwrap();
+    store.sync().unwrap();
+    let copy = died(dir.path());
+    drop((s, store));
+
+    let store = manual().open(copy.path()).unwrap();
+    let s = stream(&store, "s");
+    assert_eq!(ids(&s), (37..=41).collect::<Vec<_>>());
+    put(&s, 42..=200);
+    drop(s);
+    store.close().unwrap();
+    assert!(used_segments(copy.path(), 1).len() > 1);
+
+    let store = manual().open(copy.path()).unwrap();
+    assert_eq!(ids(&stream(&store, "s")), (37..=200).collect::<Vec<_>>());
 }
