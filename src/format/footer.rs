@@ -109,7 +109,10 @@ impl Footer {
                 offset: previous.offset.checked_add(offset)?,
                 ordinal: previous.ordinal.checked_add(ordinal)?,
             };
-            let grows = n == 0 || (id > previous.id && offset > 0 && ordinal > 0);
+            let grows = match n {
+                0 => ordinal == 0,
+                _ => id > previous.id && offset > 0 && ordinal > 0,
+            };
             if !grows || u64::from(block.offset) >= end || u64::from(block.ordinal) >= entries {
                 return None;
             }
@@ -150,6 +153,17 @@ mod tests {
         assert_eq!(Footer::decode(&bytes, 5, crc), Some(footer()));
         assert_eq!(Footer::locate(&trailer, 6), None);
         assert_eq!(Footer::decode(&bytes, 6, crc), None);
+    }
+
+    /// Whoever reads forward begins with the first frame, backward with the last block: they would
+    /// not see the same.
+    #[test]
+    fn an_index_that_begins_behind_the_first_entry_is_none() {
+        let mut late = footer();
+        late.index.remove(0);
+        let (bytes, trailer) = late.encode(5, 77);
+        let (_, _, crc) = Footer::locate(&trailer, 5).unwrap();
+        assert_eq!(Footer::decode(&bytes, 5, crc), None);
     }
 
     #[test]

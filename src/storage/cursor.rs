@@ -3,6 +3,7 @@
 //! A [`Span`] says which bytes may be read (up to what was published when it was made); a cursor
 //! walks it. Nothing here takes a lock but a segment's index, once a block.
 
+use super::scan::Hole;
 use super::segment::Segment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::footer::BlockStart;
@@ -225,6 +226,13 @@ impl Forward {
                 self.ordinal = 0;
                 continue;
             }
+            if span.skip_damage
+                && self.batch.is_none()
+                && let Some(hole) = segment.known_hole(self.offset)
+            {
+                self.go_behind(&hole);
+                continue;
+            }
             let region = segment.region()?;
             // Less than that is there only of a segment with damage, which is stepped over below.
             let bytes = region.slice(0, limit).or_else(|| region.slice(0, region.frozen()));
@@ -253,10 +261,14 @@ impl Forward {
         let Some(hole) = hole else {
             return Err(error);
         };
+        self.go_behind(&hole);
+        Ok(())
+    }
+
+    fn go_behind(&mut self, hole: &Hole) {
         self.offset = hole.to;
         self.base = hole.base;
         self.ordinal = hole.ordinals.1 as u32;
-        Ok(())
     }
 
     fn place(&self, id: EntryId, start: usize, len: usize) -> Place {

@@ -14,7 +14,7 @@ use crate::id::EntryId;
 use crate::storage::disk::OpenMode;
 use parking_lot::Mutex;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// The damage that was found in the segments of one stream.
 #[derive(Debug, Default)]
@@ -80,17 +80,20 @@ impl Hole {
 #[derive(Debug, Default)]
 pub(crate) struct Holes {
     list: Mutex<Vec<Hole>>,
+    /// So that readers of a whole segment need no lock.
+    any: AtomicBool,
     /// The index was read from frames with damage among them, and lacks what that took.
     index_has_gaps: bool,
 }
 
 impl Holes {
     pub(crate) fn new(list: Vec<Hole>) -> Holes {
-        Holes { index_has_gaps: !list.is_empty(), list: Mutex::new(list) }
+        let any = !list.is_empty();
+        Holes { index_has_gaps: any, any: AtomicBool::new(any), list: Mutex::new(list) }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.list.lock().is_empty()
+        !self.any.load(Ordering::Acquire)
     }
 }
 
@@ -99,6 +102,15 @@ fn around(holes: &[Hole], at: u64) -> Option<Hole> {
 }
 
 impl Body {
+    /// The hole that the frame at `at` lies in, of those that are known. Frames in a hole may well
+    /// pass their own checks: what does not follow from the one before is in one, too.
+    pub(crate) fn known_hole(&self, at: u64) -> Option<Hole> {
+        if self.holes.is_empty() {
+            return None;
+        }
+        around(&self.holes.list.lock(), at)
+    }
+
     /// The hole that the frame at `at`, which does not pass its checks, lies in. The segment must
     /// get no more frames.
     ///
@@ -121,6 +133,7 @@ impl Body {
         let (begin, first) = (&self.begin, self.first_offset);
         *list = find_holes(&*file, &self.path, self.seed, begin, first, &bounds)?;
         self.mark_lost(&list);
+        self.holes.any.store(!list.is_empty(), Ordering::Release);
         self.damage.found(&self.path, &list);
         Ok(around(&list, at))
     }

@@ -98,6 +98,8 @@ struct Walk<'a> {
     holes: Vec<Hole>,
     /// The hole behind which entries are counted from the least that there can be.
     loose: Option<usize>,
+    /// How many more there are by a block start. It counts once the batch of that block is complete.
+    told: Option<u64>,
 }
 
 enum Step {
@@ -226,6 +228,7 @@ impl<'a> Walk<'a> {
             durable: 0,
             holes: Vec::new(),
             loose: None,
+            told: None,
         }
     }
 
@@ -269,7 +272,8 @@ impl<'a> Walk<'a> {
             self.durable = self.durable.max((self.begin.position + at).saturating_sub(distance));
         }
         if let Some(block) = taken.block {
-            self.settle(u64::from(block.ordinal));
+            let more = u64::from(block.ordinal).saturating_sub(self.now.entries);
+            self.told.get_or_insert(more);
             self.index.push(block);
             point.blocks = self.index.len();
         }
@@ -281,6 +285,7 @@ impl<'a> Walk<'a> {
         self.now = point;
         if header.kind != Kind::Batch || header.flags & COMMIT != 0 {
             self.committed = point;
+            self.settle_told();
         }
         Ok(Step::Next(point.end))
     }

@@ -72,6 +72,7 @@ impl Walk<'_> {
                 return None;
             }
             let block = then.begin_block(base, ordinal, at, &self.begin)?;
+            self.settle_told();
             self.settle(u64::from(block.ordinal));
             self.index.push(block);
             then.blocks = self.index.len();
@@ -150,6 +151,7 @@ impl Walk<'_> {
     /// Notes a hole, behind which the state is `then`. `uncertain`: it may hold more entries than
     /// `then` counts.
     fn lose(&mut self, from: u64, to: u64, then: Point, uncertain: bool) {
+        self.settle_told();
         let hole = Hole {
             from,
             to,
@@ -183,10 +185,20 @@ impl Walk<'_> {
         self.committed = self.now;
     }
 
+    /// What the last block start told holds.
+    pub(super) fn settle_told(&mut self) {
+        if let Some(more) = self.told.take() {
+            self.add_lost(more);
+        }
+    }
+
     /// The entry that comes next has this number: what was counted from the last hole of unknown
     /// size on is counted anew.
     pub(super) fn settle(&mut self, number: u64) {
-        let more = number.saturating_sub(self.now.entries);
+        self.add_lost(number.saturating_sub(self.now.entries));
+    }
+
+    fn add_lost(&mut self, more: u64) {
         let Some(first) = self.loose.take() else {
             return;
         };
@@ -233,4 +245,83 @@ impl Walk<'_> {
 /// An entry takes more than four bytes, so there are limits to what can have been lost.
 fn most_entries(known: &Point, from: u64, to: u64) -> u64 {
     known.entries.saturating_add(to.saturating_sub(from) / 4)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::{encode_fields, write_bytes, write_varint};
+    use crate::format::frame::FrameBuilder;
+    use crate::storage::disk::{Disk, OpenMode};
+    use crate::storage::mem::MemDisk;
+
+    const SEED: u32 = 77;
+
+    fn frame(out: &mut Vec<u8>, kind: Kind, block: Option<(EntryId, u64)>, body: &[u8]) {
+        let mut frame = Vec::new();
+        let builder = FrameBuilder::begin(&mut frame, kind, 0, block);
+        frame.extend_from_slice(body);
+        builder.end(&mut frame, SEED, out.len() as u64);
+        out.append(&mut frame);
+    }
+
+    fn scan_all(mut bytes: Vec<u8>) -> Scan {
+        let end = bytes.len() as u64;
+        bytes.resize(4096, 0);
+        let path = Path::new("/0");
+        let file = MemDisk::new().open(path, OpenMode::CreateNew).unwrap();
+        file.allocate(bytes.len() as u64).unwrap();
+        file.write_at(&bytes, 0).unwrap();
+        scan(&*file, path, SEED, &Bounds { skip_below: end, ..Bounds::until(end) }).unwrap()
+    }
+
+    /// One entry, bytes that are no frame, and a block of one entry that says how many lie before
+    /// it: alone, or as the first part of a batch without an end.
+    fn holed(number: u64, batch: bool) -> Scan {
+        let mut bytes = vec![0; FILE_HEADER];
+        let mut body = Vec::new();
+        let begin = Begin {
+            previous: None,
+            position: 0,
+            last_id: EntryId::MIN,
+            ordinal: 0,
+            chain: 0,
+            name: Vec::new(),
+        };
+        begin.write(&mut body);
+        frame(&mut bytes, Kind::Begin, None, &body);
+        let mut entry = Vec::new();
+        encode_fields(&mut entry, [("n", "1")], 100).unwrap();
+        frame(&mut bytes, Kind::Entry, Some((EntryId::new(1, 0), 0)), &entry);
+        bytes.extend([0x55; 64]);
+        let block = Some((EntryId::new(9, 0), number));
+        if batch {
+            let mut body = Vec::new();
+            write_varint(&mut body, 1);
+            write_bytes(&mut body, &entry);
+            frame(&mut bytes, Kind::Batch, block, &body);
+        } else {
+            frame(&mut bytes, Kind::Entry, block, &entry);
+        }
+        scan_all(bytes)
+    }
+
+    #[test]
+    fn a_hole_swallows_no_more_entries_than_it_has_room_for() {
+        let scan = holed(9, false);
+        assert_eq!((scan.entries, scan.last_id), (10, EntryId::new(9, 0)));
+        assert_eq!(scan.holes[0].ordinals, (1, 9));
+        // What is said to be gone is marked entry by entry.
+        let scan = holed(4_000_000_000, false);
+        assert_eq!(scan.last_id, EntryId::new(1, 0));
+        assert!(scan.holes.iter().all(|hole| hole.ordinals.1 < 100), "{:?}", scan.holes);
+    }
+
+    /// What is cut tells nothing: a length would count entries that were never there.
+    #[test]
+    fn a_batch_without_an_end_does_not_tell_what_a_hole_swallowed() {
+        let scan = holed(9, true);
+        assert_eq!((scan.entries, scan.last_id), (1, EntryId::new(1, 0)));
+        assert!(scan.holes.iter().all(|hole| hole.ordinals.1 <= scan.entries), "{:?}", scan.holes);
+    }
 }
