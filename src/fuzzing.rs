@@ -7,18 +7,34 @@
 #![allow(clippy::unwrap_used)]
 #![cfg_attr(not(fuzzing), allow(unreachable_pub))]
 
+mod disk;
+mod events;
 mod frames;
 mod ids;
 mod image;
+mod index;
+mod manifest;
+mod mutate;
 mod ops;
 mod recovery;
+mod resync;
+#[cfg(test)]
+mod seeds;
 #[cfg(test)]
 mod tests;
 
+pub use events::{checkpoint, events};
 pub use frames::frame;
 pub use ids::id;
+pub use index::index;
+pub use manifest::manifest;
+pub use mutate::{Form, mutate};
 pub use ops::ops;
 pub use recovery::{journal, segment};
+pub use resync::resync;
+
+/// The number of the stream whose segments an input holds.
+const STREAM: u64 = 1;
 
 /// Takes values off the front of an input; what is missing is zero.
 #[derive(Clone, Copy)]

@@ -1,6 +1,13 @@
 //! One frame, one footer, one file header. The body is `streamlog::fuzzing::frame`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
+use streamlog::fuzzing::{Form, mutate};
+
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    mutate(Form::Frame, data, size, max_size, seed, &mut fuzzer_mutate)
+});
+
+fuzz_target!(|data: &[u8]| {
     streamlog::fuzzing::frame(data);
 });

@@ -1,6 +1,13 @@
 //! Recovery of a stream from the bytes of its segments. The body is `streamlog::fuzzing::segment`.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
+use streamlog::fuzzing::{Form, mutate};
+
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    mutate(Form::Segments(4), data, size, max_size, seed, &mut fuzzer_mutate)
+});
+
+fuzz_target!(|data: &[u8]| {
     streamlog::fuzzing::segment(data);
 });

@@ -2,10 +2,12 @@
 
 use super::Input;
 use crate::format::footer::{Footer, TRAILER};
-use crate::format::frame::{Begin, Entries, Extras, FrameBuilder, HEADER, Header, Kind};
-use crate::format::header::{FileHeader, StoreHeader};
+use crate::format::frame::{
+    BLOCK, BLOCK_HEADER, Begin, Entries, Extras, FrameBuilder, HEADER, Header, Kind, MAX_BODY,
+};
+use crate::format::header::{FILE_HEADER, FileHeader, STORE_FILE, StoreHeader};
 use crate::format::record::{CheckpointEnd, Close, Record, Section, Superseded};
-use crate::format::{checksum, put, u64_at};
+use crate::format::{MAGIC, checksum, put, u32_at, u64_at};
 use crate::id::EntryId;
 
 const SEED: u32 = 0x5eed;
@@ -16,10 +18,57 @@ pub fn frame(data: &[u8]) -> bool {
     let switches = input.byte();
     let offset = u64::from(input.short()) * 8;
     match switches & 6 {
-        0 => raw(input.0, offset),
+        0 => {
+            let mut bytes = input.0.to_vec();
+            bytes.resize(bytes.len().next_multiple_of(8), 0);
+            raw(&bytes, offset)
+        }
         2 => footer(input.0, switches & 1 != 0),
         4 => headers(input.0),
         _ => built(&mut input, offset),
+    }
+}
+
+/// Puts the checksums of an input right that holds bytes as they are on a disk.
+pub(super) fn repair(data: &mut [u8]) {
+    let mut input = Input(data);
+    let switches = input.byte();
+    let offset = u64::from(input.short()) * 8;
+    let start = data.len() - input.0.len();
+    let bytes = &mut data[start..];
+    match switches & 6 {
+        0 => repair_frame(bytes, offset),
+        2 => data[0] |= 1,
+        4 => repair_header(bytes),
+        _ => {}
+    }
+}
+
+fn repair_frame(bytes: &mut [u8], offset: u64) {
+    if bytes.len() < HEADER {
+        return;
+    }
+    let block = if bytes[12] & BLOCK != 0 { BLOCK_HEADER } else { 0 };
+    let Some(body) = bytes.len().checked_sub(HEADER + block) else {
+        return;
+    };
+    let kind = u32_at(bytes, 8) & !(MAX_BODY as u32);
+    put(bytes, 8, &(kind | body as u32).to_le_bytes());
+    let seed = SEED ^ (offset / 8) as u32;
+    let start = HEADER + block;
+    let crc = checksum(!seed, &bytes[start..]);
+    put(bytes, 4, &crc.to_le_bytes());
+    let crc = checksum(seed, &bytes[4..start]);
+    put(bytes, 0, &crc.to_le_bytes());
+}
+
+/// Of a file's header or of the STORE file, by what there is room for.
+pub(super) fn repair_header(bytes: &mut [u8]) {
+    let len = if bytes.len() >= FILE_HEADER { FILE_HEADER } else { STORE_FILE };
+    if bytes.len() >= len {
+        put(bytes, 0, &MAGIC);
+        let crc = checksum(0, &bytes[..len - 4]);
+        put(bytes, len - 4, &crc.to_le_bytes());
     }
 }
 

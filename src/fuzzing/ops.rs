@@ -2,6 +2,8 @@
 //! and over every reopening.
 
 use super::Input;
+use super::disk::FixedDisk;
+use super::recovery::store_options;
 use crate::entry::NewEntries;
 use crate::error::ErrorKind;
 use crate::id::{EntryId, NewId};
@@ -10,7 +12,6 @@ use crate::options::{
     Trim,
 };
 use crate::storage::disk::Disk;
-use crate::storage::mem::MemDisk;
 use crate::store::{Store, StoreOptions};
 use crate::stream::Stream;
 use std::collections::BTreeMap;
@@ -42,7 +43,7 @@ struct Model {
 }
 
 struct Run {
-    disk: Arc<MemDisk>,
+    disk: Arc<FixedDisk>,
     options: StoreOptions,
     /// Gone for a moment while it is opened again.
     store: Option<Store>,
@@ -64,8 +65,8 @@ pub fn ops(data: &[u8]) -> bool {
         _ => Durability::Always,
     };
     let mut run = Run {
-        disk: Arc::new(MemDisk::new()),
-        options: Store::options().durability(level).stream_defaults(stream),
+        disk: FixedDisk::new(),
+        options: store_options().durability(level).stream_defaults(stream),
         store: None,
         model: Model::default(),
     };

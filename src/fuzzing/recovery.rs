@@ -1,41 +1,70 @@
 //! Files of a store that somebody else wrote: opening them never fails otherwise than by an error
 //! that says so, and what opens agrees with itself, now and the next time.
 
-use super::Input;
-use super::image::{self, ALWAYS, REPAIR, SKIP, UUID};
+use super::STREAM;
+use super::disk::FixedDisk;
+use super::image::{self, ALWAYS, Image, Leave, REPAIR, SKIP, UUID};
 use crate::entry::Entry;
 use crate::error::{Error, ErrorKind};
 use crate::format::header::{FileKind, StoreHeader};
 use crate::format::name;
 use crate::id::EntryId;
+use crate::journal::Sizes;
 use crate::options::{Durability, GroupReadOptions, OnDamage, PendingFilter};
 use crate::storage::disk::Disk;
-use crate::storage::mem::MemDisk;
 use crate::store::{Store, StoreOptions};
 use crate::stream::Stream;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
-const DIR: &str = "/store";
-/// The stream's number in the target on segments.
-const STREAM: u64 = 1;
+pub(super) const DIR: &str = "/store";
 /// A consumer that no input is likely to have.
 const VISITOR: &[u8] = b"\xffa visitor of the fuzzing target";
 
 /// A disk with a store that has a STORE file and empty directories.
-fn disk() -> Arc<MemDisk> {
-    let disk = Arc::new(MemDisk::new());
+pub(super) fn disk() -> Arc<FixedDisk> {
+    let disk = FixedDisk::new();
     let dir = Path::new(DIR);
     for path in [dir, &dir.join(name::STATE), &dir.join(name::STREAMS)] {
         disk.create_dir(path).unwrap();
     }
     let header = StoreHeader { uuid: UUID, created_ms: 0 };
-    image::store(&disk, &dir.join(name::STORE), &header.encode());
+    disk.put(&dir.join(name::STORE), &header.encode());
     disk
 }
 
-fn options(switches: u8) -> StoreOptions {
+pub(super) fn journal_path(number: u8) -> PathBuf {
+    let file = name::JOURNALS[usize::from(number) % name::JOURNALS.len()];
+    Path::new(DIR).join(name::STATE).join(file)
+}
+
+/// The path of a segment of the one stream.
+pub(super) fn segment_path(number: u8) -> PathBuf {
+    let dir = Path::new(DIR).join(name::STREAMS).join(name::stream_dir(STREAM));
+    dir.join(name::segment(u64::from(number), 0))
+}
+
+/// The state journal of a store in which nothing has happened yet.
+fn empty_journal() -> &'static [Image] {
+    static FILES: OnceLock<Vec<Image>> = OnceLock::new();
+    FILES.get_or_init(|| {
+        let disk = disk();
+        open(&disk, &store_options()).unwrap().close().unwrap();
+        (0..3).map(|number| (number, disk.bytes_of(&journal_path(number)))).collect()
+    })
+}
+
+/// The journal's files are short, so that an input takes little time and fills them.
+pub(super) const SIZES: Sizes = Sizes { first: 8192, usual: 32 << 10, due: 8192, section: 1024 };
+
+pub(super) fn store_options() -> StoreOptions {
     let mut options = Store::options();
+    options.journal = SIZES;
+    options
+}
+
+pub(super) fn options(switches: u8) -> StoreOptions {
+    let mut options = store_options();
     if switches & SKIP != 0 {
         options = options.on_damage(OnDamage::Skip);
     }
@@ -45,13 +74,13 @@ fn options(switches: u8) -> StoreOptions {
     })
 }
 
-fn open(disk: &Arc<MemDisk>, options: &StoreOptions) -> Option<Store> {
+pub(super) fn open(disk: &Arc<FixedDisk>, options: &StoreOptions) -> Option<Store> {
     let disk = Arc::clone(disk) as Arc<dyn Disk>;
     Store::open_on(disk, Path::new(DIR), options).inspect_err(expected).ok()
 }
 
 /// The only errors that bytes on a disk may lead to.
-fn expected(error: &Error) {
+pub(super) fn expected(error: &Error) {
     let fine = error.is_corruption()
         || matches!(
             error.kind(),
@@ -65,25 +94,17 @@ fn expected(error: &Error) {
 
 /// Recovers a stream whose segments are the input's files. Returns whether an entry was found.
 pub fn segment(data: &[u8]) -> bool {
-    let mut input = Input(data);
-    let switches = input.byte();
-    let mut files = image::read(&mut input, 4);
-    if switches & REPAIR != 0 {
-        image::repair(&mut files, FileKind::Segment, STREAM);
+    let mut input = image::read(data, 4);
+    if input.switches & REPAIR != 0 {
+        image::repair(&mut input.files, FileKind::Segment, STREAM, Leave::default());
     }
     let disk = disk();
     // The state journal is there and empty, so that the directory is that of a stream whose
     // creation a crash took from the journal's end.
-    if let Some(store) = open(&disk, &Store::options()) {
-        store.close().unwrap();
-    }
-    let dir = Path::new(DIR).join(name::STREAMS).join(name::stream_dir(STREAM));
-    disk.create_dir(&dir).unwrap();
-    for (number, bytes) in &files {
-        let path = dir.join(name::segment(u64::from(*number), 0));
-        image::store(&disk, &path, bytes);
-    }
-    let options = options(switches);
+    image::store(&disk, empty_journal(), journal_path);
+    disk.create_dir(segment_path(0).parent().unwrap()).unwrap();
+    image::store(&disk, &input.files, segment_path);
+    let options = options(input.switches);
     let mut found = false;
     let Some(before) = look(&disk, &options, &mut found) else {
         return found;
@@ -102,7 +123,7 @@ pub fn segment(data: &[u8]) -> bool {
 type Contents = Vec<(Vec<u8>, Vec<Entry>)>;
 
 /// What every stream holds in the end, if all of them could be read.
-fn look(disk: &Arc<MemDisk>, options: &StoreOptions, found: &mut bool) -> Option<Contents> {
+fn look(disk: &Arc<FixedDisk>, options: &StoreOptions, found: &mut bool) -> Option<Contents> {
     let store = open(disk, options)?;
     let mut contents = Vec::new();
     for name in store.names() {
@@ -116,7 +137,7 @@ fn look(disk: &Arc<MemDisk>, options: &StoreOptions, found: &mut bool) -> Option
     Some(contents)
 }
 
-fn entries_of(stream: &Stream) -> Option<Vec<Entry>> {
+pub(super) fn entries_of(stream: &Stream) -> Option<Vec<Entry>> {
     stream.len().inspect_err(expected).ok()?;
     let forward: Result<Vec<Entry>, Error> = stream.range(..).collect();
     let forward = forward.inspect_err(expected).ok()?;
@@ -129,6 +150,8 @@ fn entries_of(stream: &Stream) -> Option<Vec<Entry>> {
         let got = stream.get(entry.id()).inspect_err(expected).ok()?;
         assert_eq!(got.as_ref(), Some(entry), "get");
     }
+    // What damage took is not counted once it was met.
+    assert_eq!(stream.len().inspect_err(expected).ok()?, forward.len() as u64, "the length");
     stream.info().inspect_err(expected).ok()?;
     Some(forward)
 }
@@ -153,19 +176,14 @@ fn append(stream: &Stream, before: Vec<Entry>) -> Option<Vec<Entry>> {
 
 /// Opens a store whose state journal is the input's files. Returns whether it told of a stream.
 pub fn journal(data: &[u8]) -> bool {
-    let mut input = Input(data);
-    let switches = input.byte();
-    let mut files = image::read(&mut input, 3);
-    files.retain(|(number, _)| *number < 3);
-    if switches & REPAIR != 0 {
-        image::repair(&mut files, FileKind::Journal, 0);
+    let mut input = image::read(data, 3);
+    input.files.retain(|(number, _)| *number < 3);
+    if input.switches & REPAIR != 0 {
+        image::repair(&mut input.files, FileKind::Journal, 0, Leave::default());
     }
     let disk = disk();
-    for (number, bytes) in &files {
-        let file = name::JOURNALS[usize::from(*number)];
-        image::store(&disk, &Path::new(DIR).join(name::STATE).join(file), bytes);
-    }
-    let options = options(switches);
+    image::store(&disk, &input.files, journal_path);
+    let options = options(input.switches);
     let Some(before) = groups_of(&disk, &options) else {
         return false;
     };
@@ -177,7 +195,7 @@ pub fn journal(data: &[u8]) -> bool {
 }
 
 /// What there is to know of each group.
-fn groups_of(disk: &Arc<MemDisk>, options: &StoreOptions) -> Option<Vec<String>> {
+fn groups_of(disk: &Arc<FixedDisk>, options: &StoreOptions) -> Option<Vec<String>> {
     let store = open(disk, options)?;
     let mut told = Vec::new();
     for name in store.names() {

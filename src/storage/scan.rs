@@ -98,7 +98,8 @@ struct Walk<'a> {
     holes: Vec<Hole>,
     /// The hole behind which entries are counted from the least that there can be.
     loose: Option<usize>,
-    /// How many more there are by a block start. It counts once the batch of that block is complete.
+    /// How many more there are by a block start, which counts once the batch of that block is
+    /// complete.
     told: Option<u64>,
 }
 

@@ -9,6 +9,7 @@ pub mod disk;
 pub mod engine;
 pub mod explore;
 pub mod file;
+pub mod fuzz;
 pub mod image;
 pub mod learn;
 pub mod minimise;

@@ -163,6 +163,11 @@ const OTHERS: &[(u64, OpKind)] = &[
     (1, OpKind::ReopenOtherwise),
 ];
 
+/// All operations that the crate takes.
+pub fn kinds() -> Vec<OpKind> {
+    COMMON.iter().chain(OTHERS).map(|(_, kind)| *kind).collect()
+}
+
 fn kind(rng: &mut Rng, takes_all: bool) -> OpKind {
     let kinds = || COMMON.iter().chain(OTHERS.iter().filter(|_| takes_all));
     let mut left = rng.below(kinds().map(|(weight, _)| weight).sum());

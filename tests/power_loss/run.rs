@@ -57,6 +57,17 @@ pub fn run<S: Subject>(
     budget: Budget,
     replay: Option<Replay>,
 ) -> Result<Stats, Box<Found>> {
+    run_cut::<S>(plan, budget, replay, |log| choose_steps(log, budget.captures, plan.seed))
+}
+
+/// Cuts the power at the steps that are chosen from all that there are. (What they are is counted
+/// from 0, and they themselves from 1.)
+pub fn run_cut<S: Subject>(
+    plan: &Plan,
+    budget: Budget,
+    replay: Option<Replay>,
+    choose: impl FnOnce(&[&'static str]) -> BTreeSet<u64>,
+) -> Result<Stats, Box<Found>> {
     let mut probe = Run::<S>::new(plan, budget);
     probe.disk.keep_log();
     probe.carry_out(plan)?;
@@ -68,7 +79,7 @@ pub fn run<S: Subject>(
             real.explorer.minimise = Some(replay.minimise);
             real.disk.want([replay.step]);
         }
-        None => real.disk.want(choose_steps(&log, budget.captures, plan.seed)),
+        None => real.disk.want(choose(&log)),
     }
     real.carry_out(plan)?;
     if real.disk.trace() != probe.disk.trace() {

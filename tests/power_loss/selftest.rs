@@ -25,6 +25,7 @@ pub const TESTS: &[Test] = &[
         "a_close_whose_last_sync_failed_damages_nothing",
         a_close_whose_last_sync_failed_damages_nothing,
     ),
+    ("the_corpus_of_crashes_keeps_the_promises", the_corpus_of_crashes_keeps_the_promises),
     ("the_store_keeps_its_promises", the_store_keeps_its_promises),
 ];
 
@@ -186,4 +187,22 @@ fn the_same_seed_gives_the_same_run() {
     assert_eq!(twice[0], twice[1]);
     let other = toy("", 2, 300).run::<Toy>();
     assert_ne!(other.map_or(0, |stats| stats.digest), twice[0]);
+}
+
+/// The inputs of the fuzz target `crash_ops`: at least half of them cut the power where the disk
+/// was neither as it had been nor as it was to be.
+fn the_corpus_of_crashes_keeps_the_promises() {
+    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/crash_ops");
+    let mut inputs: Vec<_> =
+        std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    inputs.sort();
+    assert!(inputs.len() >= 20, "only {} inputs", inputs.len());
+    let mut torn = 0;
+    for path in &inputs {
+        let input = std::fs::read(path).unwrap();
+        let run = super::explore::guarded(|| super::fuzz::crash_ops(&input));
+        let stats = run.unwrap_or_else(|found| panic!("{}: {}", path.display(), found.text));
+        torn += usize::from(stats.differ_from_old > 0 && stats.differ_from_current > 0);
+    }
+    assert!(torn * 2 >= inputs.len(), "{torn} of {} inputs tear anything", inputs.len());
 }

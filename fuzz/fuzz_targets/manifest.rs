@@ -1,0 +1,13 @@
+//! Opening a store whose STORE file and headers somebody else wrote. The body is `streamlog::fuzzing::manifest`.
+#![no_main]
+
+use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
+use streamlog::fuzzing::{Form, mutate};
+
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    mutate(Form::Switch, data, size, max_size, seed, &mut fuzzer_mutate)
+});
+
+fuzz_target!(|data: &[u8]| {
+    streamlog::fuzzing::manifest(data);
+});
