@@ -361,7 +361,7 @@ impl Subject for Engine {
                 self.streams.remove(name);
                 return match self.store.remove(&name.0).map_err(fail)? {
                     true => Ok(Answer::Flag(true)),
-                    false => wrong("there was no stream to remove".to_owned()),
+                    false => Err(Fail::Refused("no such stream".to_owned())),
                 };
             }
             Call::Rename { from, to } => {
