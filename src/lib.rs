@@ -40,7 +40,7 @@ pub use store::{
     VerifiedStream,
 };
 pub use stream::{Stream, StreamInfo};
-pub use wait::Tail;
+pub use wait::{Subscription, Tail};
 
 /// Handles are made to be shared between threads.
 const _: () = {

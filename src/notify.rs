@@ -122,6 +122,11 @@ impl Waiter {
         }
     }
 
+    /// Ends the wait, as a publish does.
+    pub(crate) fn wake(&self) {
+        self.0.wake();
+    }
+
     /// Whether a wake has come since the last call.
     #[allow(dead_code, reason = "for tasks, which come with an async front")]
     pub(crate) fn take(&self) -> bool {

@@ -13,7 +13,7 @@ use crate::notify::WaitList;
 use crate::options::{
     AppendOptions, Durability, OnDamage, ReadOptions, Start, StreamOptions, Trim,
 };
-use crate::read::{Batch, OwnedRange, Snapshot};
+use crate::read::{Batch, Budget, OwnedRange, Snapshot};
 use crate::state::{StreamState, deletions};
 use crate::storage::cursor::Span;
 use crate::storage::live::{Live, TrimPlan};
@@ -189,6 +189,19 @@ impl StreamInner {
             return Err(Error::new(ErrorKind::NoStream { name }));
         }
         Ok(())
+    }
+
+    /// One look for entries above `after`.
+    pub(crate) fn look(
+        &self,
+        shared: &Shared,
+        after: EntryId,
+        budget: &mut Budget,
+    ) -> Result<Batch> {
+        self.check(shared)?;
+        let span = self.log(shared)?.span();
+        let (places, _) = budget.take(&span, after)?;
+        Ok(Batch::new(span, places))
     }
 
     /// The state with a view of the log, for decisions on what readers see.

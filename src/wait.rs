@@ -6,12 +6,15 @@ use crate::id::EntryId;
 use crate::notify::{Class, Registration, Waiter, Wake};
 use crate::options::{Block, ReadOptions, Start};
 use crate::read::{Batch, Budget};
-use crate::store::Store;
-use crate::stream::Stream;
+use crate::store::{Shared, Store};
+use crate::stream::{Stream, StreamInner};
 use crate::sync::Deadline;
-use crossbeam_channel::{Receiver, bounded};
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
+
+mod subscribe;
+pub use subscribe::Subscription;
 
 pub(crate) fn deadline(block: Block) -> Option<Deadline> {
     match block {
@@ -53,22 +56,32 @@ pub(crate) fn read(
     if !found.is_empty() {
         return Ok(found);
     }
-    let waiter = Waiter::new();
-    let _registered: Vec<Registration> = resolved
-        .iter()
-        .map(|(stream, _)| stream.inner().waiters.register(&waiter, Class::Reader))
-        .collect();
+    let streams: Vec<_> =
+        resolved.iter().map(|(stream, _)| (&**stream.shared(), stream.inner())).collect();
+    let again = || Ok(Some(look(&resolved, options)?).filter(|found| !found.is_empty()));
+    Ok(until(&streams, &Waiter::new(), deadline, again)?.unwrap_or_default())
+}
+
+/// Waits on streams until a look finds something; `None` if the time is over.
+fn until<T>(
+    streams: &[(&Shared, &Arc<StreamInner>)],
+    waiter: &Waiter,
+    deadline: Deadline,
+    look: impl Fn() -> Result<Option<T>>,
+) -> Result<Option<T>> {
+    let register =
+        |(_, inner): &(_, &Arc<StreamInner>)| inner.waiters.register(waiter, Class::Reader);
+    let _registered: Vec<Registration> = streams.iter().map(register).collect();
     loop {
-        let found = look(&resolved, options)?;
-        if !found.is_empty() {
-            return Ok(found);
+        if let Some(found) = look()? {
+            return Ok(Some(found));
         }
         // A stopped stream is read as it is, but nothing more will come.
-        for (stream, _) in &resolved {
-            stream.inner().check_sound(stream.shared())?;
+        for (shared, inner) in streams {
+            inner.check_sound(shared)?;
         }
         if waiter.wait(deadline) == Wake::TimedOut {
-            return Ok(found);
+            return Ok(None);
         }
     }
 }
@@ -146,32 +159,5 @@ impl Iterator for Tail {
         let found = self.take(ReadOptions::new().block_forever());
         self.ended = found.is_err();
         found.transpose()
-    }
-}
-
-impl Stream {
-    /// A channel that gets the entries after a position as they come, from a thread of its own. It
-    /// holds at most `capacity` of them. The thread ends when the receiver is dropped and another
-    /// entry comes, when the store is closed or when the stream is removed; the last message is
-    /// then the error.
-    ///
-    /// # Errors
-    /// `NoStream`, `Closed`; `Io` if no thread can be started.
-    #[doc(alias = "XREAD")]
-    pub fn subscribe(&self, from: Start, capacity: usize) -> Result<Receiver<Result<Entry>>> {
-        let tail = self.tail(from)?;
-        let (sender, receiver) = bounded(capacity.max(1));
-        let body = move || {
-            for entry in tail {
-                if sender.send(entry).is_err() {
-                    return;
-                }
-            }
-        };
-        let started = std::thread::Builder::new().name("streamlog-tail".into()).spawn(body);
-        match started {
-            Ok(_detached) => Ok(receiver),
-            Err(e) => Err(crate::Error::io("start a thread for", &self.shared().dir, e)),
-        }
     }
 }

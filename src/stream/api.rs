@@ -59,7 +59,7 @@ impl Stream {
         &self.inner
     }
 
-    pub(crate) fn shared(&self) -> &Shared {
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.handle.shared
     }
 
@@ -329,9 +329,7 @@ impl Stream {
 
     /// One look for entries above `after`.
     pub(crate) fn look(&self, after: EntryId, budget: &mut Budget) -> Result<Batch> {
-        let span = self.log()?.span();
-        let (places, _) = budget.take(&span, after)?;
-        Ok(Batch::new(span, places))
+        self.inner.look(self.shared(), after, budget)
     }
 
     /// Reads entries after a position, and waits for one if the options say so (XREAD). An elapsed

@@ -256,6 +256,26 @@ fn a_channel_gets_every_entry_in_order() {
     });
 }
 
+/// Fails if the thread of a channel holds a handle of the store.
+#[test]
+fn a_channel_that_is_dropped_keeps_no_store_open() {
+    let dir = tempfile::tempdir().unwrap();
+    for entries in 0..3 {
+        let stream = Store::open(dir.path()).unwrap().stream("s").unwrap();
+        let channel = stream.subscribe(Start::Last, 1).unwrap();
+        let mut other = stream.subscribe(Start::First, 1).unwrap();
+        drop(stream);
+        // A channel is a handle itself.
+        assert!(matches!(error(Store::open(dir.path())).kind(), ErrorKind::Locked { .. }));
+        for n in 1..=entries {
+            assert_eq!(other.next().unwrap().unwrap().id(), EntryId::new(n, 0));
+        }
+        drop((channel, other));
+        let stream = Store::open(dir.path()).unwrap().stream("s").unwrap();
+        put(&stream, &format!("{}-0", entries + 1));
+    }
+}
+
 #[test]
 fn a_stream_of_another_store_can_be_waited_for_alone() {
     let store = Store::in_memory().unwrap();
