@@ -36,14 +36,14 @@ impl GroupState {
     }
 
     /// XREADGROUP with an ID: a consumer's own pending IDs after that one; a `count` of 0 is no
-    /// limit. The list ends at the largest number of IDs that one event names.
+    /// limit.
     pub(crate) fn history(
         &self,
         consumer: ConsumerNumber,
         after: EntryId,
         count: usize,
     ) -> Vec<EntryId> {
-        let most = if count == 0 { MAX_IDS } else { count.min(MAX_IDS) };
+        let most = if count == 0 { usize::MAX } else { count };
         let bounds = (Bound::Excluded(after), Bound::Unbounded);
         self.pending.ids_of(consumer, bounds).take(most).collect()
     }

@@ -2,6 +2,7 @@
 //! `stream-cgroups.tcl`.
 
 use super::*;
+use crate::format::event::MAX_IDS;
 use crate::group::model::{Rig, id, restored};
 use crate::options::{ClaimOptions, PendingFilter};
 use std::time::Duration;
@@ -29,6 +30,19 @@ fn g34_a_cursor_set_back_delivers_again_with_a_count_of_one() {
     let expected = [(id(1), bob.clone(), 1), (id(2), bob, 1), (id(3), alice, 2)];
     assert_eq!(rig.pending("g"), expected);
     assert_eq!(rig.history("g", "alice", ZERO, 0), ids(&[3]));
+}
+
+/// Fails if the history ends where one event does.
+#[test]
+fn a_history_without_a_limit_is_as_long_as_the_list() {
+    let many = MAX_IDS as u64 + 5;
+    let mut rig = Rig::with(many);
+    rig.create("g", ZERO, None);
+    rig.read("g", "c", 0);
+    assert_eq!(rig.history("g", "c", ZERO, 0).len() as u64, many);
+    let group = rig.group("g");
+    let counts = [1, MAX_IDS as u64 + 1, many].map(|n| group.pending.get(id(n)).unwrap().count);
+    assert_eq!(counts, [2, 2, 2]);
 }
 
 #[test]
