@@ -316,6 +316,35 @@ impl AppendOptions {
     }
 }
 
+/// Options of [`Stream::append_batch_with`](crate::Stream::append_batch_with).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BatchOptions {
+    pub(crate) durable: bool,
+    pub(crate) timeout: Option<Duration>,
+}
+
+impl BatchOptions {
+    /// The stream's durability.
+    #[must_use]
+    pub fn new() -> BatchOptions {
+        BatchOptions::default()
+    }
+
+    /// Waits until the batch is on disk; see [`AppendOptions::durable`].
+    #[must_use]
+    pub fn durable(mut self) -> BatchOptions {
+        self.durable = true;
+        self
+    }
+
+    /// How long to wait while too many bytes are not yet on disk; see [`AppendOptions::timeout`].
+    #[must_use]
+    pub fn timeout(mut self, longest: Duration) -> BatchOptions {
+        self.timeout = Some(longest);
+        self
+    }
+}
+
 /// Where reading begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {

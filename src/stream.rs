@@ -11,7 +11,7 @@ use crate::id::{EntryId, NewId, next_id};
 use crate::journal::Refused;
 use crate::notify::WaitList;
 use crate::options::{
-    AppendOptions, Durability, OnDamage, ReadOptions, Start, StreamOptions, Trim,
+    AppendOptions, BatchOptions, Durability, OnDamage, ReadOptions, Start, StreamOptions, Trim,
 };
 use crate::read::{Batch, Budget, OwnedRange, Snapshot};
 use crate::state::{StreamState, deletions};

@@ -52,8 +52,8 @@ pub use group::{ConsumerInfo, GroupInfo, Pending, PendingSummary};
 pub use id::{EntryId, NewId};
 pub use journal::JournalRecovery;
 pub use options::{
-    AppendOptions, ClaimOptions, Durability, GroupReadOptions, OnDamage, PendingFilter, ReadFrom,
-    ReadOptions, Retention, Start, StreamOptions, Trim,
+    AppendOptions, BatchOptions, ClaimOptions, Durability, GroupReadOptions, OnDamage,
+    PendingFilter, ReadFrom, ReadOptions, Retention, Start, StreamOptions, Trim,
 };
 pub use read::{Batch, BatchIter, OwnedRange, Range, Snapshot};
 pub use storage::recover::{CutTail, Gap, StreamRecovery};

@@ -245,13 +245,26 @@ impl Stream {
     #[doc(alias = "XADD")]
     pub fn append_batch(&self, batch: &NewEntries) -> Result<Option<(EntryId, EntryId)>> {
         let log = self.log()?;
+        self.append_batch_with(batch, BatchOptions::new())
+    }
+
+    /// The same, with more durability or a limit of time.
+    ///
+    /// # Errors
+    /// As [`Stream::append_batch`], and `TimedOut`.
+    #[doc(alias = "XADD")]
+    pub fn append_batch_with(
+        &self,
+        batch: &NewEntries,
+        options: BatchOptions,
+    ) -> Result<Option<(EntryId, EntryId)>> {
         if batch.is_empty() {
             return Ok(None);
         }
         self.shared().check_writable()?;
-        self.wait_for_room(log, batch.bytes.len(), None)?;
+        self.wait_for_room(log, batch.bytes.len(), options.timeout)?;
         let (first, last, position) = self.with_room(log, || self.try_append_batch(log, batch))?;
-        self.appended(log, position, false)?;
+        self.appended(log, position, options.durable)?;
         Ok(Some((first, last)))
     }
 

@@ -1,7 +1,10 @@
 //! Appending: IDs of all forms, fields of all kinds, batches.
 
 use crate::ground::{error, id, kind, live, on_both, put, texts};
-use streamlog::{AppendOptions, EntryId, ErrorKind, NewEntries, NewId, Store, StreamOptions, Trim};
+use std::time::Duration;
+use streamlog::{
+    AppendOptions, BatchOptions, EntryId, ErrorKind, NewEntries, NewId, Store, StreamOptions, Trim,
+};
 
 fn with(id: impl Into<NewId>) -> AppendOptions {
     AppendOptions::new().id(id)
@@ -147,6 +150,23 @@ fn a_batch_with_one_bad_id_leaves_nothing_behind() {
         let info = stream.info().unwrap();
         assert_eq!((info.last_id, info.entries_added), (id("1-0"), 1));
         assert_eq!(put(&stream, "2-0"), id("2-0"));
+    });
+}
+
+/// Fails if `append_batch_with` does not hand on that the batch is to be durable.
+#[test]
+fn a_batch_may_wait_for_the_disk() {
+    on_both(|store| {
+        let stream = store.stream("s").unwrap();
+        let mut batch = NewEntries::new();
+        for n in 1..=3 {
+            batch.push_with(EntryId::new(n, 0), [("a", "b")]).unwrap();
+        }
+        let options = BatchOptions::new().durable().timeout(Duration::from_secs(3600));
+        let range = stream.append_batch_with(&batch, options).unwrap();
+        assert_eq!(range, Some((EntryId::new(1, 0), EntryId::new(3, 0))));
+        assert_eq!(stream.durable_id().unwrap(), EntryId::new(3, 0));
+        assert_eq!(stream.append_batch_with(&NewEntries::new(), options).unwrap(), None);
     });
 }
 
