@@ -222,7 +222,7 @@ impl Commit {
             return Next::Return(Ok(()));
         }
         if let Some(cause) = &state.poison {
-            return Next::Return(Err(as_poisoned(cause)));
+            return Next::Return(Err(Error::poisoned(cause)));
         }
         if state.covers(upto) {
             return Next::Sleep(self.sleepers(state.round));
@@ -265,7 +265,7 @@ impl Commit {
                 drop(lead);
                 // Not `cause`: another failure may have been first, and a full disk is no reason
                 // to try again here.
-                Err(as_poisoned(&self.poisoned().unwrap_or(cause)))
+                Err(Error::poisoned(&self.poisoned().unwrap_or(cause)))
             }
         }
     }
@@ -319,15 +319,6 @@ impl Drop for Lead<'_> {
             self.commit.sleepers(ended).notify_all();
             self.commit.sleepers(state.round).notify_one();
         }
-    }
-}
-
-/// What waiters are told of the first failure.
-fn as_poisoned(first: &Error) -> Error {
-    match first.kind() {
-        // The store's poison handed down to a stream names the cause already.
-        ErrorKind::Poisoned { .. } => first.clone(),
-        _ => Error::new(ErrorKind::Poisoned { cause: first.to_string() }),
     }
 }
 

@@ -19,6 +19,8 @@ pub struct Error(Box<Inner>);
 #[derive(Clone)]
 struct Inner {
     kind: ErrorKind,
+    /// The call that it ended changed nothing.
+    refused: bool,
     path: Option<PathBuf>,
     offset: Option<u64>,
     source: Option<Arc<io::Error>>,
@@ -184,7 +186,7 @@ const OPENS: [&str; 4] = ["open", "create", "lock", "read directory"];
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind) -> Error {
-        Error(Box::new(Inner { kind, path: None, offset: None, source: None }))
+        Error(Box::new(Inner { kind, refused: false, path: None, offset: None, source: None }))
     }
 
     /// An error of the operating system, sorted by what the caller can do about it.
@@ -247,6 +249,23 @@ impl Error {
         self
     }
 
+    /// The call changed nothing: what failed was in its way.
+    #[must_use]
+    pub(crate) fn refused(mut self) -> Error {
+        self.0.refused = true;
+        self
+    }
+
+    /// What is told of a failure that has stopped something.
+    pub(crate) fn poisoned(first: &Error) -> Error {
+        let cause = match first.kind() {
+            // The store's poison handed down to a stream names the cause already.
+            ErrorKind::Poisoned { cause } => cause.clone(),
+            _ => first.to_string(),
+        };
+        Error::new(ErrorKind::Poisoned { cause })
+    }
+
     /// Which case it is.
     #[must_use]
     pub fn kind(&self) -> &ErrorKind {
@@ -272,13 +291,12 @@ impl Error {
         )
     }
 
-    /// Whether what the call should have written may be there after the store is opened again.
+    /// Whether what the call should have written may be there after the store is opened again. It
+    /// is not where the call was refused from the start: by a stream that had been stopped before,
+    /// or because its time was over while it waited for its turn to write.
     #[must_use]
     pub fn is_indeterminate(&self) -> bool {
-        matches!(
-            self.kind(),
-            ErrorKind::Poisoned { .. } | ErrorKind::TimedOut | ErrorKind::Io { .. }
-        )
+        !self.0.refused && matches!(self.kind(), ErrorKind::Poisoned { .. } | ErrorKind::Io { .. })
     }
 
     /// Whether bytes on disk are damaged.

@@ -251,7 +251,7 @@ impl Journal {
             return Err(Refused::Error(Error::new(ErrorKind::Closed)));
         }
         if let Some(cause) = self.commit.poisoned() {
-            return Err(Refused::Error(crate::storage::log::poisoned(&cause)));
+            return Err(Refused::Error(Error::poisoned(&cause).refused()));
         }
         let number = inner.next_record;
         let mut out = std::mem::take(&mut inner.scratch);

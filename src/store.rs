@@ -297,7 +297,7 @@ impl Shared {
     #[inline]
     pub(crate) fn check_sound(&self) -> Result<()> {
         match self.poisoned.get() {
-            Some(cause) => Err(crate::storage::log::poisoned(cause)),
+            Some(cause) => Err(Error::poisoned(cause).refused()),
             None => Ok(()),
         }
     }
@@ -394,7 +394,7 @@ impl Shared {
     fn first_poisoned(&self) -> Result<()> {
         for stream in self.all_streams() {
             if let Some(cause) = stream.open_log().and_then(|log| log.commit.poisoned()) {
-                return Err(crate::storage::log::poisoned(&cause));
+                return Err(Error::poisoned(&cause));
             }
         }
         Ok(())

@@ -270,7 +270,7 @@ impl StreamInner {
     pub(crate) fn check_sound(&self, shared: &Shared) -> Result<()> {
         shared.check_sound()?;
         match self.log.get().filter(|log| log.is_poisoned()).and_then(|log| log.commit.poisoned()) {
-            Some(cause) => Err(crate::storage::log::poisoned(&cause)),
+            Some(cause) => Err(Error::poisoned(&cause).refused()),
             None => Ok(()),
         }
     }

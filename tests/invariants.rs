@@ -127,6 +127,7 @@ const TESTS: &[Test] = tests! {
         invariant_05_a_failed_sync_of_a_new_segment_stops_that_stream_alone
         invariant_05_a_failed_sync_of_the_background_stops_that_stream_alone
         invariant_05_a_lost_file_system_stops_the_store
+        invariant_05_only_what_may_have_been_written_is_indeterminate
         invariant_05_when_one_sync_for_all_fails_the_guilty_file_is_found
         invariant_05_when_one_sync_for_all_fails_and_no_file_is_guilty_the_store_stops
         invariant_05_one_sync_for_all_publishes_nothing_of_a_stopped_stream;

@@ -231,7 +231,7 @@ impl Log {
         if self.poisoned.load(Ordering::Acquire)
             && let Some(cause) = self.commit.poisoned()
         {
-            return Err(poisoned(&cause));
+            return Err(Error::poisoned(&cause).refused());
         }
         if writer.closed {
             return Err(Error::new(ErrorKind::Closed));
@@ -469,12 +469,5 @@ impl Log {
     pub(crate) fn abandon(&self, reason: Error) {
         self.writer.lock().closed = true;
         self.commit.close(reason);
-    }
-}
-
-pub(crate) fn poisoned(cause: &Error) -> Error {
-    match cause.kind() {
-        ErrorKind::Poisoned { .. } => cause.clone(),
-        _ => Error::new(ErrorKind::Poisoned { cause: cause.to_string() }),
     }
 }

@@ -8,7 +8,7 @@ use crate::journal::{Loaded, Refused};
 impl Shared {
     pub(super) fn poison_cause(&self) -> Option<String> {
         let journal = self.journal.commit.poisoned();
-        let cause = self.poisoned.get().map(crate::storage::log::poisoned).or(journal)?;
+        let cause = self.poisoned.get().map(Error::poisoned).or(journal)?;
         Some(cause.to_string())
     }
 

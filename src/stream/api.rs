@@ -150,7 +150,7 @@ impl Stream {
         loop {
             let made = match attempt() {
                 Ok(Ok(done)) => return Ok(done),
-                Ok(Err(NoRoom(need))) => log.make_room(need),
+                Ok(Err(NoRoom(need))) => log.make_room(need).map_err(Error::refused),
                 Err(error) => Err(error),
             };
             if !relieved && made.as_ref().is_err_and(Error::is_shortage) {
@@ -230,10 +230,11 @@ impl Stream {
         if log.commit.durable() >= upto {
             return Ok(());
         }
-        match timeout {
+        let synced = match timeout {
             None => self.inner.sync_to(self.shared(), log, upto),
             Some(longest) => self.inner.sync_by(self.shared(), log, upto, Deadline::after(longest)),
-        }
+        };
+        synced.map_err(Error::refused)
     }
 
     /// Appends all entries of a batch or none, in one step for readers and for crashes. Returns the
@@ -244,7 +245,6 @@ impl Stream {
     /// does not fit into one segment.
     #[doc(alias = "XADD")]
     pub fn append_batch(&self, batch: &NewEntries) -> Result<Option<(EntryId, EntryId)>> {
-        let log = self.log()?;
         self.append_batch_with(batch, BatchOptions::new())
     }
 
@@ -258,6 +258,7 @@ impl Stream {
         batch: &NewEntries,
         options: BatchOptions,
     ) -> Result<Option<(EntryId, EntryId)>> {
+        let log = self.log()?;
         if batch.is_empty() {
             return Ok(None);
         }

@@ -140,19 +140,17 @@ impl Stream {
     /// `InvalidConfig`, `StorageFull`, `Poisoned`, `NoStream`, `Closed`.
     pub fn set_options(&self, options: &StreamOptions) -> Result<()> {
         options.check()?;
-        let stored = self.store_options(|now| {
+        self.store_options(|now| {
             let retention = options.retention.unwrap_or(now.retention);
             StoredOptions { retention, ..StoredOptions::from(options) }
-        })?;
-        self.log()?.writer()?.set_options(stored);
-        Ok(())
+        })
     }
 
-    /// Records options and waits as the level asks. Returns them.
+    /// Records options and waits as the level asks.
     pub(super) fn store_options(
         &self,
         from: impl Fn(StoredOptions) -> StoredOptions,
-    ) -> Result<StoredOptions> {
+    ) -> Result<()> {
         let shared = self.shared();
         let defaults = StoredOptions::from(&shared.options.stream);
         let (options, position) = self.inner.change(shared, true, |locked| {
@@ -161,8 +159,11 @@ impl Stream {
         })?;
         self.inner.note_limits();
         self.inner.ask_for_retention(shared);
-        self.inner.settle(shared, position)?;
-        Ok(options)
+        // A log that has stopped meanwhile has no appends to lay out.
+        if let Ok(mut appender) = self.log()?.writer() {
+            appender.set_options(options);
+        }
+        self.inner.settle(shared, position)
     }
 
     /// Makes everything durable that was appended, and what its groups did, before the call.

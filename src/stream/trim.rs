@@ -166,7 +166,7 @@ impl Stream {
     /// `InvalidConfig`, `StorageFull`, `Poisoned`, `ReadOnly`, `NoStream`, `Closed`.
     pub fn set_retention(&self, retention: Retention) -> Result<()> {
         retention.check()?;
-        self.store_options(|now| StoredOptions { retention, ..now }).map(drop)
+        self.store_options(|now| StoredOptions { retention, ..now })
     }
 
     /// Removes what is beyond the stream's [`Retention`] now, and returns how many entries that

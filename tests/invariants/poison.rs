@@ -5,8 +5,8 @@ use super::ground::{
     FIRST, JOURNAL, at_once, deliver, error, id, is_poisoned, open, put, seen, try_put,
 };
 use crate::{
-    Durability, EntryId, ErrorKind, GroupReadOptions, ReadOptions, Result, Start, Store, Stream,
-    StreamOptions,
+    AppendOptions, BatchOptions, Durability, EntryId, ErrorKind, GroupReadOptions, NewEntries,
+    ReadOptions, Result, Start, Store, Stream, StreamOptions,
 };
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -270,6 +270,58 @@ pub(crate) fn invariant_05_a_lost_file_system_stops_the_store() {
         assert!(is_stopped(&a) && is_stopped(&b), "{path}");
         assert!(store.health().poisoned.is_some());
     }
+}
+
+/// Fails if a refusal (`Log::writer`, src/storage/log.rs; `check_writable`) or a wait that comes
+/// before the append (`wait_for_room`, src/stream/api.rs) is not told from a failure behind it.
+pub(crate) fn invariant_05_only_what_may_have_been_written_is_indeterminate() {
+    let disk = FaultDisk::new();
+    let store = open(&disk, Durability::Manual);
+    let stream = store.stream("s").unwrap();
+    put(&stream, [1]);
+    disk.fail("sync", FIRST, EIO);
+    let durable = AppendOptions::new().durable();
+    let failed = error(stream.append_with([("a", "b")], durable));
+    assert!(failed.is_indeterminate(), "{failed}");
+    assert_eq!(stream.len().unwrap(), 2);
+    disk.heal();
+    let mut batch = NewEntries::new();
+    batch.push([("a", "b")]).unwrap();
+    for refused in [
+        error(stream.append_with([("a", "b")], durable)),
+        error(stream.append_batch(&batch)),
+        error(stream.delete([id(1)])),
+        error(stream.create_group("g", Start::First)),
+    ] {
+        assert!(matches!(refused.kind(), ErrorKind::Poisoned { .. }));
+        assert!(!refused.is_indeterminate(), "{refused}");
+    }
+    assert_eq!(stream.len().unwrap(), 2);
+
+    // Where too much is not on disk, the append comes after the sync, or not at all.
+    let level = Durability::Interval { every: Duration::from_secs(1), max_unsynced_bytes: 1000 };
+    let disk = FaultDisk::new();
+    let store = open(&disk, level);
+    let stream = store.stream("s").unwrap();
+    store.sync().unwrap();
+    put(&stream, 1..5);
+    let (none, last) = (Duration::ZERO, stream.len().unwrap());
+    let options = AppendOptions::new().timeout(none);
+    let large = [("v", "x".repeat(900))];
+    let mut batch = NewEntries::new();
+    batch.push(large.clone()).unwrap();
+    for late in [
+        error(stream.append_with(large, options)),
+        error(stream.append_batch_with(&batch, BatchOptions::new().timeout(none).durable())),
+    ] {
+        assert_eq!(*late.kind(), ErrorKind::TimedOut);
+        assert!(!late.is_indeterminate() && late.is_retryable());
+    }
+    disk.fail("sync", FIRST, EIO);
+    let failed = error(stream.append_batch(&batch));
+    assert!(matches!(failed.kind(), ErrorKind::Poisoned { .. }));
+    assert!(!failed.is_indeterminate(), "{failed}");
+    assert_eq!(stream.len().unwrap(), last);
 }
 
 /// A store with more dirty files than are synced one by one.
