@@ -26,7 +26,9 @@ mod worker;
 pub use consumer::{AutoClaim, AutoClaimIds, Consumer, Deliveries, Delivery, Group};
 pub use entry::{Entry, EntryRef, Fields, NewEntries};
 pub use error::{Error, ErrorKind, Result};
-pub use group::{ConsumerInfo, GroupInfo, Pending, PendingSummary};
+pub use group::{
+    ConsumerDetails, ConsumerInfo, GroupDetails, GroupInfo, Pending, PendingDetails, PendingSummary,
+};
 pub use id::{EntryId, NewId};
 pub use journal::JournalRecovery;
 pub use options::{
@@ -39,7 +41,7 @@ pub use store::{
     ClampedGroup, Finding, Health, RecoveryReport, Store, StoreOptions, Verification,
     VerifiedStream,
 };
-pub use stream::{Stream, StreamInfo};
+pub use stream::{Stream, StreamDetails, StreamInfo};
 pub use wait::{Subscription, Tail};
 
 /// Handles are made to be shared between threads.

@@ -32,9 +32,11 @@ use std::time::Duration;
 mod api;
 mod copy;
 mod durable;
+mod info;
 mod recovery;
 mod trim;
-pub use api::{Stream, StreamInfo};
+pub use api::Stream;
+pub use info::{StreamDetails, StreamInfo};
 pub(crate) use recovery::Frozen;
 
 thread_local! {

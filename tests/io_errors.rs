@@ -62,7 +62,9 @@ mod table;
 pub use consumer::{AutoClaim, AutoClaimIds, Consumer, Deliveries, Delivery, Group};
 pub use entry::{Entry, EntryRef, Fields, NewEntries};
 pub use error::{Error, ErrorKind, Result};
-pub use group::{ConsumerInfo, GroupInfo, Pending, PendingSummary};
+pub use group::{
+    ConsumerDetails, ConsumerInfo, GroupDetails, GroupInfo, Pending, PendingDetails, PendingSummary,
+};
 pub use id::{EntryId, NewId};
 pub use journal::JournalRecovery;
 pub use options::{
@@ -72,7 +74,7 @@ pub use options::{
 pub use read::{Batch, BatchIter, OwnedRange, Range, Snapshot};
 pub use storage::recover::{CutTail, Gap, StreamRecovery};
 pub use store::{ClampedGroup, Health, RecoveryReport, Store, StoreOptions};
-pub use stream::{Stream, StreamInfo};
+pub use stream::{Stream, StreamDetails, StreamInfo};
 pub use wait::Tail;
 
 fn main() -> ExitCode {

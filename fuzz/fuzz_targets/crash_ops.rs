@@ -38,17 +38,19 @@ mod sim;
 pub use consumer::{AutoClaim, AutoClaimIds, Consumer, Deliveries, Delivery, Group};
 pub use entry::{Entry, EntryRef, Fields, NewEntries};
 pub use error::{Error, ErrorKind, Result};
-pub use group::{ConsumerInfo, GroupInfo, Pending, PendingSummary};
+pub use group::{
+    ConsumerDetails, ConsumerInfo, GroupDetails, GroupInfo, Pending, PendingDetails, PendingSummary,
+};
 pub use id::{EntryId, NewId};
 pub use journal::JournalRecovery;
 pub use options::{
-    AppendOptions, ClaimOptions, Durability, GroupReadOptions, OnDamage, PendingFilter, ReadFrom,
-    ReadOptions, Start, StreamOptions, Trim,
+    AppendOptions, BatchOptions, ClaimOptions, Durability, GroupReadOptions, OnDamage, PendingFilter, ReadFrom,
+    ReadOptions, Retention, Start, StreamOptions, Trim,
 };
 pub use read::{Batch, BatchIter, OwnedRange, Range, Snapshot};
 pub use storage::recover::{CutTail, Gap, StreamRecovery};
 pub use store::{ClampedGroup, Health, RecoveryReport, Store, StoreOptions};
-pub use stream::{Stream, StreamInfo};
+pub use stream::{Stream, StreamDetails, StreamInfo};
 pub use wait::Tail;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {

@@ -181,12 +181,16 @@ impl GroupState {
         found.take(most).map(|record| self.told(&record, now)).collect()
     }
 
-    fn told(&self, record: &PendingRecord, now: u64) -> Pending {
+    pub(super) fn owner_name(&self, record: &PendingRecord) -> Vec<u8> {
         let owner = record.owner.and_then(|owner| self.consumer(owner));
+        owner.map_or_else(Vec::new, |owner| owner.name.to_vec())
+    }
+
+    fn told(&self, record: &PendingRecord, now: u64) -> Pending {
         Pending {
             id: record.id,
-            consumer: owner.map_or_else(Vec::new, |owner| owner.name.to_vec()),
-            idle: owner.map_or(Duration::ZERO, |_| since(now, record.time_ms)),
+            consumer: self.owner_name(record),
+            idle: record.owner.map_or(Duration::ZERO, |_| since(now, record.time_ms)),
             deliveries: record.count,
         }
     }

@@ -8,11 +8,12 @@
 //! - `pending`: the pending entries list of one group;
 //! - `counters`: `entries_read` and lag;
 //! - `read`, `claim`: what reading, acknowledging and claiming mean;
-//! - `info`: what is told of groups, consumers and pending entries;
+//! - `info`, `details`: what is told of groups, consumers and pending entries;
 //! - `recover`: what becomes of positions beyond the end of the recovered log.
 
 mod claim;
 mod counters;
+mod details;
 mod info;
 mod pending;
 mod read;
@@ -27,5 +28,6 @@ mod naive;
 mod tests;
 
 pub(crate) use counters::LogFacts;
+pub use details::{ConsumerDetails, GroupDetails, PendingDetails};
 pub use info::{ConsumerInfo, GroupInfo, Pending, PendingSummary};
 pub(crate) use state::{GroupState, Groups};

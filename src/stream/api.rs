@@ -19,34 +19,6 @@ impl std::fmt::Debug for Stream {
     }
 }
 
-/// What XINFO STREAM tells, and what a disk-based stream has besides.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct StreamInfo {
-    /// How many entries live.
-    pub length: u64,
-    /// How many blocks hold one (Redis's `radix-tree-keys`).
-    pub blocks: u64,
-    /// The highest ID ever given (`last-generated-id`).
-    pub last_id: EntryId,
-    /// The highest ID ever deleted; 0-0 if none.
-    pub max_deleted_id: EntryId,
-    /// How many entries were ever appended.
-    pub entries_added: u64,
-    /// The lowest ID that lives (`recorded-first-entry-id`); 0-0 if none does.
-    pub first_id: EntryId,
-    /// The number of groups.
-    pub groups: usize,
-    /// The first entry that lives.
-    pub first: Option<Entry>,
-    /// The last one.
-    pub last: Option<Entry>,
-    /// The number of segments.
-    pub segments: usize,
-    /// The bytes of their frames.
-    pub bytes: u64,
-}
-
 /// An append found no segment for so many bytes.
 struct NoRoom(u64);
 
@@ -414,36 +386,5 @@ impl Stream {
     /// As [`Stream::len`].
     pub fn is_empty(&self) -> Result<bool> {
         Ok(self.len()? == 0)
-    }
-
-    /// What there is to know of the stream (XINFO STREAM). Costs a walk over the index.
-    ///
-    /// # Errors
-    /// `Corrupt`, `NoStream`, `Closed`.
-    #[doc(alias = "XINFO STREAM")]
-    pub fn info(&self) -> Result<StreamInfo> {
-        let mut locked = self.inner.lock(self.shared())?;
-        let facts = locked.facts()?;
-        let blocks = locked.state.live.as_ref().map_or(0, |live| live.blocks(&locked.span));
-        let groups = locked.state.groups.len();
-        let span = locked.span.clone();
-        drop(locked);
-        let snapshot = Snapshot { span };
-        let owned = |found: Option<Result<EntryRef<'_>>>| {
-            found.transpose().map(|e| e.map(|e| e.to_entry()))
-        };
-        Ok(StreamInfo {
-            length: facts.length,
-            blocks,
-            last_id: facts.last_id,
-            max_deleted_id: facts.max_deleted_id,
-            entries_added: facts.entries_added,
-            first_id: facts.first_id,
-            groups,
-            first: owned(snapshot.range(..).next())?,
-            last: owned(snapshot.range(..).next_back())?,
-            segments: snapshot.span.segments.len(),
-            bytes: snapshot.span.segments.iter().map(|segment| segment.end()).sum(),
-        })
     }
 }

@@ -161,7 +161,8 @@ impl Stream {
         self.inner.ask_for_retention(shared);
         // A log that has stopped meanwhile has no appends to lay out.
         if let Ok(mut appender) = self.log()?.writer() {
-            appender.set_options(options);
+            // Not `options`: another call may have come behind this one.
+            appender.set_options(self.inner.state.lock().options.unwrap_or(options));
         }
         self.inner.settle(shared, position)
     }

@@ -2,7 +2,9 @@
 
 use crate::ground::{all, id, kind, on_both, put, put_range, texts};
 use std::time::Duration;
-use streamlog::{EntryId, ErrorKind, GroupReadOptions, PendingFilter, Start, Store, Stream, Trim};
+use streamlog::{
+    EntryId, ErrorKind, GroupReadOptions, PendingDetails, PendingFilter, Start, Store, Stream, Trim,
+};
 
 fn now() -> GroupReadOptions {
     GroupReadOptions::new()
@@ -240,5 +242,49 @@ fn dropping_a_delivery_acknowledges_nothing() {
         let entries = consumer.history(EntryId::MIN, 0).unwrap().into_entries();
         assert_eq!(entries.len(), 2);
         assert_eq!(group.pending().unwrap().count, 2);
+    });
+}
+
+/// XINFO STREAM FULL [tests 69 and 70 of Redis's stream-cgroups].
+#[test]
+fn a_stream_is_told_in_full() {
+    on_both(|store| {
+        let stream = stream(store, 12);
+        let group = stream.create_group("g", Start::First).unwrap();
+        stream.create_group("idle", Start::Last).unwrap();
+        let before = stream.info_full(0).unwrap().groups;
+        assert!(before[0].consumers.is_empty() && before[0].unowned == 0);
+        drop(group.consumer("bob").unwrap().read(now().count(3)).unwrap());
+        drop(group.consumer("alice").unwrap().read(now().count(4)).unwrap());
+        drop(group.consumer("alice").unwrap().read(now().no_ack().count(1)).unwrap());
+        group.ack([id("2-0")]).unwrap();
+
+        let full = stream.info_full(2).unwrap();
+        assert_eq!((full.info.length, full.entries.len()), (12, 2));
+        assert_eq!([full.entries[0].id(), full.entries[1].id()], [id("1-0"), id("2-0")]);
+        let names: Vec<_> = full.groups.iter().map(|group| &group.info.name[..]).collect();
+        assert_eq!(names, [&b"g"[..], b"idle"]);
+        let told = &full.groups[0];
+        assert_eq!(told.info, group.info().unwrap());
+        assert_eq!((told.info.pending, told.info.lag, told.unowned), (6, Some(4), 0));
+        let rows = |rows: &[PendingDetails]| -> Vec<(EntryId, Vec<u8>, u64)> {
+            rows.iter().map(|row| (row.id, row.consumer.clone(), row.deliveries)).collect()
+        };
+        let bob = |n| (id(n), b"bob".to_vec(), 1);
+        assert_eq!(rows(&told.pending), [bob("1-0"), bob("3-0")]);
+        let consumers: Vec<_> =
+            told.consumers.iter().map(|one| (&one.name[..], one.pending_count)).collect();
+        assert_eq!(consumers, [(&b"alice"[..], 4), (b"bob", 2)]);
+        let alice = |n| (id(n), b"alice".to_vec(), 1);
+        assert_eq!(rows(&told.consumers[0].pending), [alice("4-0"), alice("5-0")]);
+
+        let all = stream.info_full(usize::MAX).unwrap();
+        assert_eq!((all.entries.len(), all.groups[0].pending.len()), (12, 6));
+        // The read without records was an attempt; what alice obtained she obtained before.
+        let alice = &all.groups[0].consumers[0];
+        let delivered = alice.pending.iter().map(|row| row.delivered_ms).max().unwrap();
+        assert_eq!(alice.active_ms, Some(delivered));
+        assert!(alice.seen_ms >= delivered);
+        assert!(delivered >= all.groups[0].consumers[1].active_ms.unwrap());
     });
 }

@@ -101,6 +101,7 @@ pub(crate) enum Op {
         just_ids: bool,
     },
     Info { key: Name },
+    Full { key: Name, count: usize },
     Groups { key: Name },
     Consumers { key: Name, group: Name },
     SetId { key: Name, last: EntryId, added: Option<u64>, max_deleted: Option<EntryId> },
@@ -139,6 +140,7 @@ impl Op {
             Op::Claim { .. } => "XCLAIM",
             Op::AutoClaim { .. } => "XAUTOCLAIM",
             Op::Info { .. } => "XINFO STREAM",
+            Op::Full { .. } => "XINFO STREAM FULL",
             Op::Groups { .. } => "XINFO GROUPS",
             Op::Consumers { .. } => "XINFO CONSUMERS",
             Op::SetId { .. } => "XSETID",
@@ -215,6 +217,9 @@ impl Op {
             Op::Delete { key, ids } => { w.put("XDEL").put(key).ids(ids); }
             Op::Trim { key, cut } => { w.put("XTRIM").put(key).cut(cut); }
             Op::Info { key } => { w.put("XINFO").put("STREAM").put(key); }
+            Op::Full { key, count } => {
+                w.put("XINFO").put("STREAM").put(key).put("FULL").put("COUNT").num(*count as u64);
+            }
             Op::Groups { key } => { w.put("XINFO").put("GROUPS").put(key); }
             Op::Consumers { key, group } => {
                 w.put("XINFO").put("CONSUMERS").put(key).put(group);

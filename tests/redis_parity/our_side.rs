@@ -82,6 +82,7 @@ impl OurSide {
             | Op::Delete { key, .. }
             | Op::Trim { key, .. }
             | Op::Info { key }
+            | Op::Full { key, .. }
             | Op::Groups { key }
             | Op::SetId { key, .. }
             | Op::GroupCreate { key, .. }

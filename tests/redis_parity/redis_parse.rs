@@ -4,7 +4,7 @@
 use crate::counters::Counts;
 use crate::deviations;
 use crate::op::{Fields, Op};
-use crate::reply::{Age, Class, Item, PendingRow, Reply, StreamRow};
+use crate::reply::{Age, Class, FullGroup, FullRow, Item, PendingRow, Reply, StreamRow};
 use crate::resp::Value;
 use streamlog::EntryId;
 
@@ -52,6 +52,7 @@ pub(crate) fn reply(op: &Op, value: Value) -> Reply {
         Op::PendingRange { .. } => Reply::Pending(list(&value).iter().map(pending).collect()),
         Op::AutoClaim { just_ids, .. } => auto_claim(&value, *just_ids),
         Op::Info { .. } => Reply::Info(Box::new(stream_row(&value))),
+        Op::Full { .. } => Reply::Full(Box::new(full_row(&value))),
         Op::Consumers { .. } => Reply::Consumers(
             list(&value)
                 .iter()
@@ -199,6 +200,52 @@ fn stream_row(map: &Value) -> StreamRow {
         groups: int(pair(map, "groups")),
         first: unless_nil(pair(map, "first-entry"), item),
         last: unless_nil(pair(map, "last-entry"), item),
+    }
+}
+
+fn full_row(map: &Value) -> FullRow {
+    FullRow {
+        counts: ["length", "radix-tree-keys", "entries-added"].map(|name| int(pair(map, name))),
+        ids: ["last-generated-id", "max-deleted-entry-id", "recorded-first-entry-id"]
+            .map(|name| id(pair(map, name))),
+        entries: items(pair(map, "entries")),
+        groups: list(pair(map, "groups")).iter().map(full_group).collect(),
+    }
+}
+
+fn full_group(map: &Value) -> FullGroup {
+    let row = |row: &Value| {
+        let [at, consumer, time, deliveries] = list(row) else {
+            panic!("not a pending entry: {row:?}");
+        };
+        full_pending(at, bytes(consumer), time, deliveries)
+    };
+    let consumer = |map: &Value| {
+        let name = bytes(pair(map, "name"));
+        let own = |row: &Value| {
+            let [at, time, deliveries] = list(row) else {
+                panic!("not a pending entry: {row:?}");
+            };
+            full_pending(at, name.clone(), time, deliveries)
+        };
+        let rows = list(pair(map, "pending")).iter().map(own).collect();
+        (name.clone(), int(pair(map, "pel-count")), rows)
+    };
+    FullGroup {
+        name: bytes(pair(map, "name")),
+        last_delivered: id(pair(map, "last-delivered-id")),
+        pending_count: int(pair(map, "pel-count")),
+        pending: list(pair(map, "pending")).iter().map(row).collect(),
+        consumers: list(pair(map, "consumers")).iter().map(consumer).collect(),
+    }
+}
+
+fn full_pending(at: &Value, consumer: Vec<u8>, time: &Value, deliveries: &Value) -> PendingRow {
+    PendingRow {
+        id: id(at),
+        consumer,
+        age: Age::since(int(time)),
+        deliveries: deviations::delivery_count(signed(deliveries)),
     }
 }
 

@@ -5,6 +5,7 @@
 
 use crate::op::{Fields, Op};
 use std::fmt;
+use std::time::{SystemTime, UNIX_EPOCH};
 use streamlog::EntryId;
 
 /// Something that operations can be played on.
@@ -54,6 +55,12 @@ impl Age {
             odd => Age::Odd(odd),
         }
     }
+
+    /// Of a time in milliseconds since 1970.
+    pub(crate) fn since(unix_ms: u64) -> Age {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
+        Age::of(now.saturating_sub(unix_ms))
+    }
 }
 
 /// An entry, or the ID of a pending one that is gone.
@@ -90,6 +97,27 @@ pub(crate) struct PendingRow {
     pub(crate) deliveries: u64,
 }
 
+/// What XINFO STREAM FULL shows. The counters of groups are compared by XINFO GROUPS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FullRow {
+    /// Length, blocks, entries added.
+    pub(crate) counts: [u64; 3],
+    /// Last, highest deleted, first.
+    pub(crate) ids: [EntryId; 3],
+    pub(crate) entries: Vec<Item>,
+    pub(crate) groups: Vec<FullGroup>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FullGroup {
+    pub(crate) name: Vec<u8>,
+    pub(crate) last_delivered: EntryId,
+    pub(crate) pending_count: u64,
+    pub(crate) pending: Vec<PendingRow>,
+    /// Name, how many are pending, the first of these.
+    pub(crate) consumers: Vec<(Vec<u8>, u64, Vec<PendingRow>)>,
+}
+
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Reply {
     Ok,
@@ -111,6 +139,7 @@ pub(crate) enum Reply {
         deleted: Vec<EntryId>,
     },
     Info(Box<StreamRow>),
+    Full(Box<FullRow>),
     Groups(Vec<GroupRow>),
     Consumers(Vec<(Vec<u8>, u64)>),
     Names(Vec<Vec<u8>>),
@@ -132,7 +161,7 @@ impl Reply {
             Reply::Groups(list) => !list.is_empty(),
             Reply::Consumers(list) => !list.is_empty(),
             Reply::Names(list) => !list.is_empty(),
-            Reply::Ok | Reply::Int(_) | Reply::Info(_) => true,
+            Reply::Ok | Reply::Int(_) | Reply::Info(_) | Reply::Full(_) => true,
         }
     }
 }
@@ -182,6 +211,7 @@ impl fmt::Debug for Reply {
                 write!(f, "next {next:?}, [{}], deleted {deleted:?}", items(list))
             }
             Reply::Info(row) => write!(f, "{row:?}"),
+            Reply::Full(row) => write!(f, "{row:?}"),
             Reply::Groups(rows) => rows.iter().try_for_each(|r| {
                 write!(
                     f,

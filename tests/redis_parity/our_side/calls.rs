@@ -2,11 +2,12 @@
 
 use super::expect_no_stream;
 use crate::op::*;
-use crate::reply::{Class, GroupRow, Item, Reply, StreamRow};
+use crate::reply::{Age, Class, FullGroup, FullRow, GroupRow, Item, PendingRow, Reply, StreamRow};
 use std::ops::Bound;
 use streamlog::{
-    AppendOptions, Batch, Entry, EntryId, EntryRef, ErrorKind, Fields as Pairs, GroupInfo,
-    NewEntries, NewId, ReadOptions, Result, Start, Store, Stream, Trim,
+    AppendOptions, Batch, ConsumerDetails, Entry, EntryId, EntryRef, ErrorKind, Fields as Pairs,
+    GroupDetails, GroupInfo, NewEntries, NewId, PendingDetails, ReadOptions, Result, Start, Store,
+    Stream, Trim,
 };
 
 pub(super) fn flag(yes: bool) -> Reply {
@@ -207,6 +208,34 @@ fn info(stream: &Stream) -> Result<Reply> {
     })))
 }
 
+fn full(stream: &Stream, count: usize) -> Result<Reply> {
+    // In Redis nothing is no limit.
+    let full = stream.info_full(if count == 0 { usize::MAX } else { count })?;
+    let row = |row: PendingDetails| PendingRow {
+        id: row.id,
+        consumer: row.consumer,
+        age: Age::since(row.delivered_ms),
+        deliveries: row.deliveries,
+    };
+    let consumer = |one: ConsumerDetails| {
+        (one.name, one.pending_count, one.pending.into_iter().map(row).collect())
+    };
+    let group = |group: GroupDetails| FullGroup {
+        name: group.info.name,
+        last_delivered: group.info.last_delivered_id,
+        pending_count: group.info.pending,
+        pending: group.pending.into_iter().map(row).collect(),
+        consumers: group.consumers.into_iter().map(consumer).collect(),
+    };
+    let info = full.info;
+    Ok(Reply::Full(Box::new(FullRow {
+        counts: [info.length, info.blocks, info.entries_added],
+        ids: [info.last_id, info.max_deleted_id, info.first_id],
+        entries: full.entries.into_iter().map(entry_item).collect(),
+        groups: full.groups.into_iter().map(group).collect(),
+    })))
+}
+
 fn groups(stream: &Stream) -> Result<Reply> {
     let row = |group: GroupInfo| GroupRow {
         name: group.name,
@@ -227,6 +256,7 @@ pub(super) fn on_stream(stream: &Stream, op: &Op) -> Result<Reply> {
         Op::Delete { ids, .. } => Reply::Int(stream.delete(ids.iter().copied())?),
         Op::Trim { cut: to, .. } => Reply::Int(stream.trim(cut(to))?),
         Op::Info { .. } => info(stream)?,
+        Op::Full { count, .. } => full(stream, *count)?,
         Op::Groups { .. } => groups(stream)?,
         Op::SetId { last, added, max_deleted, .. } => {
             stream.set_id(*last, *added, *max_deleted)?;
