@@ -8,6 +8,7 @@ set -eu
 
 export RUSTFLAGS="--cfg loom" RUST_BACKTRACE=0
 dir="${CARGO_TARGET_DIR:-target}"
+mkdir -p "$dir"
 log="$dir/loom-planted.log"
 
 # Makes $dir/loom-model with the given fault.
@@ -33,7 +34,11 @@ for fault in weak_publish weak_observe weak_fence late_target no_guard no_notify
                 s/^.*\(a false durable\)$/\1/p; s/^.*\(durable, but not published\)$/\1/p
                 s/^\(assertion .*\)$/\1/p' "$log" | head -n 1)
             echo "    ${why:-another failure}: $model"
-            [ -z "$why" ] || found=1
+            # One is enough.
+            if [ -n "$why" ]; then
+                found=1
+                break
+            fi
         fi
     done
     if [ "$found" = 0 ]; then
