@@ -89,6 +89,8 @@ pub enum OnDamage {
     /// over them, and claims take them for gone; `entries_added` counts them like other deleted
     /// ones. What was deleted in a gap stays deleted should its bytes be there again one day.
     ///
+    /// A STORE file that cannot be read is done without: the other files say which store it is.
+    ///
     /// The log goes on in a new segment, and the gap is told again at every opening for as long as
     /// its segments are not trimmed away. Damage that comes up in the segment that is being written
     /// is refused until the store is opened the next time.

@@ -27,8 +27,11 @@ pub(super) fn take_dir(disk: &dyn Disk, dir: &Path, options: &StoreOptions) -> R
         }
         _ => Error::io("lock", &lock_path, e),
     })?;
+    let skip = options.on_damage == OnDamage::Skip;
     let (uuid, uuid_from) = match store_uuid(disk, dir) {
-        Err(error) if options.salvage => uuid_of_files(disk, dir).ok_or(error)?,
+        Err(error) if options.salvage || (skip && error.is_corruption()) => {
+            uuid_of_files(disk, dir).ok_or(error)?
+        }
         found => (found?, None),
     };
     // Given back in this order: whoever gets the lock file finds nothing else locked.
@@ -125,12 +128,14 @@ pub(super) fn check_dir(disk: &dyn Disk, dir: &Path) -> Result<Vec<PathBuf>> {
 /// Locks the STORE file, for the case that whoever has the store lost the lock file.
 pub(super) fn lock_besides(disk: &dyn Disk, dir: &Path) -> Result<Option<Box<dyn DiskLock>>> {
     let path = dir.join(name::STORE);
-    disk.lock_besides(&path).map_err(|e| match e.kind() {
+    disk.lock_besides(&path).or_else(|e| match e.kind() {
         // The lock file names this process by now, and nothing names the other one.
         std::io::ErrorKind::WouldBlock => {
-            Error::new(ErrorKind::Locked { holder: String::new() }).at(dir)
+            Err(Error::new(ErrorKind::Locked { holder: String::new() }).at(dir))
         }
-        _ => Error::io("lock", &path, e),
+        // It is lost, and done without.
+        std::io::ErrorKind::NotFound => Ok(None),
+        _ => Err(Error::io("lock", &path, e)),
     })
 }
 
@@ -142,7 +147,8 @@ pub(super) fn store_uuid(disk: &dyn Disk, dir: &Path) -> Result<[u8; 16]> {
             let len = file.len().map_err(|e| Error::io("stat", &path, e))?;
             let mut bytes = vec![0; STORE_FILE.min(usize::try_from(len).unwrap_or(STORE_FILE))];
             file.read_at(&mut bytes, 0).map_err(|e| Error::io("read", &path, e))?;
-            StoreHeader::decode(&bytes).map(|header| header.uuid).map_err(|e| e.at(&path))
+            let header = StoreHeader::decode(&bytes).map_err(|e| e.at(&path).offset(0))?;
+            Ok(header.uuid)
         }
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => new_store(disk, dir, &path),
         Err(e) => Err(Error::io("open", &path, e)),
