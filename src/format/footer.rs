@@ -2,7 +2,7 @@
 //!
 //! A cache: whoever finds anything wrong with it scans the frames instead.
 
-use super::{checksum, put, u32_at, u64_at};
+use super::{checksum, put, seed_of, u32_at, u64_at};
 use crate::entry::{read_varint, write_varint};
 use crate::format::frame::{read_id, write_id};
 use crate::id::EntryId;
@@ -70,6 +70,13 @@ impl Footer {
         let crc = checksum(seed, &trailer[..TRAILER - 4]);
         put(&mut trailer, TRAILER - 4, &crc.to_le_bytes());
         (out, trailer)
+    }
+
+    /// The seed of the file that ends with this trailer, if it is one.
+    pub(crate) fn file_seed(trailer: &[u8]) -> Option<u32> {
+        let body = trailer.get(..TRAILER - 4)?;
+        let seed = seed_of(u32_at(trailer, TRAILER - 4), body);
+        (body.get(20..24) == Some(&TRAILER_MAGIC[..])).then_some(seed)
     }
 
     /// Where the footer lies, as its trailer says: offset, length, checksum.

@@ -4,7 +4,7 @@
 //! where the body is damaged), a body with another, zero padding to eight bytes. Checksums start
 //! at a seed of the file and the offset, so that a frame passes at one place of one file only.
 
-use super::{checksum, u32_at, u64_at};
+use super::{checksum, seed_of, u32_at, u64_at};
 use crate::entry::{check_fields, read_bytes, read_varint, varint_len, write_bytes, write_varint};
 use crate::id::EntryId;
 
@@ -128,6 +128,17 @@ impl Header {
             block,
             crc,
         })
+    }
+
+    /// The seed of the file in which the bytes at `offset` begin with the header of a frame. Any
+    /// bytes give one: what says that there is a frame is its body, under this seed.
+    pub(crate) fn file_seed(bytes: &[u8], offset: u64) -> Option<u32> {
+        let flags = *bytes.get(12)?;
+        let len = if flags & BLOCK == 0 { HEADER } else { HEADER + BLOCK_HEADER };
+        let header = bytes.get(..len)?;
+        let seed = seed_of(u32_at(header, 0), header.get(4..)?);
+        // Taking the offset in twice leaves nothing of it.
+        Some(seed_at(seed, offset))
     }
 
     /// The body, if `bytes` (from the frame's first byte on) holds all of the frame and the

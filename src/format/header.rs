@@ -80,6 +80,11 @@ impl FileHeader {
         })
     }
 
+    /// The salt in a header that need not be good.
+    pub(crate) fn salt(bytes: &[u8]) -> u64 {
+        u64_at(bytes, SALT)
+    }
+
     /// Where the checksums of this file's frames start.
     pub(crate) fn seed(&self) -> u32 {
         checksum(0x5eed, &self.encode()[UUID..CREATED])

@@ -22,6 +22,23 @@ pub(crate) fn checksum(seed: u32, bytes: &[u8]) -> u32 {
     hasher.finalize()
 }
 
+/// The seed with which the checksum of `bytes` is `crc`: there is exactly one.
+pub(crate) fn seed_of(crc: u32, bytes: &[u8]) -> u32 {
+    const POLYNOMIAL: u32 = 0xedb8_8320;
+    let mut register = !crc;
+    for byte in bytes.iter().rev() {
+        for _ in 0..8 {
+            // The polynomial's highest bit is set, so it tells which way the bit was shifted out.
+            register = match register >> 31 {
+                1 => ((register ^ POLYNOMIAL) << 1) | 1,
+                _ => register << 1,
+            };
+        }
+        register ^= u32::from(*byte);
+    }
+    !register
+}
+
 /// Little-endian numbers at fixed places; 0 beyond the end, which no check lets through.
 pub(crate) fn u16_at(bytes: &[u8], at: usize) -> u16 {
     bytes.get(at..at + 2).and_then(|b| b.try_into().ok()).map_or(0, u16::from_le_bytes)

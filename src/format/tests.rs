@@ -1,6 +1,6 @@
 //! FORMAT.md against the constants: the description and the code say the same.
 
-use super::{footer, frame, header};
+use super::{checksum, footer, frame, header, seed_of};
 
 const TEXT: &str = include_str!("FORMAT.md");
 
@@ -25,6 +25,17 @@ fn end_of(rows: &[Vec<String>]) -> usize {
         end = offset + size;
     }
     end
+}
+
+#[test]
+fn a_checksum_tells_the_seed_that_it_started_with() {
+    let bytes: Vec<u8> = (0..=255).collect();
+    for len in [0, 1, 9, 28, 33, 256] {
+        for seed in [0, 1, 0x5eed, 0x8000_0000, u32::MAX, 0xdead_beef] {
+            let bytes = &bytes[..len];
+            assert_eq!(seed_of(checksum(seed, bytes), bytes), seed, "{len} bytes");
+        }
+    }
 }
 
 #[test]

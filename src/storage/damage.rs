@@ -7,9 +7,10 @@
 //! deleted from then on.
 
 use super::recover::Gap;
-use super::scan::{Bounds, Hole, find_holes};
+use super::scan::{Bounds, First, Hole, scan_behind};
 use super::segment::Body;
 use crate::error::{Error, Result};
+use crate::format::header::FILE_HEADER;
 use crate::id::EntryId;
 use crate::storage::disk::OpenMode;
 use parking_lot::Mutex;
@@ -56,7 +57,8 @@ impl Damage {
 
     /// The holes of a segment take the place of those that were known of it before.
     fn found(&self, path: &Path, holes: &[Hole]) {
-        self.gaps.lock().retain(|gap| gap.path != path || gap.to == 0);
+        // What lies in front of the frames is no hole.
+        self.gaps.lock().retain(|gap| gap.path != path || gap.from < FILE_HEADER as u64);
         for hole in holes {
             self.add(hole.gap(path));
         }
@@ -130,8 +132,9 @@ impl Body {
             index: (!self.holes.index_has_gaps).then_some(&index),
             entries: Some(self.entries()),
         };
-        let (begin, first) = (&self.begin, self.first_offset);
-        *list = find_holes(&*file, &self.path, self.seed, begin, first, &bounds)?;
+        let first =
+            First { begin: self.begin.clone(), offset: self.first_offset, chain: 0, durable: 0 };
+        *list = scan_behind(&*file, &self.path, self.seed, first, &bounds)?.holes;
         self.mark_lost(&list);
         self.holes.any.store(!list.is_empty(), Ordering::Release);
         self.damage.found(&self.path, &list);

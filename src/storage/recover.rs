@@ -15,7 +15,8 @@
 
 use super::disk::{DiskFile, NameKind, OpenMode};
 use super::log::{Block, Log, LogParts, Tail};
-use super::scan::{Bounds, Scan, Window, read_begin, scan, was_durable};
+use super::scan::{Bounds, First, Scan, Window, next_frame, read_first};
+use super::scan::{scan, scan_behind, was_durable};
 use super::segment::{Home, Segment, SegmentParts, read_footer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::event::StoredOptions;
@@ -30,8 +31,10 @@ mod build;
 mod candidate;
 mod chain;
 mod end;
+mod headless;
 mod report;
 use candidate::{Candidate, Content};
+use headless::Headless;
 pub use report::{CutTail, Gap, StreamRecovery};
 
 /// What the state journal and the options say about the stream that is recovered.
@@ -67,6 +70,8 @@ struct Recovery<'a> {
     /// The log goes on no lower than here.
     position: u64,
     empty: Vec<PathBuf>,
+    /// Segments of which the beginning is damaged.
+    headless: Vec<Headless>,
     /// Segments behind the end of the log were set aside. They name the place where theirs went on,
     /// so nothing may go on there again: the log continues in a new segment.
     later_aside: bool,
@@ -85,6 +90,7 @@ pub(crate) fn recover(home: &Home, known: &Known) -> Result<Recovered> {
         next_number: 0,
         position: 0,
         empty: Vec::new(),
+        headless: Vec::new(),
         later_aside: false,
     };
     let candidates = recovery.read_all()?;
@@ -127,6 +133,9 @@ impl Recovery<'_> {
                 candidates.push(candidate);
             }
         }
+        for headless in std::mem::take(&mut self.headless) {
+            self.place(headless, &mut candidates)?;
+        }
         Ok(candidates)
     }
 
@@ -140,8 +149,13 @@ impl Recovery<'_> {
         let open = self.home.disk.open(&path, mode);
         let file = open.map_err(|e| Error::io("open", &path, e))?;
         let mut window = Window::new(&*file, &path)?;
-        let header = FileHeader::decode(window.get(0, FILE_HEADER as u64)?)
-            .and_then(|header| self.check_header(header, number, generation));
+        let header = match FileHeader::decode(window.get(0, FILE_HEADER as u64)?) {
+            Ok(header) => self.check_header(header, number, generation),
+            Err(error) if self.keeps(&error) => {
+                return self.without_header(number, generation, path, &*file).map(|()| None);
+            }
+            Err(error) => Err(error),
+        };
         let header = match header {
             Ok(header) => header,
             Err(error) => {
@@ -149,39 +163,58 @@ impl Recovery<'_> {
             }
         };
         let seed = header.seed();
-        let Some((begin, _, frame)) = read_begin(&mut window, seed)? else {
-            if window.nonzero_end(FILE_HEADER as u64)? == FILE_HEADER as u64 {
-                self.empty.push(path);
-            } else if was_durable(&mut window, seed, FILE_HEADER as u64)?
-                || read_footer(&*file, seed).is_some()
-            {
-                let error = Error::corrupt("the first frame of the segment fails its checks");
-                self.unusable(error.at(&path).offset(FILE_HEADER as u64), path)?;
-            } else {
-                // The first frame never became whole, so nothing in it was known to be durable.
-                self.report.set_aside.push(path);
-            }
-            return Ok(None);
+        let Some(first) = read_first(&mut window, seed)? else {
+            return self.without_first(path, &*file, header).map(|()| None);
         };
-        let first_offset = FILE_HEADER as u64 + frame.frame_len();
         let content = match read_footer(&*file, seed) {
             Some(footer) => Content::Sealed(footer),
             None => {
                 self.report.scanned_segments += 1;
-                Content::Scanned(Box::new(scan(&*file, &path, seed, &Bounds::until(u64::MAX))?))
+                let bounds = Bounds::until(u64::MAX);
+                Content::Scanned(Box::new(scan(&*file, &path, seed, &bounds)?))
             }
         };
+        let disk = Arc::clone(&self.home.disk);
         Ok(Some(Candidate {
             number,
             path,
-            disk: Arc::clone(&self.home.disk),
+            disk,
             mode,
             header,
-            begin,
-            first_offset,
+            seed,
+            first,
             content,
             hurt: false,
+            headless: None,
         }))
+    }
+
+    /// The first frame of a segment is not good.
+    fn without_first(
+        &mut self,
+        path: PathBuf,
+        file: &dyn DiskFile,
+        header: FileHeader,
+    ) -> Result<()> {
+        let mut window = Window::new(file, &path)?;
+        let (at, seed) = (FILE_HEADER as u64, header.seed());
+        if window.nonzero_end(at)? == at {
+            self.empty.push(path);
+            return Ok(());
+        }
+        let footer = read_footer(file, seed);
+        if footer.is_none() && !was_durable(&mut window, seed, at)? {
+            // The first frame never became whole, so nothing in it was known to be durable.
+            self.report.set_aside.push(path);
+            return Ok(());
+        }
+        if !self.known.skip_damage {
+            let error = Error::corrupt("the first frame of the segment fails its checks");
+            return Err(error.at(&path).offset(at));
+        }
+        let (first, certain) = (None, true);
+        self.headless.push(Headless { path, header, seed, certain, first, footer });
+        Ok(())
     }
 
     fn check_header(&self, header: FileHeader, number: u64, generation: u32) -> Result<FileHeader> {
@@ -196,9 +229,14 @@ impl Recovery<'_> {
         Ok(header)
     }
 
+    /// Whether an error is damage that is skipped.
+    fn keeps(&self, error: &Error) -> bool {
+        self.known.skip_damage && error.is_corruption()
+    }
+
     /// A file with the name of a segment that is none.
     fn unusable(&mut self, error: Error, path: PathBuf) -> Result<()> {
-        if matches!(error.kind(), ErrorKind::UnsupportedVersion { .. }) || !self.known.skip_damage {
+        if !self.keeps(&error) {
             return Err(error);
         }
         self.report.set_aside.push(path);

@@ -40,6 +40,18 @@ impl Bounds<'_> {
     }
 }
 
+/// The first frame of a segment, and what lies in front of the next one.
+#[derive(Clone, Debug)]
+pub(crate) struct First {
+    pub(crate) begin: Begin,
+    /// Where the frame behind it begins.
+    pub(crate) offset: u64,
+    /// The chained checksum up to there.
+    pub(crate) chain: u64,
+    /// The durable position that it proves.
+    pub(crate) durable: u64,
+}
+
 /// What the frames of a segment say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Scan {
@@ -120,38 +132,29 @@ pub(crate) fn scan(
     bounds: &Bounds<'_>,
 ) -> Result<Scan> {
     let mut window = Window::new(file, path)?;
-    let first = FILE_HEADER as u64;
-    let Some((begin, extras, header)) = read_begin(&mut window, seed)? else {
-        let nonzero_end = window.nonzero_end(first)?;
-        return Ok(empty(first, nonzero_end));
+    let Some(first) = read_first(&mut window, seed)? else {
+        let start = FILE_HEADER as u64;
+        let nonzero_end = window.nonzero_end(start)?;
+        return Ok(empty(start, nonzero_end));
     };
-    let first_offset = first + header.frame_len();
-    let durable = extras.durable_distance.map_or(0, |d| (begin.position + first).saturating_sub(d));
-    let chain = chain(begin.chain, header.crc);
-    let mut walk = Walk::new(window, seed, begin, first_offset, bounds);
-    walk.durable = durable;
-    walk.now.chain = chain;
-    walk.committed.chain = chain;
-    walk.run()?;
-    walk.finish(first_offset)
+    scan_behind(file, path, seed, first, bounds)
 }
 
-/// The holes of a segment of which Begin is known, and which gets no more frames.
+/// [`scan`] of a segment of which the first frame is known, whatever lies in its place.
 ///
 /// # Errors
 /// `Io`.
-pub(crate) fn find_holes(
+pub(crate) fn scan_behind(
     file: &dyn DiskFile,
     path: &Path,
     seed: u32,
-    begin: &Begin,
-    first_offset: u64,
+    first: First,
     bounds: &Bounds<'_>,
-) -> Result<Vec<Hole>> {
-    let window = Window::new(file, path)?;
-    let mut walk = Walk::new(window, seed, begin.clone(), first_offset, bounds);
+) -> Result<Scan> {
+    let offset = first.offset;
+    let mut walk = Walk::new(Window::new(file, path)?, seed, first, bounds);
     walk.run()?;
-    Ok(walk.finish(first_offset)?.holes)
+    walk.finish(offset)
 }
 
 fn empty(first: u64, nonzero_end: u64) -> Scan {
@@ -196,20 +199,29 @@ pub(crate) fn read_begin(
     Ok(begin.map(|(begin, extras)| (begin, extras, header)))
 }
 
+/// Reads the first frame; `None` if there is no good one.
+pub(crate) fn read_first(window: &mut Window<'_>, seed: u32) -> Result<Option<First>> {
+    let Some((begin, extras, header)) = read_begin(window, seed)? else {
+        return Ok(None);
+    };
+    let at = FILE_HEADER as u64;
+    let position = begin.position.saturating_add(at);
+    Ok(Some(First {
+        offset: at + header.frame_len(),
+        chain: chain(begin.chain, header.crc),
+        durable: extras.durable_distance.map_or(0, |d| position.saturating_sub(d)),
+        begin,
+    }))
+}
+
 impl<'a> Walk<'a> {
-    fn new(
-        window: Window<'a>,
-        seed: u32,
-        begin: Begin,
-        first_offset: u64,
-        bounds: &'a Bounds<'a>,
-    ) -> Walk<'a> {
+    fn new(window: Window<'a>, seed: u32, first: First, bounds: &'a Bounds<'a>) -> Walk<'a> {
         let now = Point {
-            end: first_offset,
+            end: first.offset,
             entries: 0,
             loose: false,
-            last_id: begin.last_id,
-            chain: begin.chain,
+            last_id: first.begin.last_id,
+            chain: first.chain,
             trimmed: EntryId::MIN,
             blocks: 0,
             block: None,
@@ -221,12 +233,12 @@ impl<'a> Walk<'a> {
         Walk {
             window,
             seed,
-            begin,
+            begin: first.begin,
             bounds,
             now,
             committed: now,
             index: Vec::new(),
-            durable: 0,
+            durable: first.durable,
             holes: Vec::new(),
             loose: None,
             told: None,

@@ -163,6 +163,8 @@ pub(crate) struct Body {
 #[derive(Debug)]
 pub(crate) struct SegmentParts {
     pub(crate) header: FileHeader,
+    /// Where checksums start: as the header says, if it can be read.
+    pub(crate) seed: u32,
     pub(crate) begin: Begin,
     pub(crate) first_offset: u64,
     pub(crate) end: u64,
@@ -178,7 +180,7 @@ impl Segment {
         let path = home.dir.join(name::segment(parts.header.number, parts.header.generation));
         let mut body = Body {
             path,
-            seed: parts.header.seed(),
+            seed: parts.seed,
             header: parts.header,
             begin: parts.begin,
             first_offset: parts.first_offset,

@@ -416,6 +416,96 @@ fn what_lies_in_an_entry_is_no_frame() {
     }
 }
 
+/// A stream that lost no entry but `lost`, though a file of it is damaged at its beginning.
+fn keeps_all_but(dir: &Path, file: &Path, last: u64, lost: &[u64]) {
+    let refused = error(manual().open(dir).unwrap().get("s"));
+    assert_eq!(refused.location().unwrap().0, file, "{refused}");
+    let before = fs::read(file).unwrap();
+    let mut want: Vec<u64> = upto(last).into_iter().filter(|n| !lost.contains(n)).collect();
+    for new in [last + 1, last + 2] {
+        let store = skipping().open(dir).unwrap();
+        let s = stream(&store, "s");
+        assert_eq!(checked(&s), want);
+        let found = gaps(&store);
+        assert!(found.iter().all(|gap| gap.path == file && gap.from < 512), "{found:?}");
+        let missing: u64 = found.iter().map(|gap| gap.entries).sum();
+        assert!(!found.is_empty() && missing == lost.len() as u64, "{found:?}");
+        put(&s, new..=new);
+        want.push(new);
+        assert_eq!(checked(&s), want);
+        store.close().unwrap();
+        assert!(fs::read(file).unwrap() == before, "it was written to");
+    }
+}
+
+/// Fails if `Recovery::without_header` tries no other seed than that of the bytes as they are: then
+/// a damaged salt costs the segment.
+#[test]
+fn a_damaged_file_header_costs_no_entry() {
+    for n in [0, 1, 3] {
+        for at in [3, 9, 20, 33, 41, 49, 56, 63, 70, 100, 127] {
+            let (dir, files) = closed(500);
+            assert_eq!(files.len(), 4);
+            flip(&files[n], at);
+            keeps_all_but(dir.path(), &files[n], 500, &[]);
+        }
+    }
+}
+
+/// Fails if `Headless::first_from` gives up.
+#[test]
+fn a_damaged_first_frame_costs_no_entry() {
+    for n in [0, 1, 3] {
+        // Its header and its body.
+        for at in [128, 136, 142, 150] {
+            let (dir, files) = closed(500);
+            flip(&files[n], at);
+            keeps_all_but(dir.path(), &files[n], 500, &[]);
+        }
+    }
+    // The only segment there is.
+    let (dir, files) = closed(20);
+    flip(&files[0], 140);
+    keeps_all_but(dir.path(), &files[0], 20, &[]);
+}
+
+/// Fails if the footer's trailer is not asked for the seed.
+#[test]
+fn a_lost_first_sector_costs_what_lay_in_it() {
+    for n in [0, 1] {
+        for fill in [0, 0xff, 0x5a] {
+            let (dir, files) = closed(500);
+            let first = if n == 0 { 0 } else { entries_of(&files[0]).len() as u64 };
+            let hit = entries_of(&files[n]).iter().filter(|frame| frame.at < 512).count() as u64;
+            overwrite(&files[n], 0, &[fill; 512]);
+            let lost: Vec<u64> = (first + 1..=first + hit).collect();
+            keeps_all_but(dir.path(), &files[n], 500, &lost);
+        }
+    }
+}
+
+/// Fails if `Recovery::place` takes any file that is consistent in itself.
+#[test]
+fn a_segment_of_another_store_is_not_taken_for_lack_of_a_header() {
+    let (_other, others) = closed(500);
+    for n in [0, 1, 3] {
+        let (dir, files) = closed(500);
+        let mut foreign = fs::read(&others[n]).unwrap();
+        foreign[60] ^= 1;
+        fs::write(&files[n], foreign).unwrap();
+        let store = skipping().open(dir.path()).unwrap();
+        let found = checked(&stream(&store, "s"));
+        let mut first = 0;
+        for file in &files[..n] {
+            first += entries_of(file).len();
+        }
+        let own = entries_of(&files[n]).len();
+        assert_eq!(found.len(), 500 - own);
+        assert!(!found.contains(&(first as u64 + 1)));
+        assert_eq!(store.recovery().streams[0].set_aside, std::slice::from_ref(&files[n]));
+    }
+}
+
 /// Fails if `trim_dead` takes damaged entries for deleted ones.
 #[test]
 fn a_segment_that_is_all_damaged_is_kept() {

@@ -307,6 +307,7 @@ impl Writer {
         writer.freeze(end);
         log.home.disk.step("begin written");
         let parts = SegmentParts {
+            seed: header.seed(),
             header,
             begin,
             first_offset: end,

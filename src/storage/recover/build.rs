@@ -13,7 +13,7 @@ impl Recovery<'_> {
             let Content::Scanned(scan) = &candidate.content else {
                 continue;
             };
-            let base = candidate.begin.position;
+            let base = candidate.begin().position;
             let from = durable.saturating_sub(base).max(FILE_HEADER as u64);
             let path = &candidate.path;
             let file = candidate.open()?;
@@ -43,7 +43,7 @@ impl Recovery<'_> {
         let count = chain.len();
         for (n, candidate) in chain.into_iter().enumerate() {
             let (last_id, after) = candidate.last_id_and_chain();
-            tail = Tail { last_id, ordinal: candidate.begin.ordinal + candidate.entries() };
+            tail = Tail { last_id, ordinal: candidate.begin().ordinal + candidate.entries() };
             chained = after;
             let is_last = n + 1 == count;
             if is_last
@@ -97,7 +97,7 @@ fn store_again(file: &dyn DiskFile, path: &Path, from: u64, end: u64) -> Result<
 /// The file's length and the last block of a segment that can be written on.
 fn goes_on(candidate: &Candidate) -> Result<Option<(u64, Option<Block>)>> {
     match &candidate.content {
-        Content::Scanned(scan) if scan.nonzero_end <= scan.end && scan.holes.is_empty() => {
+        Content::Scanned(scan) if scan.nonzero_end <= scan.end && !candidate.hurt => {
             let len = candidate.open()?.len().map_err(|e| Error::io("stat", &candidate.path, e))?;
             Ok(Some((len, scan.last_block.map(continued))))
         }
@@ -113,8 +113,9 @@ fn parts(candidate: Candidate) -> SegmentParts {
     };
     SegmentParts {
         header: candidate.header,
-        begin: candidate.begin,
-        first_offset: candidate.first_offset,
+        seed: candidate.seed,
+        begin: candidate.first.begin,
+        first_offset: candidate.first.offset,
         end,
         entries,
         index,

@@ -11,11 +11,13 @@ pub(super) struct Candidate {
     pub(super) disk: Arc<dyn Disk>,
     pub(super) mode: OpenMode,
     pub(super) header: FileHeader,
-    pub(super) begin: Begin,
-    pub(super) first_offset: u64,
+    pub(super) seed: u32,
+    pub(super) first: First,
     pub(super) content: Content,
     /// Damage in it was skipped: nothing is written into it any more.
     pub(super) hurt: bool,
+    /// Bytes at its beginning are damaged, up to here; what they said is known otherwise.
+    pub(super) headless: Option<u64>,
 }
 
 pub(super) enum Content {
@@ -28,6 +30,15 @@ impl Candidate {
         self.disk.open(&self.path, self.mode).map_err(|e| Error::io("open", &self.path, e))
     }
 
+    pub(super) fn begin(&self) -> &Begin {
+        &self.first.begin
+    }
+
+    /// Walks the frames.
+    pub(super) fn scan(&self, bounds: &Bounds<'_>) -> Result<Scan> {
+        scan_behind(&*self.open()?, &self.path, self.seed, self.first.clone(), bounds)
+    }
+
     pub(super) fn end(&self) -> u64 {
         match &self.content {
             Content::Sealed(footer) => footer.end,
@@ -38,7 +49,7 @@ impl Candidate {
     /// The highest position that this segment proves to be durable.
     pub(super) fn durable(&self) -> u64 {
         match &self.content {
-            Content::Sealed(footer) => self.begin.position + footer.end,
+            Content::Sealed(footer) => self.begin().position + footer.end,
             Content::Scanned(scan) => scan.durable,
         }
     }
@@ -68,18 +79,18 @@ impl Candidate {
 
     /// Where this segment ends as `next` says, if that is the one right behind it.
     pub(super) fn end_by(&self, next: &Candidate) -> Option<u64> {
-        let (number, end) = next.begin.previous?;
-        let position = self.begin.position.checked_add(end);
-        (number == self.number && position == Some(next.begin.position)).then_some(end)
+        let (number, end) = next.begin().previous?;
+        let position = self.begin().position.checked_add(end);
+        (number == self.number && position == Some(next.begin().position)).then_some(end)
     }
 
     /// Whether it can lie before `next` with other segments in between that are missing.
     pub(super) fn is_before(&self, next: &Candidate) -> bool {
-        let begin = &self.begin;
+        let begin = self.begin();
         self.number < next.number
-            && begin.position.saturating_add(self.end()) <= next.begin.position
-            && begin.ordinal.saturating_add(self.entries()) <= next.begin.ordinal
-            && self.last_id_and_chain().0 <= next.begin.last_id
+            && begin.position.saturating_add(self.end()) <= next.begin().position
+            && begin.ordinal.saturating_add(self.entries()) <= next.begin().ordinal
+            && self.last_id_and_chain().0 <= next.begin().last_id
     }
 
     pub(super) fn last_id_and_chain(&self) -> (EntryId, u64) {

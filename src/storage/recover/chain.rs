@@ -29,8 +29,8 @@ impl Recovery<'_> {
             let hangs = chain.first().is_some_and(|oldest| {
                 // A segment that was trimmed away is in the journal. A frame may say more, but it
                 // may also be what is about to be cut.
-                let begins = begins_at(&oldest.begin, self.known.trimmed);
-                !begins && self.durable(&chain) < oldest.begin.position
+                let begins = begins_at(oldest.begin(), self.known.trimmed);
+                !begins && self.durable(&chain) < oldest.begin().position
             });
             if self.known.skip_damage && !hangs {
                 self.join_older(&mut chain, &mut beside);
@@ -59,7 +59,7 @@ impl Recovery<'_> {
 
     /// Whether nothing can be missing before `oldest`. What lies before may have been trimmed.
     fn is_beginning(&self, oldest: &Candidate, chain: &[Candidate]) -> bool {
-        begins_at(&oldest.begin, self.trimmed(chain))
+        begins_at(oldest.begin(), self.trimmed(chain))
     }
 
     /// Puts segments in front of a chain whose beginning is missing, with a gap between.
@@ -84,7 +84,7 @@ impl Recovery<'_> {
             return Ok(());
         }
         if !self.known.skip_damage {
-            let ids = Some((trimmed, oldest.begin.last_id));
+            let ids = Some((trimmed, oldest.begin().last_id));
             let what = "segments before this one are missing";
             return Err(Error::new(ErrorKind::Corrupt { what, ids }).at(&oldest.path));
         }
@@ -94,7 +94,7 @@ impl Recovery<'_> {
             to: 0,
             after: trimmed,
             before: first_of(chain),
-            entries: oldest.begin.ordinal,
+            entries: oldest.begin().ordinal,
         });
         Ok(())
     }
@@ -120,6 +120,11 @@ impl Recovery<'_> {
         for (n, candidate) in chain.iter().enumerate() {
             let later = chain.get(n + 1..).unwrap_or_default();
             let behind = first_of(later);
+            if let Some(to) = candidate.headless {
+                let before = candidate.first_id().unwrap_or(behind);
+                let (path, after) = (candidate.path.clone(), candidate.begin().last_id);
+                self.home.damage.add(Gap { path, from: 0, to, after, before, entries: 0 });
+            }
             if let Content::Scanned(scan) = &candidate.content {
                 for hole in &scan.holes {
                     let gap = hole.gap(&candidate.path);
@@ -128,14 +133,14 @@ impl Recovery<'_> {
                 }
             }
             if let Some(next) = later.first().filter(|next| candidate.end_by(next).is_none()) {
-                let known = candidate.begin.ordinal + candidate.entries();
+                let known = candidate.begin().ordinal + candidate.entries();
                 self.home.damage.add(Gap {
                     path: next.path.clone(),
                     from: 0,
                     to: 0,
                     after: candidate.last_id_and_chain().0,
                     before: behind,
-                    entries: next.begin.ordinal.saturating_sub(known),
+                    entries: next.begin().ordinal.saturating_sub(known),
                 });
             }
         }

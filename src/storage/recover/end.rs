@@ -9,7 +9,7 @@ impl Recovery<'_> {
         let mut n = 0;
         while n < chain.len() {
             let next = chain.get(n + 1);
-            let next_begin = next.map(|next| next.begin.clone());
+            let next_begin = next.map(|next| next.begin().clone());
             let Some(candidate) = chain.get(n) else {
                 break;
             };
@@ -26,7 +26,7 @@ impl Recovery<'_> {
             }
             // The position up to which bad frames are damage: the durable one, and the end that the
             // next segment records if that segment is known to be durable. A footer knows the end.
-            let base = candidate.begin.position;
+            let base = candidate.begin().position;
             let most = match &candidate.content {
                 Content::Sealed(footer) if is_last => footer.end,
                 _ => wanted.unwrap_or(u64::MAX),
@@ -64,7 +64,7 @@ impl Recovery<'_> {
         let (from, to) = (footer.end, footer.end);
         // The next segment tells by its position that something is missing before it.
         let least =
-            last.begin.position.saturating_add(footer.end).saturating_add(FILE_HEADER as u64);
+            last.begin().position.saturating_add(footer.end).saturating_add(FILE_HEADER as u64);
         self.position = durable.max(least);
         self.home.damage.add(Gap { path: last.path.clone(), from, to, after, before, entries: 0 });
         Ok(())
@@ -83,15 +83,14 @@ impl Recovery<'_> {
             let error = ErrorKind::Corrupt { what, ids: Some((last_id, EntryId::MAX)) };
             return Err(Error::new(error).at(&candidate.path).offset(candidate.end()));
         }
-        let ordinal = candidate.begin.ordinal;
+        let ordinal = candidate.begin().ordinal;
         let bounds = Bounds {
             skip_below: below,
             stop: next.and_then(|next| next.previous).map_or(u64::MAX, |(_, end)| end),
             index: None,
             entries: next.map(|next| next.ordinal.saturating_sub(ordinal)),
         };
-        let seed = candidate.header.seed();
-        let again = scan(&*candidate.open()?, &candidate.path, seed, &bounds)?;
+        let again = candidate.scan(&bounds)?;
         candidate.content = Content::Scanned(Box::new(again));
         candidate.hurt = true;
         Ok(())
@@ -124,8 +123,7 @@ impl Recovery<'_> {
     fn end_as_recorded(&mut self, candidate: &mut Candidate, end: u64, next: &Begin) -> Result<()> {
         if candidate.end() > end {
             // Frames that an earlier recovery cut: scan again up to the recorded end only.
-            let seed = candidate.header.seed();
-            let again = scan(&*candidate.open()?, &candidate.path, seed, &Bounds::until(end))?;
+            let again = candidate.scan(&Bounds::until(end))?;
             candidate.content = Content::Scanned(Box::new(again));
         }
         // The last ID that a Begin names may be higher than that of the frames: deliveries and

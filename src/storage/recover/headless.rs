@@ -1,0 +1,214 @@
+//! Segments of which the first bytes are damaged: the header, the first frame, or both.
+//!
+//! With damage being skipped, one bad sector does not cost all the frames behind it:
+//! * Of the header only the salt stands nowhere else, and of the salt only the seed matters that
+//!   the checksums start with. The rest of the header with the salt as it is gives the seed, if the
+//!   salt is not what is damaged. Else the checksum of something that lies in a place where no
+//!   entry can (the first frame, the trailer) tells from which seed it was counted, and a second
+//!   checksum confirms it. That proves that the file is one piece, and not whose it is: it counts
+//!   only if the chained checksum fits to a neighbour's.
+//! * What the first frame says follows from the neighbours and the footer.
+
+use super::*;
+use crate::format::footer::{Footer, TRAILER};
+use crate::format::frame::{ALIGN, Header};
+use crate::storage::disk::Disk;
+
+/// Such a segment.
+pub(super) struct Headless {
+    pub(super) path: PathBuf,
+    pub(super) header: FileHeader,
+    pub(super) seed: u32,
+    /// The seed proves that it is a segment of this stream with this number.
+    pub(super) certain: bool,
+    pub(super) first: Option<First>,
+    pub(super) footer: Option<Footer>,
+}
+
+impl Recovery<'_> {
+    /// Notes a segment whose header fails its checks, if its frames can be read all the same.
+    pub(super) fn without_header(
+        &mut self,
+        number: u64,
+        generation: u32,
+        path: PathBuf,
+        file: &dyn DiskFile,
+    ) -> Result<()> {
+        let mut window = Window::new(file, &path)?;
+        let header = FileHeader {
+            generation,
+            salt: FileHeader::salt(window.get(0, FILE_HEADER as u64)?),
+            ..self.home.header(number)
+        };
+        let at = FILE_HEADER as u64;
+        let first = Header::file_seed(window.get(at, 64)?, at);
+        let len = window.file_len();
+        let trailer = len.saturating_sub(TRAILER as u64);
+        let last = Footer::file_seed(window.get(trailer, TRAILER as u64)?);
+        let seeds = [(Some(header.seed()), true), (first, false), (last, false)];
+        for (seed, certain) in seeds {
+            let Some(seed) = seed else { continue };
+            let (first, footer) = (read_first(&mut window, seed)?, read_footer(file, seed));
+            let (is_first, is_footer) = (first.is_some(), footer.is_some());
+            let path = path.clone();
+            let found = Headless { path, header, seed, certain, first, footer };
+            if is_first || is_footer || (certain && found.first_block(file)?.is_some()) {
+                self.headless.push(found);
+                return Ok(());
+            }
+        }
+        self.report.set_aside.push(path);
+        Ok(())
+    }
+
+    /// Takes the segment in among the others, or sets it aside. Those before it are placed.
+    pub(super) fn place(&mut self, one: Headless, all: &mut Vec<Candidate>) -> Result<()> {
+        let number = one.header.number;
+        let n = all.partition_point(|candidate| candidate.number < number);
+        let (before, behind) = all.split_at_checked(n).unwrap_or_default();
+        // A segment that was set aside may have followed it, too. The later one counts.
+        let next = behind.iter().rev().find(|next| {
+            let previous = next.begin().previous;
+            let footer = one.footer.as_ref();
+            previous.is_some_and(|(other, end)| {
+                other == number && footer.is_none_or(|footer| footer.end == end)
+            })
+        });
+        let mode = if self.known.read_only { OpenMode::Read } else { OpenMode::Write };
+        let open = self.home.disk.open(&one.path, mode);
+        let file = open.map_err(|e| Error::io("open", &one.path, e))?;
+        let found = match &one.first {
+            Some(first) => Some(first.clone()),
+            None => one.first_from(&*file, before, next)?,
+        };
+        let found = found.filter(|first| one.certain || one.fits(first, before, next));
+        match found {
+            Some(first) => {
+                let disk = Arc::clone(&self.home.disk);
+                all.insert(n, one.into_candidate(first, &*file, disk, mode)?);
+            }
+            None => self.report.set_aside.push(one.path),
+        }
+        Ok(())
+    }
+}
+
+impl Headless {
+    /// Whether the chained checksum goes on from one neighbour or to the other.
+    fn fits(&self, first: &First, before: &[Candidate], next: Option<&Candidate>) -> bool {
+        let ends = self.footer.as_ref().zip(next);
+        let to_next = ends.is_some_and(|(footer, next)| footer.chain == next.begin().chain);
+        let from_before = before.iter().any(|candidate| {
+            let (number, end) = first.begin.previous.unwrap_or((u64::MAX, 0));
+            let (_, chain) = candidate.last_id_and_chain();
+            (candidate.number, candidate.end(), chain) == (number, end, first.begin.chain)
+        });
+        // What was made up from neighbours is no witness.
+        to_next || (self.first.is_some() && from_before)
+    }
+
+    /// What the first frame must have said.
+    fn first_from(
+        &self,
+        file: &dyn DiskFile,
+        before: &[Candidate],
+        next: Option<&Candidate>,
+    ) -> Result<Option<First>> {
+        let end_of = |one: &Candidate| one.begin().position.saturating_add(one.end());
+        let position = match next.and_then(|next| Some((next, next.begin().previous?))) {
+            Some((next, (_, end))) => next.begin().position.checked_sub(end),
+            None => match before.last() {
+                // What has a footer has a successor.
+                Some(last) if matches!(last.content, Content::Sealed(_)) => Some(end_of(last)),
+                Some(_) => None,
+                None => (self.header.number == 0).then_some(0),
+            },
+        };
+        let Some(position) = position else {
+            return Ok(None);
+        };
+        let previous = before.iter().rev().find(|one| end_of(one) == position);
+        let index = self.footer.as_ref().map(|footer| &footer.index[..]).unwrap_or_default();
+        let block = self.first_block(file)?;
+        let counted = self.footer.as_ref().zip(next);
+        let ordinal = match (counted, previous) {
+            (Some((footer, next)), _) => next.begin().ordinal.checked_sub(footer.entries),
+            (None, Some(one)) => Some(one.begin().ordinal.saturating_add(one.entries())),
+            (None, None) if position == 0 => Some(0),
+            (None, None) => block.map(|(_, ordinal)| ordinal),
+        };
+        let last_id = match (previous, index.first()) {
+            (Some(one), _) => one.last_id_and_chain().0,
+            (None, Some(block)) => block.id.prev().unwrap_or_default(),
+            (None, None) => block.and_then(|(id, _)| id.prev()).unwrap_or_default(),
+        };
+        let follows = |ordinal: &u64| block.is_none_or(|(id, n)| n >= *ordinal && id > last_id);
+        let Some(ordinal) = ordinal.filter(follows) else {
+            return Ok(None);
+        };
+        let begin = Begin {
+            previous: match previous {
+                Some(one) => Some((one.number, one.end())),
+                // Nobody knows where the one before ended.
+                None => (position > 0).then_some((self.header.number.saturating_sub(1), 0)),
+            },
+            position,
+            last_id,
+            ordinal,
+            chain: 0,
+            name: Vec::new(),
+        };
+        let least = FILE_HEADER as u64 + ALIGN;
+        let offset = index.first().map_or(least, |block| u64::from(block.offset));
+        Ok(Some(First { begin, offset, chain: 0, durable: 0 }))
+    }
+
+    /// The first block start that can be read: its ID and its number.
+    fn first_block(&self, file: &dyn DiskFile) -> Result<Option<(EntryId, u64)>> {
+        let mut window = Window::new(file, &self.path)?;
+        let mut from = FILE_HEADER as u64;
+        let end = window.nonzero_end(from)?;
+        while let Some((at, header)) = next_frame(&mut window, self.seed, from, end)? {
+            if header.block.is_some() {
+                return Ok(header.block);
+            }
+            from = at + header.frame_len();
+        }
+        Ok(None)
+    }
+
+    fn into_candidate(
+        self,
+        first: First,
+        file: &dyn DiskFile,
+        disk: Arc<dyn Disk>,
+        mode: OpenMode,
+    ) -> Result<Candidate> {
+        let content = match self.footer {
+            Some(footer) => Content::Sealed(footer),
+            None => {
+                let bounds = Bounds::until(u64::MAX);
+                let found = scan_behind(file, &self.path, self.seed, first.clone(), &bounds)?;
+                Content::Scanned(Box::new(found))
+            }
+        };
+        let damaged = match (&self.first, &content) {
+            (Some(_), _) => Some(FILE_HEADER as u64),
+            // What is not good in front of the first good frame is a hole by itself.
+            (None, Content::Scanned(_)) => None,
+            (None, Content::Sealed(_)) => Some(first.offset),
+        };
+        Ok(Candidate {
+            number: self.header.number,
+            path: self.path,
+            disk,
+            mode,
+            header: self.header,
+            seed: self.seed,
+            first,
+            content,
+            hurt: true,
+            headless: damaged,
+        })
+    }
+}
