@@ -48,21 +48,32 @@ impl Damage {
     }
 
     pub(crate) fn add(&self, gap: Gap) {
-        let mut gaps = self.gaps.lock();
-        let n = gaps.partition_point(|other| (&other.path, other.from) <= (&gap.path, gap.from));
-        gaps.insert(n, gap);
-        drop(gaps);
-        self.findings.fetch_add(1, Ordering::Release);
+        insert(&mut self.gaps.lock(), gap);
+        self.marked();
     }
 
     /// The holes of a segment take the place of those that were known of it before.
     fn found(&self, path: &Path, holes: &[Hole]) {
-        // What lies in front of the frames is no hole.
-        self.gaps.lock().retain(|gap| gap.path != path || gap.from < FILE_HEADER as u64);
+        let mut gaps = self.gaps.lock();
+        // What lies in front of the frames is no hole, nor is what is missing behind them.
+        gaps.retain(|gap| {
+            let empty = gap.from == gap.to && gap.entries == 0;
+            gap.path != path || gap.from < FILE_HEADER as u64 || empty
+        });
         for hole in holes {
-            self.add(hole.gap(path));
+            insert(&mut gaps, hole.gap(path));
         }
     }
+
+    /// Has lengths counted anew.
+    fn marked(&self) {
+        self.findings.fetch_add(1, Ordering::Release);
+    }
+}
+
+fn insert(gaps: &mut Vec<Gap>, gap: Gap) {
+    let n = gaps.partition_point(|other| (&other.path, other.from) <= (&gap.path, gap.from));
+    gaps.insert(n, gap);
 }
 
 impl Hole {
@@ -135,9 +146,13 @@ impl Body {
         let first =
             First { begin: self.begin.clone(), offset: self.first_offset, chain: 0, durable: 0 };
         *list = scan_behind(&*file, &self.path, self.seed, first, &bounds)?.holes;
+        // What is lost counts as deleted only once it is known why: a segment without a live entry
+        // is removed.
+        self.damage.found(&self.path, &list);
         self.mark_lost(&list);
         self.holes.any.store(!list.is_empty(), Ordering::Release);
-        self.damage.found(&self.path, &list);
+        self.disk.step("lost entries marked");
+        self.damage.marked();
         Ok(around(&list, at))
     }
 

@@ -469,6 +469,24 @@ fn a_damaged_first_frame_costs_no_entry() {
     keeps_all_but(dir.path(), &files[0], 20, &[]);
 }
 
+/// Fails if `Damage::found` drops all that was known of the segment.
+#[test]
+fn missing_segments_stay_told_when_damage_before_them_is_met() {
+    let (dir, files) = closed(500);
+    let kept = entries_of(&files[0]).len() as u64;
+    for file in &segments(dir.path(), 1)[1..] {
+        fs::remove_file(file).unwrap();
+    }
+    let hurt = entries_of(&files[0])[7];
+    flip(&files[0], hurt.body() + 1);
+    let store = skipping().open(dir.path()).unwrap();
+    let want: Vec<u64> = upto(kept).into_iter().filter(|n| *n != 8).collect();
+    assert_eq!(checked(&stream(&store, "s")), want);
+    let found: Vec<_> = gaps(&store).iter().map(|gap| (gap.from, gap.after)).collect();
+    let end = frames(&files[0]).last().unwrap().end;
+    assert_eq!(found, [(hurt.at, id(7)), (end, id(kept))]);
+}
+
 /// Fails if the footer's trailer is not asked for the seed.
 #[test]
 fn a_lost_first_sector_costs_what_lay_in_it() {

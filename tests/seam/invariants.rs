@@ -1,10 +1,12 @@
 //! Invariants 2, 3, 5, 6, 7, 8, 10 and 11 against a disk that misbehaves on command.
 
 use crate::faulty::{FaultyDisk, Plan};
+use crate::format::u64_at;
 use crate::journal::Source;
+use crate::storage::disk::{Disk, OpenMode};
 use crate::{
-    AppendOptions, Durability, EntryId, ErrorKind, GroupReadOptions, Result, Start, Store, Stream,
-    StreamOptions, Trim,
+    AppendOptions, Durability, EntryId, ErrorKind, GroupReadOptions, OnDamage, Result, Start,
+    Store, StoreOptions, Stream, StreamOptions, Trim,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -51,6 +53,10 @@ pub const TESTS: &[(&str, fn())] = &[
         "invariant_08_the_new_start_is_durable_before_a_segment_goes",
         invariant_08_the_new_start_is_durable_before_a_segment_goes,
     ),
+    (
+        "invariant_08_a_segment_goes_for_no_damage_that_was_just_met",
+        invariant_08_a_segment_goes_for_no_damage_that_was_just_met,
+    ),
     ("invariant_10_no_lock_is_held_over_a_sync", invariant_10_no_lock_is_held_over_a_sync),
     ("invariant_11_a_roll_waits_for_no_sync", invariant_11_a_roll_waits_for_no_sync),
 ];
@@ -58,10 +64,13 @@ pub const TESTS: &[(&str, fn())] = &[
 fn open_with(level: Durability) -> (Arc<Plan>, Store) {
     let disk = Arc::new(FaultyDisk::new());
     let plan = Arc::clone(&disk.plan);
-    let stream = StreamOptions::new().segment_bytes(4096).max_entry_bytes(1000);
-    let options = Store::options().durability(level).stream_defaults(stream);
-    let store = Store::open_on(disk, Path::new("/store"), &options).unwrap();
+    let store = Store::open_on(disk, Path::new("/store"), &options(level)).unwrap();
     (plan, store)
+}
+
+fn options(level: Durability) -> StoreOptions {
+    let stream = StreamOptions::new().segment_bytes(4096).max_entry_bytes(1000);
+    Store::options().durability(level).stream_defaults(stream)
 }
 
 fn put(stream: &Stream, ms: u64) -> Result<EntryId> {
@@ -383,6 +392,51 @@ fn invariant_08_the_new_start_is_durable_before_a_segment_goes() {
     // A reader keeps what it holds.
     let held: Vec<_> = snapshot.range(..).map(|entry| entry.unwrap().id().ms).collect();
     assert_eq!(held, (1..=200).collect::<Vec<_>>());
+}
+
+/// Lost entries count as deleted, and what deletions leave without a live entry is removed: not by
+/// a pass of the background that comes between a reader's two steps.
+///
+/// Fails if `Body::hole_at` marks the entries before it notes the hole.
+fn invariant_08_a_segment_goes_for_no_damage_that_was_just_met() {
+    let disk = Arc::new(FaultyDisk::new());
+    let plan = Arc::clone(&disk.plan);
+    let (dir, options) = (Path::new("/store"), options(Durability::Manual));
+    let store = Store::open_on(Arc::clone(&disk) as Arc<_>, dir, &options).unwrap();
+    let stream = store.stream("s").unwrap();
+    for ms in 1..=200 {
+        put(&stream, ms).unwrap();
+        store.step_prepare().unwrap();
+    }
+    store.close().unwrap();
+    let second = dir.join("streams/1/0000000001.0000.seg");
+    let old = disk.open(&second, OpenMode::Read).unwrap();
+    let mut bytes = vec![0; old.len().unwrap() as usize];
+    old.read_at(&mut bytes, 0).unwrap();
+    let trailer = bytes.len() - 32;
+    let footer = u64_at(&bytes, trailer) as usize;
+    // From the first entry, behind the frame that is about the segment, to the last one.
+    bytes[256..footer].fill(0x5a);
+    disk.remove_file(&second).unwrap();
+    let new = disk.open(&second, OpenMode::CreateNew).unwrap();
+    new.allocate(bytes.len() as u64).unwrap();
+    new.write_at(&bytes, 0).unwrap();
+    let store = Store::open_on(disk, dir, &options.on_damage(OnDamage::Skip)).unwrap();
+    let stream = store.get("s").unwrap().unwrap();
+    let (passes, background) = (Arc::new(AtomicUsize::new(0)), store.clone());
+    let counted = Arc::clone(&passes);
+    let first: Vec<_> = (1..=29).map(|ms| EntryId::new(ms, 0)).collect();
+    stream.delete(first).unwrap();
+    plan.at_step("lost entries marked", move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        background.step_prepare().unwrap();
+    });
+    plan.take_log();
+    let left = stream.range(..).rev().map(Result::unwrap).count();
+    assert_eq!((left, passes.load(Ordering::Relaxed)), (142, 1));
+    plan.at_step("", || {});
+    store.step_prepare().unwrap();
+    assert_eq!(position(&plan.take_log(), "remove", SEGMENT), None);
 }
 
 /// Fails if `Stream::sync` keeps the writer's lock over the sync.
