@@ -4,9 +4,8 @@
 //! tests need a disk that fails, waits or forgets where they say, so the crate's own sources are
 //! compiled in as modules and the seam stays private.
 //!
-//! A comment at each test names the change of the code that makes it fail. Most of these changes
-//! were made and the test was seen to fail; those of invariants 3, 4, 10 and 11 are still to be
-//! made again on the present code.
+//! A comment at each test names the change of the code that makes it fail; the test was seen to
+//! fail with it.
 #![allow(dead_code, unused_imports, unreachable_pub)]
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 

@@ -12,8 +12,8 @@ use crate::{
 use std::path::Path;
 use std::time::Duration;
 
-/// Fails if `Log::poison_if_sync` (src/storage/log.rs) poisons for any error, or if `Writer::roll`
-/// (src/storage/log/writer.rs) ends the old segment before it has the new one.
+/// Fails if `Log::poison_if_sync` (src/storage/log.rs) poisons for any error, or if
+/// `Log::make_next` (src/storage/log/next.rs) ends the running segment before it has the new one.
 pub(crate) fn invariant_03_on_a_full_disk_an_append_changes_nothing() {
     let disk = FaultDisk::new();
     let store = open(&disk, Durability::Manual);
@@ -115,7 +115,8 @@ pub(crate) fn invariant_03_acks_that_tear_runs_apart_still_fit_into_a_checkpoint
     assert_eq!(group.pending().unwrap().count, 132_000);
 }
 
-/// Fails if `Consumer::look`, `claim_any` (src/consumer.rs) or `create_group_with` say that they do
+/// Fails if `create_group_with` (src/consumer.rs), or for a new consumer `look`, `look_back`
+/// (src/consumer/read.rs), `claim_any` or `auto_claim_any` (src/consumer/claim.rs), say that they do
 /// not grow the state.
 pub(crate) fn invariant_03_with_a_full_journal_what_grows_the_state_changes_nothing() {
     let disk = FaultDisk::new();
@@ -145,6 +146,13 @@ pub(crate) fn invariant_03_with_a_full_journal_what_grows_the_state_changes_noth
     let force = ClaimOptions::new(Duration::ZERO).force();
     let other = group.consumer(&name).unwrap();
     assert!(is_full(other.claim_with([id(5)], force)));
+    // Nothing is found, but the consumer itself would be new.
+    assert!(is_full(other.claim([id(99)], Duration::ZERO)));
+    assert!(is_full(other.auto_claim(id(99), Duration::ZERO, 1)));
+    assert!(is_full(other.history(id(99), 0)));
+    group.set_id(Start::Last).unwrap();
+    assert!(is_full(other.read(GroupReadOptions::new())));
+    group.set_id(Start::After(before.1)).unwrap();
     assert_eq!(state(), before);
     disk.heal();
     assert_eq!(consumer.read(GroupReadOptions::new()).unwrap().len(), 8 - refused);
@@ -205,11 +213,17 @@ pub(crate) fn invariant_04_nothing_behind_a_torn_tail_comes_back() {
         assert_eq!(disk.bytes(&path), bytes);
         assert_eq!(stream.info().unwrap().segments, 2);
         let left: Vec<_> = (11..torn).chain(30..35).collect();
+        // What could not be read once may be whole the next time.
+        let healed = disk.power_cut();
         store.step_prepare().unwrap();
         die(store);
-        let store = open(&disk.power_cut(), Durability::Manual);
-        assert_eq!(seen(&store.stream("s").unwrap()), left);
-        store.close().unwrap();
+        let whole = torn.to_string().repeat(20);
+        healed.scribble(&path, at, &whole.as_bytes()[..4]);
+        for disk in [disk.power_cut(), healed] {
+            let store = open(&disk, Durability::Manual);
+            assert_eq!(seen(&store.stream("s").unwrap()), left);
+            store.close().unwrap();
+        }
     }
 }
 
