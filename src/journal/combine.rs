@@ -44,7 +44,8 @@ pub(crate) struct Loaded {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct JournalRecovery {
-    /// A torn tail: the file, where its last good record ends, and how many bytes lie behind.
+    /// A torn tail: the file, where its last good record ends, and how many bytes lie behind; none
+    /// if the file itself is cut off there.
     pub cut: Option<(PathBuf, u64, u64)>,
     /// Files that held a damaged or unfinished checkpoint, with where it fails.
     pub skipped: Vec<(PathBuf, u64)>,
@@ -76,6 +77,11 @@ impl Loaded {
     pub(super) fn go_back_before(&mut self, lost: &Superseded) {
         self.turn = self.turn.max(lost.turn);
         self.next_record = self.next_record.max(lost.next_record);
+        self.forget_ends();
+    }
+
+    /// Takes in that any stream may have changed since.
+    pub(super) fn forget_ends(&mut self) {
         self.unknown = u64::MAX;
     }
 
@@ -146,8 +152,8 @@ impl Loaded {
         if skipped {
             report.skipped.push((file.path.clone(), file.stop));
         }
-        if file.nonzero_end > file.stop {
-            let bytes = file.nonzero_end - file.stop;
+        if file.is_cut() {
+            let bytes = file.nonzero_end.saturating_sub(file.stop);
             report.cut = Some((file.path.clone(), file.stop, bytes));
         }
         report.gaps.extend(file.gaps.iter().map(|at| (file.path.clone(), *at)));

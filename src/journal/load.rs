@@ -1,7 +1,7 @@
 //! Reads the journal's files back, each for itself.
 
 use super::combine::combine;
-use super::{Loaded, Place, Tail, name};
+use super::{LAST_ROOM, Loaded, Place, Tail, name};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::frame::{ALIGN, BLOCK_HEADER, Extras, HEADER, Header, Kind};
 use crate::format::header::{FILE_HEADER, FileHeader, FileKind};
@@ -30,6 +30,8 @@ pub(super) struct File {
     /// Where the walk stopped, and the end of what is not zero.
     pub(super) stop: u64,
     pub(super) nonzero_end: u64,
+    /// The length of the file.
+    len: u64,
     /// Offsets of stretches that were stepped over.
     pub(super) gaps: Vec<u64>,
 }
@@ -54,6 +56,18 @@ impl File {
     /// they were copied from. A gap was durable once, and the mark with it.
     pub(super) fn was_complete(&self) -> bool {
         self.end.is_some() || !self.gaps.is_empty()
+    }
+
+    /// Whether nothing can be read behind what was durable once.
+    fn breaks_off(&self) -> bool {
+        self.gaps.last() == Some(&self.stop)
+    }
+
+    /// Whether something is missing at the end: torn bytes are left of it, or the file ends where
+    /// every frame of a running journal leaves room for another one.
+    pub(super) fn is_cut(&self) -> bool {
+        let ends_there = self.superseded.is_none() && self.stop + LAST_ROOM > self.len;
+        self.nonzero_end > self.stop || ends_there
     }
 
     fn supersede(&mut self, told: Option<Superseded>) {
@@ -114,8 +128,12 @@ pub(crate) fn load(place: &Place, skip_damage: bool) -> Result<Loaded> {
     damaged.sort();
     files.sort_by_key(|file| std::cmp::Reverse(file.turn));
     let newest = files.first().map(File::tail);
+    let breaks_off = files.first().is_some_and(File::breaks_off);
     let mut loaded = combine(files, skip_damage)?;
     loaded.newest = newest;
+    if breaks_off {
+        loaded.forget_ends();
+    }
     if let Some(lost) = lost {
         let path = place.path(usize::try_from(lost.slot).unwrap_or(0));
         if !skip_damage {
@@ -233,11 +251,13 @@ impl Slot {
             superseded: None,
             stop: FILE_HEADER as u64,
             nonzero_end: 0,
+            len: 0,
             gaps: Vec::new(),
         };
         let mut window = Window::new(&*self.file, &self.path)?;
         walk(&mut window, durable, &mut read)?;
         read.nonzero_end = window.nonzero_end(read.stop)?;
+        read.len = window.file_len();
         marks_behind(&mut window, &mut read)?;
         Ok(read)
     }

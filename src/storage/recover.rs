@@ -149,15 +149,15 @@ impl Recovery<'_> {
         let open = self.home.disk.open(&path, mode);
         let file = open.map_err(|e| Error::io("open", &path, e))?;
         let mut window = Window::new(&*file, &path)?;
-        let header = match FileHeader::decode(window.get(0, FILE_HEADER as u64)?) {
-            Ok(header) => self.check_header(header, number, generation),
-            Err(error) if self.keeps(&error) => {
+        let header = FileHeader::decode(window.get(0, FILE_HEADER as u64)?);
+        // One that is another segment's of this stream tells that the rest is, too.
+        let is_own = header.as_ref().is_ok_and(|header| self.is_own(header));
+        let checked = header.and_then(|header| self.check_header(header, number, generation));
+        let header = match checked {
+            Ok(header) => header,
+            Err(error) if self.keeps(&error) && !is_own => {
                 return self.without_header(number, generation, path, &*file).map(|()| None);
             }
-            Err(error) => Err(error),
-        };
-        let header = match header {
-            Ok(header) => header,
             Err(error) => {
                 return self.unusable(error.at(&path).offset(0), path).map(|()| None);
             }
@@ -218,15 +218,16 @@ impl Recovery<'_> {
     }
 
     fn check_header(&self, header: FileHeader, number: u64, generation: u32) -> Result<FileHeader> {
-        if header.kind != FileKind::Segment
-            || header.uuid != self.home.uuid
-            || header.stream != self.home.stream
-            || header.number != number
-            || header.generation != generation
-        {
+        if !self.is_own(&header) || (header.number, header.generation) != (number, generation) {
             return Err(Error::corrupt("the segment belongs to another place or store"));
         }
         Ok(header)
+    }
+
+    /// Whether a header is that of a segment of this stream.
+    fn is_own(&self, header: &FileHeader) -> bool {
+        header.kind == FileKind::Segment
+            && (header.uuid, header.stream) == (self.home.uuid, self.home.stream)
     }
 
     /// Whether an error is damage that is skipped.

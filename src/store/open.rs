@@ -28,7 +28,7 @@ pub(super) fn take_dir(disk: &dyn Disk, dir: &Path, options: &StoreOptions) -> R
         _ => Error::io("lock", &lock_path, e),
     })?;
     let skip = options.on_damage == OnDamage::Skip;
-    let (uuid, uuid_from) = match store_uuid(disk, dir) {
+    let (uuid, uuid_from) = match store_uuid(disk, dir).and_then(|uuid| own(disk, dir, uuid)) {
         Err(error) if options.salvage || (skip && error.is_corruption()) => {
             uuid_of_files(disk, dir).ok_or(error)?
         }
@@ -79,22 +79,39 @@ pub(super) fn check_exists(disk: &dyn Disk, dir: &Path, salvage: bool) -> Result
 
 /// Which store the files below say that they belong to, and the first one that says so.
 pub(super) fn uuid_of_files(disk: &dyn Disk, dir: &Path) -> Option<([u8; 16], Option<PathBuf>)> {
-    let list = |dir: &Path| -> Vec<PathBuf> {
-        let names = disk.read_dir(dir).unwrap_or_default();
-        let mut paths: Vec<_> = names.into_iter().map(|(name, _)| dir.join(name)).collect();
-        paths.sort();
-        paths
-    };
-    let mut files = list(&dir.join(name::STATE));
-    for stream in list(&dir.join(name::STREAMS)) {
-        files.extend(list(&stream));
-    }
-    files.into_iter().find_map(|path| {
+    uuids_of_files(disk, dir).next().map(|(uuid, path)| (uuid, Some(path)))
+}
+
+fn uuids_of_files<'a>(
+    disk: &'a dyn Disk,
+    dir: &Path,
+) -> impl Iterator<Item = ([u8; 16], PathBuf)> + use<'a> {
+    let (state, streams) = (dir.join(name::STATE), dir.join(name::STREAMS));
+    let segments = move || list(disk, &streams).into_iter().flat_map(|dir| list(disk, &dir));
+    let later = std::iter::once_with(segments).flatten();
+    list(disk, &state).into_iter().chain(later).filter_map(|path| {
         let mut bytes = [0; FILE_HEADER];
         disk.open(&path, OpenMode::Read).ok()?.read_at(&mut bytes, 0).ok()?;
-        let header = FileHeader::decode(&bytes).ok()?;
-        Some((header.uuid, Some(path)))
+        Some((FileHeader::decode(&bytes).ok()?.uuid, path))
     })
+}
+
+/// What lies in a directory, if it can be read.
+fn list(disk: &dyn Disk, dir: &Path) -> Vec<PathBuf> {
+    let names = disk.read_dir(dir).unwrap_or_default();
+    let mut paths: Vec<_> = names.into_iter().map(|(name, _)| dir.join(name)).collect();
+    paths.sort();
+    paths
+}
+
+/// The UUID in the STORE file, unless all other files are those of another store.
+fn own(disk: &dyn Disk, dir: &Path, uuid: [u8; 16]) -> Result<[u8; 16]> {
+    let mut found = uuids_of_files(disk, dir).map(|(other, _)| other == uuid);
+    if found.next() == Some(false) && found.all(|same| !same) {
+        let error = Error::corrupt("the STORE file is another store's");
+        return Err(error.at(&dir.join(name::STORE)).offset(0));
+    }
+    Ok(uuid)
 }
 
 /// Refuses a directory that holds something and no store. Returns the names that are not ours.

@@ -11,6 +11,7 @@ use streamlog::{EntryId, ErrorKind, GroupReadOptions, PendingFilter, Start, Stor
 pub(crate) const SECTION: u8 = 6;
 pub(crate) const END: u8 = 7;
 pub(crate) const EVENTS: u8 = 5;
+const CLOSE: u8 = 4;
 const SUPERSEDED: u8 = 8;
 
 /// The journal files, oldest turn first.
@@ -73,6 +74,51 @@ fn whole(store: &Store) {
     assert_eq!(ids(&stream(store, "b")), upto(19));
     for name in ["a", "b"] {
         assert_eq!(pending(store, name), [2, 3, 4, 5, 7, 8]);
+    }
+}
+
+/// Fails if `File::is_cut` looks for torn bytes only: what is missing is told by nothing else.
+#[test]
+fn a_journal_file_that_is_cut_between_two_records_is_told() {
+    let dir = used();
+    manual().open(dir.path()).unwrap().close().unwrap();
+    let path = newest(dir.path());
+    let bytes = fs::read(&path).unwrap();
+    let records = frames(&path);
+    for frame in records.iter().filter(|frame| [EVENTS, CLOSE].contains(&frame.kind)) {
+        for more in [0, 63] {
+            let copy = tempfile::tempdir().unwrap();
+            copy_all(dir.path(), copy.path());
+            let path = newest(copy.path());
+            let mut cut = bytes[..frame.at as usize].to_vec();
+            cut.resize(cut.len() + more, 0);
+            fs::write(&path, cut).unwrap();
+            let store = manual().open(copy.path()).unwrap();
+            assert_eq!(store.recovery().journal.cut, Some((path, frame.at, 0)), "{more}");
+        }
+    }
+}
+
+/// Fails if `load` does not ask whether the newest file breaks off: then the streams go on with what
+/// the file before says of them.
+#[test]
+fn a_newest_journal_file_that_is_cut_in_its_checkpoint_stops_all_streams() {
+    let dir = used();
+    let path = newest(dir.path());
+    let bytes = fs::read(&path).unwrap();
+    let at = of_kind(&path, END)[0].at as usize;
+    for len in [128, at - 1, at, at + 7] {
+        fs::write(&path, &bytes[..len]).unwrap();
+        let copy = died(dir.path());
+        let store = manual().open(copy.path()).unwrap();
+        for name in ["a", "b"] {
+            let refused = error(try_stream(&store, name));
+            assert_eq!(*refused.kind(), ErrorKind::GroupStateLost, "{len}");
+        }
+        let copy = died(dir.path());
+        let store = skipping().open(copy.path()).unwrap();
+        assert_eq!(ids(&stream(&store, "a")), upto(20));
+        assert_eq!(store.recovery().uncertain.len(), 2, "{:?}", store.recovery());
     }
 }
 

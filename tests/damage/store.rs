@@ -58,6 +58,24 @@ fn a_store_file_that_is_damaged_is_refused_and_left_alone() {
     }
 }
 
+/// Fails if `own` takes every UUID for the store's: then no other file belongs to it, and with damage
+/// being skipped an empty store is opened.
+#[test]
+fn a_store_file_of_another_store_is_refused_and_done_without() {
+    let (dir, other) = (closed(), closed());
+    let path = dir.path().join("STORE");
+    fs::copy(other.path().join("STORE"), &path).unwrap();
+    assert_damage(&error(manual().open(dir.path())), &path, Some(0));
+    let store = skipping().open(dir.path()).unwrap();
+    assert_eq!(ids(&stream(&store, "s")), upto(10));
+    assert!(store.recovery().uuid_from.is_some());
+    store.close().unwrap();
+    // Where one other file belongs to it, it is the store's.
+    fs::copy(dir.path().join("state/0"), other.path().join("state/0")).unwrap();
+    let store = skipping().open(other.path()).unwrap();
+    assert_eq!(store.recovery().uuid_from, None);
+}
+
 #[test]
 fn a_cut_or_missing_store_file_is_refused() {
     let dir = closed();

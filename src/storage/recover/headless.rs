@@ -45,7 +45,8 @@ impl Recovery<'_> {
         let len = window.file_len();
         let trailer = len.saturating_sub(TRAILER as u64);
         let last = Footer::file_seed(window.get(trailer, TRAILER as u64)?);
-        let seeds = [(Some(header.seed()), true), (first, false), (last, false)];
+        // Something of another store is rather in the sector of the header.
+        let seeds = [(Some(header.seed()), true), (last, false), (first, false)];
         for (seed, certain) in seeds {
             let Some(seed) = seed else { continue };
             let (first, footer) = (read_first(&mut window, seed)?, read_footer(file, seed));
