@@ -9,8 +9,9 @@ use std::str::FromStr;
 
 /// The ID of an entry: milliseconds since 1970 and a sequence number within the millisecond.
 ///
-/// IDs order first by `ms`, then by `seq`, and strictly increase for the life of a stream. The
-/// text form is `ms-seq` in decimal, as in Redis. `0-0` is never the ID of an entry; the
+/// IDs order first by `ms`, then by `seq`, and strictly increase for the life of a stream, unless
+/// [`Stream::set_id`](crate::Stream::set_id) takes the last one back over entries that are gone.
+/// The text form is `ms-seq` in decimal, as in Redis. `0-0` is never the ID of an entry; the
 /// smallest possible one is `0-1`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct EntryId {

@@ -83,6 +83,12 @@ pub(crate) enum Refused {
     Error(Error),
 }
 
+impl From<Error> for Refused {
+    fn from(error: Error) -> Refused {
+        Refused::Error(error)
+    }
+}
+
 /// What is known of the journal files: where they are and whose they are.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {

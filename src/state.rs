@@ -3,7 +3,7 @@
 //! Pure but for the log that is passed in: `apply` is all there is, for live events and for replay.
 
 use crate::error::Result;
-use crate::format::event::{Counters, Event, MAX_IDS, StoredOptions};
+use crate::format::event::{ANY_RESTART, Counters, Event, MAX_IDS, StoredOptions};
 use crate::group::{Groups, LogFacts};
 use crate::id::EntryId;
 use crate::options::{Retention, StreamOptions};
@@ -21,6 +21,10 @@ pub(crate) struct StreamState {
     pub(crate) trimmed: EntryId,
     /// The same as far as records or recovered frames say it; appends trim further.
     pub(crate) recorded: EntryId,
+    /// The segment with which the log was restarted last; 0: none.
+    pub(crate) restart: u64,
+    /// A record is missing that may have named another one.
+    pub(crate) restart_unsure: bool,
     /// Deletions that were not marked in the log yet, because it is not open.
     pub(crate) deleted: Vec<EntryId>,
     pub(crate) groups: Groups,
@@ -57,6 +61,15 @@ impl StreamState {
             }
             Event::Counters(counters) => self.counters = *counters,
             Event::Durable { position } => self.durable = self.durable.max(*position),
+            Event::SetBack { to, restart } => {
+                self.restart_unsure = *restart == ANY_RESTART;
+                if !self.restart_unsure {
+                    self.restart = *restart;
+                }
+                self.trimmed = self.trimmed.min(*to);
+                self.recorded = self.recorded.min(*to);
+                self.deleted.retain(|id| id <= to);
+            }
             // The groups keep what was delivered themselves: recovery has to tell the two apart.
             event => self.groups.apply(event),
         }
@@ -111,6 +124,11 @@ impl StreamState {
         let mut events = Vec::new();
         if let Some(options) = self.options {
             events.push(Event::StreamCreated { name: self.name.clone().into(), options });
+        }
+        let unsure = self.restart_unsure.then_some(ANY_RESTART);
+        let known = Some(self.restart).filter(|restart| *restart != 0);
+        for restart in known.into_iter().chain(unsure) {
+            events.push(Event::SetBack { to: EntryId::MAX, restart });
         }
         if self.recorded > EntryId::MIN {
             events.push(Event::Trimmed { to: self.recorded });

@@ -442,7 +442,7 @@ impl Shared {
         }
         let mut result = self.flush();
         for stream in &streams {
-            let ended = stream.close().and_then(|()| stream.note_end(self));
+            let ended = stream.close(self).and_then(|()| stream.note_end(self));
             result = result.and(ended);
         }
         result = result.and(self.sync_journal(self.journal.written()));

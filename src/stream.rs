@@ -17,9 +17,9 @@ use crate::read::{Batch, Budget, OwnedRange, Snapshot};
 use crate::state::{StreamState, deletions};
 use crate::storage::cursor::Span;
 use crate::storage::live::{Live, TrimPlan};
-use crate::storage::log::{Appender, Log, Tail};
+use crate::storage::log::{Appender, Log, Restart, Tail};
 use crate::storage::recover::{Gap, Known, recover};
-use crate::storage::segment::Home;
+use crate::storage::segment::{Home, Segment};
 use crate::store::{ClampedGroup, Handle, Shared};
 use crate::sync::Deadline;
 use parking_lot::{Mutex, MutexGuard};
@@ -34,6 +34,7 @@ mod copy;
 mod durable;
 mod info;
 mod recovery;
+mod set_id;
 mod trim;
 pub use api::Stream;
 pub use info::{StreamDetails, StreamInfo};
@@ -60,7 +61,9 @@ pub(crate) struct StreamInner {
     level: Mutex<Option<Durability>>,
     /// Appends block while more bytes than this are not on disk.
     max_unsynced: AtomicU64,
-    created_at: AtomicU64,
+    /// Behind the record without which entries that are appended now would not be found: that of
+    /// the stream's creation, or of the restart of its log.
+    rests_on: AtomicU64,
     /// The background was asked to prepare a segment.
     asked: AtomicBool,
     /// The background was asked for a sync, whatever the level says.
@@ -155,7 +158,7 @@ impl StreamInner {
             lost,
             level: Mutex::new(None),
             max_unsynced: AtomicU64::new(u64::MAX),
-            created_at: AtomicU64::new(0),
+            rests_on: AtomicU64::new(0),
             asked: AtomicBool::new(false),
             asked_sync: AtomicBool::new(false),
             limited: AtomicBool::new(limited),
@@ -176,12 +179,12 @@ impl StreamInner {
         self.level.lock().unwrap_or(shared.options.durability)
     }
 
-    pub(crate) fn created_at(&self) -> u64 {
-        self.created_at.load(Ordering::Acquire)
+    pub(crate) fn rests_on(&self) -> u64 {
+        self.rests_on.load(Ordering::Acquire)
     }
 
-    pub(crate) fn set_created_at(&self, position: u64) {
-        self.created_at.store(position, Ordering::Release);
+    pub(crate) fn set_rests_on(&self, position: u64) {
+        self.rests_on.store(position, Ordering::Release);
     }
 
     fn check(&self, shared: &Shared) -> Result<()> {
@@ -329,8 +332,8 @@ impl StreamInner {
     /// A sync up to `target` has ended: under `Always` that is when entries can be seen.
     fn publish(&self, log: &Log, target: u64) {
         if let Some(plan) = log.synced(target) {
-            let tail = log.written_tail();
-            count_trim(&mut self.state.lock(), log, tail, &plan);
+            let (tail, mut state) = log.written_tail_with(|| self.state.lock());
+            count_trim(&mut state, log, tail, &plan);
         }
         if log.is_strict() {
             self.waiters.notify();
@@ -379,8 +382,7 @@ impl StreamInner {
 
     /// What deletions have left without a live entry at the beginning goes like what is trimmed.
     fn trim_dead(&self, log: &Log) -> Result<()> {
-        let tail = log.written_tail();
-        let mut state = self.state.lock();
+        let (tail, mut state) = log.written_tail_with(|| self.state.lock());
         let span = log.written_span();
         let Some(live) = &mut state.live else {
             return Ok(());
@@ -397,21 +399,18 @@ impl StreamInner {
 
     fn maintain_log(&self, shared: &Shared, log: &Log) -> Result<()> {
         log.prepare()?;
-        log.poison_if_sync(log.seal())?;
+        log.poison_if_sync(self.seal(shared, log))?;
         self.trim_dead(log)?;
-        let trimmed = log.view.lock().trimmed;
-        if !log.has_trimmed(trimmed) {
+        let mut gone = log.take_retired();
+        if !gone.is_empty() {
+            // The restart that left them behind.
+            shared.sync_journal(self.rests_on())?;
+        }
+        gone.extend(self.take_trimmed(shared, log)?);
+        if gone.is_empty() {
             return Ok(());
         }
-        // The start is durable before a segment goes: in the journal, whatever said it first. The
-        // entries whose appends said it come before the record.
-        let to = self.state.lock().trimmed;
-        self.sync_written(shared)?;
-        let record = || vec![Event::Trimmed { to }];
-        let (trimmed, position) = self.change(shared, false, |_| Ok((to, record())))?;
-        shared.sync_journal(position)?;
-        // This start and no later one: a trim that came meanwhile may not be on disk.
-        for segment in log.take_trimmed(trimmed) {
+        for segment in gone {
             // A reader that has the segment may not have mapped it yet, and without its name it
             // could not any more. Nobody comes by it anew: it is out of the list.
             if segment.keep_for_readers().is_err() {
@@ -426,7 +425,41 @@ impl StreamInner {
         log.poison_if_sync(synced.map_err(|e| Error::io("sync directory", dir, e)))
     }
 
-    pub(crate) fn close(&self) -> Result<()> {
+    /// The segments that were trimmed away, once that is durable.
+    fn take_trimmed(&self, shared: &Shared, log: &Log) -> Result<Vec<Arc<Segment>>> {
+        let trimmed = log.view.lock().trimmed;
+        if !log.has_trimmed(trimmed) {
+            return Ok(Vec::new());
+        }
+        // The start is durable before a segment goes: in the journal, whatever said it first. The
+        // entries whose appends said it come before the record.
+        let (to, restart) = {
+            let state = self.state.lock();
+            (state.trimmed, state.restart)
+        };
+        self.sync_written(shared)?;
+        let (_, position) = self.change(shared, false, |locked| {
+            let holds = locked.state.restart == restart;
+            Ok(((), holds.then_some(Event::Trimmed { to }).into_iter().collect()))
+        })?;
+        shared.sync_journal(position)?;
+        // This start and no later one: a trim that came meanwhile may not be on disk. And none if
+        // its IDs are other entries' by now.
+        let state = self.state.lock();
+        let holds = state.restart == restart;
+        Ok(if holds { log.take_trimmed(to) } else { Vec::new() })
+    }
+
+    /// Gives footers to segments that can be sealed. One in front of a restart whose record is not
+    /// durable may be the last one yet, and then nothing is missing behind it.
+    fn seal(&self, shared: &Shared, log: &Log) -> Result<()> {
+        match shared.journal.commit.durable() < self.rests_on() {
+            true => Ok(()),
+            false => log.seal(),
+        }
+    }
+
+    pub(crate) fn close(&self, shared: &Shared) -> Result<()> {
         let Some(log) = self.log.get() else {
             return Ok(());
         };
@@ -434,7 +467,7 @@ impl StreamInner {
             log.abandon(Error::new(ErrorKind::Closed));
             return Ok(());
         }
-        let sealed = log.seal();
+        let sealed = self.seal(shared, log);
         log.close(&|| self.waiters.notify()).and(sealed)
     }
 

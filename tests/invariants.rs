@@ -37,6 +37,8 @@ use source::{
     storage, store, stream, sync, wait, worker,
 };
 
+#[path = "invariants/back.rs"]
+mod back;
 #[path = "invariants/disk.rs"]
 mod disk;
 #[path = "invariants/ground.rs"]
@@ -101,7 +103,24 @@ const TESTS: &[Test] = tests! {
         invariant_02_published_bytes_never_change
         invariant_02_under_always_a_trim_shows_with_the_entry_that_brought_it
         invariant_06_a_footer_tells_no_trim_ahead_of_its_record
-        invariant_06_a_trim_is_not_written_down_before_the_entry_that_brought_it;
+        invariant_06_a_trim_is_not_written_down_before_the_entry_that_brought_it
+        invariant_06_segments_go_by_a_trim_whose_entry_comes_before_its_record;
+    back:
+        invariant_01_a_lowered_last_id_and_what_came_after_it_last
+        invariant_01_a_restart_without_its_record_has_not_taken_place
+        invariant_01_a_restart_is_on_disk_before_its_record
+        invariant_01_what_changes_while_a_restart_is_made_is_not_forgotten
+        invariant_02_a_log_that_rests_while_it_is_restarted_syncs_what_comes
+        invariant_02_under_always_nobody_reads_behind_a_restart_that_may_be_undone
+        invariant_03_on_a_full_disk_the_last_id_stays
+        invariant_04_a_restart_that_is_missing_is_damage
+        invariant_04_a_restart_whose_record_is_lost_hides_nothing
+        invariant_04_a_segment_in_front_of_a_restart_is_sealed_with_its_record
+        invariant_07_what_is_durable_behind_a_restart_has_its_record
+        invariant_08_what_a_restart_left_behind_is_unlinked_once_it_is_durable
+        invariant_08_a_trim_of_before_a_restart_takes_nothing_of_after
+        invariant_10_no_lock_is_held_while_a_restart_is_synced
+        invariant_11_a_restart_throws_away_the_segment_that_was_prepared;
     space:
         invariant_03_on_a_full_disk_an_append_changes_nothing
         invariant_03_with_a_full_journal_acks_trims_and_reads_still_work

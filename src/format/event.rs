@@ -16,6 +16,9 @@ pub(crate) type ConsumerNumber = u32;
 /// allocate; a longer list takes several events.
 pub(crate) const MAX_IDS: usize = 1 << 20;
 
+/// In the place of a segment's number: another one than is known, if the segments say so.
+pub(crate) const ANY_RESTART: u64 = u64::MAX;
+
 /// A pending record with everything in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PendingRecord {
@@ -62,6 +65,13 @@ pub(crate) enum Event {
     /// and when the store is closed). A log that ends before it has lost frames.
     Durable {
         position: u64,
+    },
+    /// The last ID was lowered to `to` (XSETID): IDs above it are given again, so what was trimmed
+    /// or deleted above it is forgotten. `restart`: the segment with which the log was restarted
+    /// last, 0 if it never was, [`ANY_RESTART`] if a lost record may have said that.
+    SetBack {
+        to: EntryId,
+        restart: u64,
     },
     // Of one group.
     /// `pinned`: recovery lowers the cursor no further than this; see `group/recover.rs`.
@@ -131,11 +141,12 @@ pub(crate) enum Event {
         consumer: ConsumerNumber,
         time_ms: u64,
     },
-    /// What outlives the groups (in checkpoints; `delivered` also when XSETID lowers it): the
-    /// number of the next group, and the highest ID ever delivered.
+    /// What outlives the groups (in checkpoints, and when XSETID lowers `delivered`): the number of
+    /// the next group, the highest ID ever delivered, and the highest one of before that.
     GroupCounters {
         next_group: GroupNumber,
         delivered: EntryId,
+        before: EntryId,
     },
     /// What outlives the consumers of a group (in checkpoints): the number of the next one.
     ConsumerCounter {

@@ -363,11 +363,18 @@ pub(crate) struct Begin {
     pub(crate) ordinal: u64,
     /// The chained checksum up to here.
     pub(crate) chain: u64,
+    /// The number of the segment with which the log was restarted last; 0 if it never was.
+    pub(crate) restart: u64,
     /// The stream's name when the segment was begun.
     pub(crate) name: Vec<u8>,
 }
 
 impl Begin {
+    /// Whether the log was restarted with this segment, whose number is given.
+    pub(crate) fn restarts(&self, number: u64) -> bool {
+        self.restart != 0 && self.restart == number
+    }
+
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         match self.previous {
             None => write_varint(out, 0),
@@ -381,6 +388,7 @@ impl Begin {
             write_varint(out, value);
         }
         out.extend_from_slice(&self.chain.to_le_bytes());
+        write_varint(out, self.restart);
         write_bytes(out, &self.name);
     }
 
@@ -396,8 +404,10 @@ impl Begin {
         let ordinal = read_varint(body, at)?;
         let chain = u64_at(body.get(*at..at.checked_add(8)?)?, 0);
         *at += 8;
+        let restart = read_varint(body, at)?;
         let name = read_bytes(body, at)?.to_vec();
-        (*at == body.len()).then_some(Begin { previous, position, last_id, ordinal, chain, name })
+        let begin = Begin { previous, position, last_id, ordinal, chain, restart, name };
+        (*at == body.len()).then_some(begin)
     }
 }
 

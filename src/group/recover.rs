@@ -15,7 +15,9 @@
 //!   and what is appended in their stead was not meant to be skipped. XSETID to below a cursor
 //!   pins that cursor, since Redis leaves it there.
 //! - Deliveries move the cursor and never the pin; SETID forgets an older pin.
-//! - Pending records above `end` are dropped, whoever made them: their entries do not exist.
+//! - Pending records above `end` are dropped, whoever made them: their entries do not exist. Where
+//!   XSETID lowered the last ID, records of before that may lie up there; up to the highest ID that
+//!   was delivered then none is dropped, as Redis drops none.
 //! - `max_delivered` keeps the lost IDs, so that none of them is given again.
 //!
 //! The result is a list of events, already applied. They must go into the journal before anything
@@ -39,11 +41,33 @@ pub(crate) struct Clamped {
 }
 
 impl Groups {
+    /// What XSETID means for the groups: no counter stays above the number of entries added, a
+    /// cursor that is now beyond the end is there by the caller's will, and IDs above the new last
+    /// one may be given again.
+    pub(crate) fn set_log(&self, last_id: EntryId, entries_added: u64, out: &mut Vec<Event>) {
+        for group in self.by_number() {
+            let too_many = group.entries_read.is_some_and(|read| read > entries_added);
+            let beyond = group.last_id > last_id && group.pinned < group.last_id;
+            if too_many || beyond {
+                out.push(Event::GroupSet {
+                    group: group.number,
+                    last_id: group.last_id,
+                    entries_read: group.entries_read.map(|read| read.min(entries_added)),
+                    pinned: if beyond { group.last_id } else { group.pinned },
+                });
+            }
+        }
+        if self.delivered > last_id {
+            let before = self.before.max(self.delivered);
+            out.push(Event::GroupCounters { next_group: self.next, delivered: last_id, before });
+        }
+    }
+
     /// Takes every group back behind the end of the log. `known.last_id` must not count
     /// deliveries; `known.entries_added` becomes the counter of a group that is put at the end.
     pub(crate) fn clamp(&mut self, known: &LogFacts) -> Vec<Clamped> {
         let clamped: Vec<Clamped> =
-            self.by_number().filter_map(|group| group.clamp(known)).collect();
+            self.by_number().filter_map(|group| group.clamp(known, self.before)).collect();
         for event in clamped.iter().flat_map(|group| &group.events) {
             self.apply(event);
         }
@@ -52,7 +76,7 @@ impl Groups {
 }
 
 impl GroupState {
-    fn clamp(&self, known: &LogFacts) -> Option<Clamped> {
+    fn clamp(&self, known: &LogFacts, before: EntryId) -> Option<Clamped> {
         let end = known.last_id;
         let to = self.last_id.min(end.max(self.pinned));
         let mut events = Vec::new();
@@ -65,7 +89,7 @@ impl GroupState {
                 pinned: self.pinned,
             });
         }
-        let lost = end.next().map_or_else(Vec::new, |first| {
+        let lost = end.max(before).next().map_or_else(Vec::new, |first| {
             self.pending.from(first).map(|record| record.id).collect()
         });
         let dropped = lost.len() as u64;

@@ -5,7 +5,7 @@
 //!   part of the state and of every checkpoint.
 //! - `pinned <= last_id` in every group (see `recover.rs`).
 //! - `delivered` is at or above every ID that was ever delivered or claimed, unless XSETID lowered
-//!   it since.
+//!   it since; `before` is where it stood at the most when it did.
 //! - Every owner in a pending entries list is a consumer of the group.
 //!
 //! Applying an event cannot fail. One that does not fit the state (which a journal that passed its
@@ -29,8 +29,9 @@ pub(crate) struct Groups {
     /// costs nothing for numbers that are no longer used.
     groups: Vec<GroupState>,
     names: BTreeMap<Arc<[u8]>, GroupNumber>,
-    next: GroupNumber,
-    delivered: EntryId,
+    pub(super) next: GroupNumber,
+    pub(super) delivered: EntryId,
+    pub(super) before: EntryId,
 }
 
 /// One group.
@@ -131,27 +132,6 @@ impl Groups {
         })
     }
 
-    /// What XSETID means for the groups: no counter stays above the number of entries added, a
-    /// cursor that is now beyond the end is there by the caller's will, and IDs above the new last
-    /// one may be given again.
-    pub(crate) fn set_log(&self, last_id: EntryId, entries_added: u64, out: &mut Vec<Event>) {
-        for group in &self.groups {
-            let too_many = group.entries_read.is_some_and(|read| read > entries_added);
-            let beyond = group.last_id > last_id && group.pinned < group.last_id;
-            if too_many || beyond {
-                out.push(Event::GroupSet {
-                    group: group.number,
-                    last_id: group.last_id,
-                    entries_read: group.entries_read.map(|read| read.min(entries_added)),
-                    pinned: if beyond { group.last_id } else { group.pinned },
-                });
-            }
-        }
-        if self.delivered > last_id {
-            out.push(Event::GroupCounters { next_group: self.next, delivered: last_id });
-        }
-    }
-
     /// Changes the state by one event. Events of the stream as a whole change nothing here.
     pub(crate) fn apply(&mut self, event: &Event) {
         match event {
@@ -160,9 +140,10 @@ impl Groups {
                 self.insert(state);
             }
             Event::GroupRemoved { group } => self.remove(*group),
-            Event::GroupCounters { next_group, delivered } => {
+            Event::GroupCounters { next_group, delivered, before } => {
                 self.next = *next_group;
                 self.delivered = *delivered;
+                self.before = *before;
             }
             Event::GroupSet { group, .. }
             | Event::ConsumerCreated { group, .. }
@@ -183,6 +164,7 @@ impl Groups {
             | Event::OptionsSet { .. }
             | Event::Deleted { .. }
             | Event::Trimmed { .. }
+            | Event::SetBack { .. }
             | Event::Counters(_)
             | Event::Durable { .. } => {}
         }
@@ -225,9 +207,10 @@ impl Groups {
         for group in &self.groups {
             group.dump(emit);
         }
-        // Last, because the events above raise both.
-        if (self.next, self.delivered) != (0, EntryId::MIN) {
-            emit(Event::GroupCounters { next_group: self.next, delivered: self.delivered });
+        // Last, because the events above raise the first two.
+        if (self.next, self.delivered, self.before) != (0, EntryId::MIN, EntryId::MIN) {
+            let (next_group, delivered, before) = (self.next, self.delivered, self.before);
+            emit(Event::GroupCounters { next_group, delivered, before });
         }
     }
 }

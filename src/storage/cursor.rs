@@ -109,6 +109,34 @@ impl Span {
         }
     }
 
+    /// The ID of the segment's last entry, alive or not.
+    ///
+    /// # Errors
+    /// `Corrupt` where a frame fails its checks; `Io`.
+    pub(crate) fn last_in(segment: &Arc<Segment>) -> Result<Option<EntryId>> {
+        let segments = Arc::new(vec![Arc::clone(segment)]);
+        let trimmed = EntryId::MIN;
+        let span = Span { segments, published: u64::MAX, trimmed, skip_damage: false };
+        let last = segment.entries().checked_sub(1).and_then(|last| u32::try_from(last).ok());
+        last.map_or(Ok(None), |last| span.id_of(0, last))
+    }
+
+    /// The number of the segment's first entry above an ID, alive or not.
+    ///
+    /// # Errors
+    /// `Corrupt` where a frame fails its checks; `Io`.
+    pub(crate) fn first_above(
+        segment: &Arc<Segment>,
+        id: EntryId,
+        skip_damage: bool,
+    ) -> Result<Option<u32>> {
+        let segments = Arc::new(vec![Arc::clone(segment)]);
+        let span = Span { segments, published: u64::MAX, trimmed: id, skip_damage };
+        let mut forward = Forward::seek(&span, EntryId::MIN);
+        forward.with_dead = true;
+        Ok(forward.next(&span)?.map(|place| place.ordinal))
+    }
+
     /// The ID of the entry with this number within a segment.
     pub(crate) fn id_of(&self, segment: usize, ordinal: u32) -> Result<Option<EntryId>> {
         let Some(found) = self.segments.get(segment) else {

@@ -416,7 +416,8 @@ fn last_of(span: &Span, from: u64, to: u64) -> Result<Option<EntryId>> {
     Ok(None)
 }
 
-/// How many of the entries numbered `from..to` are deleted, or lost with a segment that is missing.
+/// How many of the entries numbered `from..to` are deleted, or gone with a segment that is missing
+/// or that a restart left behind.
 fn deleted_from(span: &Span, from: u64, to: u64) -> u64 {
     let mut count = 0;
     let mut next = from;
@@ -434,12 +435,13 @@ fn deleted_from(span: &Span, from: u64, to: u64) -> u64 {
     count
 }
 
-/// The blocks from an ordinal on, each as its first number (not below `from`) and its end.
+/// The blocks from an ordinal on, each as its first number (not below `from`) and its end; without
+/// what a restart cut off.
 fn blocks_from(span: &Span, from: u64, to: u64) -> impl Iterator<Item = (u64, u64)> + '_ {
     let start = segment_at(span, from).unwrap_or(0);
     span.segments.iter().skip(start).flat_map(move |segment| {
         let first = segment.first_ordinal();
-        let end = (first + segment.entries()).min(to);
+        let end = (first + segment.uncut_entries()).min(to);
         let mut next = from.max(first);
         std::iter::from_fn(move || {
             if next >= end {

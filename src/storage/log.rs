@@ -1,25 +1,27 @@
 //! One stream's segments as a log: append, publish, roll, sync, seal.
 //!
 //! Invariants:
-//! * IDs and positions strictly increase over segments; a frame's position is its segment's
-//!   position plus its offset, and segments follow each other without a gap in positions.
+//! * Positions strictly increase over segments, and so do IDs between two restarts. A frame's
+//!   position is its segment's position plus its offset, and segments follow each other without a
+//!   gap in positions, but for those that a restart leaves behind.
 //! * Three marks, all only growing: `written` (complete frames), `durable` (in the commit; covered
 //!   by a finished sync whose target was taken before it began), `published` (what readers see).
 //!   Under `Always` published follows durable; otherwise it follows written.
 //! * A roll waits for no sync; the sync takes segments in order, so an entry is durable only when
 //!   all earlier segments are.
 //! * A write that failed half-way ends its segment: no byte that is not zero is written over.
+//! * IDs may start anew at a lower one in a new segment only (`log/restart.rs`).
 //! * Lock order: writer, then `unsynced`, then `segments`, then `view`; none is held over a sync.
 
 use super::cursor::{Segments, Span};
 use super::disk::DiskFile;
 use super::live::TrimPlan;
 use super::region::{Region, RegionWriter};
-use super::segment::{self, Home, Segment, SegmentParts, write_footer};
+use super::segment::{self, Home, Segment, SegmentParts};
 use crate::commit::{Commit, Mark};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::event::StoredOptions;
-use crate::format::footer::{BlockStart, Footer};
+use crate::format::footer::BlockStart;
 use crate::format::frame::{
     BLOCK, BLOCK_HEADER, Begin, COMMIT, Extras, FrameBuilder, HEADER, Kind, MAX_BODY, chain,
     padded, write_id,
@@ -32,13 +34,18 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+mod begin;
 mod next;
 mod rest;
+mod restart;
+mod seal;
 mod trims;
 mod writer;
+use begin::{Active, Begun, Prepared};
 use next::Making;
+pub(crate) use restart::Restart;
 use trims::AppendTrims;
-use writer::{Active, Writer};
+use writer::Writer;
 pub(crate) use writer::{Appender, Block};
 
 /// The smallest segment, in bytes; each one is twice as large as the one before, up to the option.
@@ -91,6 +98,8 @@ pub(crate) struct Log {
     used: AtomicBool,
     /// When that was.
     idle_since: Mutex<std::time::Duration>,
+    /// Segments of before a restart, which go once that is durable.
+    retired: Mutex<Vec<Arc<Segment>>>,
 }
 
 impl std::fmt::Debug for Log {
@@ -114,7 +123,11 @@ pub(crate) struct LogParts {
     pub(crate) name: Vec<u8>,
     pub(crate) options: StoredOptions,
     pub(crate) tail: Tail,
+    /// The highest ID that frames tell.
+    pub(crate) top: EntryId,
     pub(crate) trimmed: EntryId,
+    /// The segment with which the log was restarted last; 0 if it never was.
+    pub(crate) restart: u64,
     pub(crate) chain: u64,
     /// The last block of a segment that can be continued.
     pub(crate) block: Option<Block>,
@@ -149,8 +162,10 @@ impl Log {
             name: parts.name,
             options: parts.options,
             last_id: parts.tail.last_id,
+            top: parts.top,
             ordinal: parts.tail.ordinal,
             chain: parts.chain,
+            restart: parts.restart,
             previous,
             position,
             block: parts.block.unwrap_or_default(),
@@ -178,6 +193,7 @@ impl Log {
             making: Making::default(),
             used: AtomicBool::new(true),
             idle_since: Mutex::default(),
+            retired: Mutex::default(),
         })
     }
 
@@ -186,11 +202,11 @@ impl Log {
     }
 
     /// A segment that is written from now on.
-    fn add_segment(&self, segment: &Arc<Segment>, file: &Arc<dyn DiskFile>) {
-        self.unsynced.lock().push((Arc::clone(segment), Arc::clone(file)));
+    fn add_segment(&self, begun: &Begun) {
+        self.unsynced.lock().push(begun.open());
         let mut segments = self.segments.write();
         let mut list = Vec::clone(&segments);
-        list.push(Arc::clone(segment));
+        list.push(Arc::clone(&begun.segment));
         *segments = Arc::new(list);
     }
 
@@ -219,10 +235,12 @@ impl Log {
         self.view.lock().tail
     }
 
-    /// The end of what is written, published or not.
-    pub(crate) fn written_tail(&self) -> Tail {
+    /// The end of what is written, published or not, and what `lock` gives. Where that is the
+    /// stream's state, the end may go on while it is held, and never back.
+    pub(crate) fn written_tail_with<T>(&self, lock: impl FnOnce() -> T) -> (Tail, T) {
         let writer = self.writer.lock();
-        Tail { last_id: writer.last_id, ordinal: writer.ordinal }
+        let locked = lock();
+        (Tail { last_id: writer.last_id, ordinal: writer.ordinal }, locked)
     }
 
     /// The right to append. Fails when the log is poisoned or closed.
@@ -350,43 +368,6 @@ impl Log {
     pub(crate) fn poison(&self, cause: Error) {
         self.poisoned.store(true, Ordering::Release);
         self.commit.poison(cause);
-    }
-
-    /// Gives footers to segments that have none and whose successor is known to be durable, so that
-    /// a footer never lies behind frames that could still be cut.
-    pub(crate) fn seal(&self) -> Result<()> {
-        let segments = self.segments();
-        let durable = self.commit.durable();
-        for (n, segment) in segments.iter().enumerate() {
-            let Some(next) = segments.get(n + 1) else {
-                break;
-            };
-            if segment.sealed.load(Ordering::Acquire)
-                || durable <= next.position() + FILE_HEADER as u64
-            {
-                continue;
-            }
-            self.seal_one(segment, next)?;
-        }
-        Ok(())
-    }
-
-    fn seal_one(&self, segment: &Segment, next: &Segment) -> Result<()> {
-        let open = self.home.disk.open(&segment.path, super::disk::OpenMode::Write);
-        let file = open.map_err(|e| Error::io("open", &segment.path, e))?;
-        let mut window = super::scan::Window::new(&*file, &segment.path)?;
-        let behind = window.nonzero_end(segment.end())?;
-        let footer = Footer {
-            end: segment.end(),
-            entries: segment.entries(),
-            last_id: next.begin.last_id,
-            chain: next.begin.chain,
-            trimmed: self.durable_append_trim(),
-            index: segment.index_copy(),
-        };
-        write_footer(&*file, &segment.path, &footer, segment.seed, behind)?;
-        segment.sealed.store(true, Ordering::Release);
-        Ok(())
     }
 
     /// Takes the segments out of the list that hold only entries up to `trimmed`; the caller has

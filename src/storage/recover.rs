@@ -7,6 +7,8 @@
 //! * What the frames prove to be durable is a position. The first bad frame at or above it is a
 //!   torn tail: the log ends there, and later segments are set aside whole. A bad frame below it is
 //!   damage: refused, or stepped over and reported; never cut.
+//! * A segment with which the log was restarted counts only if the journal names it, and then it
+//!   must be there. What lies before it counts up to its last ID.
 //! * A segment is continued only if everything behind its last frame is zero. Otherwise it ends at
 //!   the cut, and the next append begins another segment, whose Begin records that end.
 //! * Nothing is believed before it is synced, and what lies above the durable position is stored
@@ -19,7 +21,7 @@ use super::scan::{Bounds, First, Scan, Window, next_frame, read_first};
 use super::scan::{scan, scan_behind, was_durable};
 use super::segment::{Home, Segment, SegmentParts, read_footer};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::event::StoredOptions;
+use crate::format::event::{Event, StoredOptions};
 use crate::format::frame::Begin;
 use crate::format::header::{FILE_HEADER, FileHeader, FileKind};
 use crate::format::name;
@@ -33,6 +35,7 @@ mod chain;
 mod end;
 mod headless;
 mod report;
+mod restart;
 use candidate::{Candidate, Content};
 use headless::Headless;
 pub use report::{CutTail, Gap, StreamRecovery};
@@ -44,6 +47,9 @@ pub(crate) struct Known {
     pub(crate) options: StoredOptions,
     /// Entries up to and including this ID are gone.
     pub(crate) trimmed: EntryId,
+    /// The segment with which the log was restarted last, as `StreamState` has it.
+    pub(crate) restart: u64,
+    pub(crate) restart_unsure: bool,
     /// No ID at or below this is given again.
     pub(crate) floor: EntryId,
     /// The position up to which the log was durable once.
@@ -60,16 +66,21 @@ pub(crate) struct Recovered {
     pub(crate) report: StreamRecovery,
     /// The last ID that the frames know.
     pub(crate) log_last_id: EntryId,
+    /// What the journal should have said of the last restart.
+    pub(crate) set_back: Option<Event>,
 }
 
 struct Recovery<'a> {
     home: &'a Home,
-    known: &'a Known,
+    known: Known,
     report: StreamRecovery,
     next_number: u64,
     /// The log goes on no lower than here.
     position: u64,
-    empty: Vec<PathBuf>,
+    /// Segments that are not part of the chain, with the restart that each belongs to.
+    beside: Vec<(u64, PathBuf)>,
+    /// Files that are removed once the rest is synced: empty ones, and those of before a restart.
+    of_no_use: Vec<PathBuf>,
     /// Segments of which the beginning is damaged.
     headless: Vec<Headless>,
     /// Segments behind the end of the log were set aside. They name the place where theirs went on,
@@ -85,22 +96,28 @@ pub(crate) fn recover(home: &Home, known: &Known) -> Result<Recovered> {
     let report = StreamRecovery { name: known.name.clone(), ..StreamRecovery::default() };
     let mut recovery = Recovery {
         home,
-        known,
+        known: known.clone(),
         report,
         next_number: 0,
         position: 0,
-        empty: Vec::new(),
+        beside: Vec::new(),
+        of_no_use: Vec::new(),
         headless: Vec::new(),
         later_aside: false,
     };
     let candidates = recovery.read_all()?;
+    let candidates = recovery.decided(candidates);
+    let set_back = recovery.find_restart(&candidates);
     let mut chain = recovery.pick_chain(candidates);
     let durable = recovery.durable(&chain);
     recovery.find_end(&mut chain, durable)?;
     let trimmed = recovery.trimmed(&chain);
     recovery.check_beginning(&chain, trimmed)?;
+    recovery.check_restart(&chain)?;
+    recovery.clear_away();
     recovery.make_durable(&chain, durable)?;
-    recovery.build(chain, trimmed)
+    let (log, report, log_last_id) = recovery.build(chain, trimmed)?;
+    Ok(Recovered { log, report, log_last_id, set_back })
 }
 
 impl Recovery<'_> {
@@ -199,7 +216,7 @@ impl Recovery<'_> {
         let mut window = Window::new(file, &path)?;
         let (at, seed) = (FILE_HEADER as u64, header.seed());
         if window.nonzero_end(at)? == at {
-            self.empty.push(path);
+            self.of_no_use.push(path);
             return Ok(());
         }
         let footer = read_footer(file, seed);

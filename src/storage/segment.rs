@@ -20,7 +20,7 @@ use crate::id::EntryId;
 use parking_lot::RwLock;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// What identifies the segments of one stream.
@@ -153,6 +153,8 @@ pub(crate) struct Body {
     kept: OnceLock<Arc<Region>>,
     deleted: RwLock<Bitmap>,
     deleted_count: AtomicU64,
+    /// The entries from this number on are dead because the log was restarted behind them.
+    cut: AtomicU32,
     pub(crate) sealed: AtomicBool,
     pub(super) holes: Holes,
     pub(super) damage: Arc<Damage>,
@@ -190,6 +192,7 @@ impl Segment {
             kept: OnceLock::new(),
             deleted: RwLock::default(),
             deleted_count: AtomicU64::new(0),
+            cut: AtomicU32::new(u32::MAX),
             sealed: AtomicBool::new(parts.sealed),
             holes: Holes::default(),
             damage: Arc::clone(&home.damage),
@@ -266,6 +269,11 @@ impl Body {
         self.header.number
     }
 
+    /// Whether the log was restarted with it: IDs may be lower than before.
+    pub(crate) fn restarts(&self) -> bool {
+        self.begin.restarts(self.number())
+    }
+
     /// The stream's position of the segment's first byte.
     pub(crate) fn position(&self) -> u64 {
         self.begin.position
@@ -288,6 +296,11 @@ impl Body {
 
     pub(crate) fn entries(&self) -> u64 {
         self.entries.load(Ordering::Acquire)
+    }
+
+    /// The number of its entries but for those that a restart cut off.
+    pub(crate) fn uncut_entries(&self) -> u64 {
+        self.entries().min(u64::from(self.cut.load(Ordering::Acquire)))
     }
 
     /// The writer's: frames up to `end` with this many entries are complete.
@@ -422,7 +435,8 @@ impl Body {
         count
     }
 
-    /// The numbers of the deleted entries, ascending.
+    /// The numbers of the deleted entries, ascending; without those that a restart cut off, whose
+    /// IDs may be other entries' by now.
     pub(crate) fn deleted_ordinals(&self) -> Vec<u32> {
         let bitmap = self.deleted.read();
         let mut ordinals = Vec::new();
@@ -433,34 +447,17 @@ impl Body {
                 bits &= bits - 1;
             }
         }
+        ordinals.retain(|ordinal| *ordinal < self.cut.load(Ordering::Acquire));
         ordinals
     }
-}
 
-/// Writes a footer behind the frames (and behind whatever else is not zero there), and a trailer at
-/// the end of the file, which grows if they do not fit.
-///
-/// # Errors
-/// Any; the segment stays as good as it was, without a footer.
-pub(crate) fn write_footer(
-    file: &dyn DiskFile,
-    path: &Path,
-    footer: &Footer,
-    seed: u32,
-    behind: u64,
-) -> Result<()> {
-    let io = |op, e| Error::io(op, path, e);
-    let offset = behind.max(footer.end).next_multiple_of(8);
-    let (bytes, trailer) = footer.encode(seed, offset);
-    let mut len = file.len().map_err(|e| io("stat", e))?;
-    let need = offset + (bytes.len() + TRAILER) as u64;
-    if need > len {
-        len = need.next_multiple_of(4096);
-        file.allocate(len).map_err(|e| io("allocate", e))?;
+    /// Marks the entries from a number on as cut off by a restart of the log.
+    pub(crate) fn cut_off(&self, from: u32) {
+        self.cut.store(from, Ordering::Release);
+        for ordinal in from..u32::try_from(self.entries()).unwrap_or(u32::MAX) {
+            self.delete(ordinal);
+        }
     }
-    file.write_at(&bytes, offset).map_err(|e| io("write", e))?;
-    file.write_at(&trailer, len - TRAILER as u64).map_err(|e| io("write", e))?;
-    file.sync().map_err(|e| io("sync", e))
 }
 
 /// Reads the footer of a sealed segment; `None` if there is none that can be believed.

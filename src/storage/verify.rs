@@ -46,7 +46,8 @@ impl Segment {
             fault(found.end, end, "frames fail their checks");
         }
         if let Some(next) = next.filter(|_| found.holes.is_empty() && found.end == end) {
-            let follows = next.begin.chain == found.chain && next.begin.last_id >= found.last_id;
+            let ascends = next.restarts() || next.begin.last_id >= found.last_id;
+            let follows = ascends && next.begin.chain == found.chain;
             if !follows {
                 fault(header, end, "the frames are not those that the next segment follows");
             }

@@ -65,7 +65,7 @@ pub(super) fn adopt(
                     (false, true) => report.uncertain.push(stream.clone()),
                     _ => {}
                 }
-                names.adopt(number, stream, options, broken && refuse);
+                names.adopt(number, stream, options, broken, refuse);
             }
             // Damage deletes nothing.
             _ if broken => report.strays.push(path),
@@ -79,7 +79,16 @@ pub(super) fn adopt(
 impl Names {
     /// Takes in a stream of which only the directory is known. If a later one has its name, it is
     /// kept without, and for good. What it is to keep is not known either, so it keeps everything.
-    fn adopt(&mut self, number: u64, name: Vec<u8>, options: &StoreOptions, lost: bool) {
+    /// `broken`: records of it are missing, and not only those of an end that a power cut took
+    /// back.
+    fn adopt(
+        &mut self,
+        number: u64,
+        name: Vec<u8>,
+        options: &StoreOptions,
+        broken: bool,
+        refuse: bool,
+    ) {
         let event = Event::StreamCreated {
             name: name.into(),
             options: StoredOptions {
@@ -89,8 +98,9 @@ impl Names {
         };
         let mut state = StreamState::default();
         state.apply(&event);
+        state.restart_unsure = broken;
         let nameless = self.by_name.contains_key(&state.name);
-        self.insert(number, state, lost || nameless);
+        self.insert(number, state, (broken && refuse) || nameless);
     }
 }
 

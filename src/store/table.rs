@@ -84,7 +84,7 @@ impl Shared {
             match self.journal.append(&borrowed, grows) {
                 Ok(position) => {
                     if let Some(inner) = made {
-                        inner.set_created_at(position);
+                        inner.set_rests_on(position);
                         names.streams.insert(inner.number, Arc::clone(inner));
                     }
                     for (number, events) in &parts {
@@ -157,7 +157,8 @@ impl Names {
             }
             hurt.push((number, state));
         }
-        for (number, state) in hurt.into_iter().rev() {
+        for (number, mut state) in hurt.into_iter().rev() {
+            state.restart_unsure |= !refuse;
             // A name that others got meanwhile went with the lost record. What is left of such a
             // stream is kept without one, and for good.
             let nameless = names.by_name.contains_key(&state.name);

@@ -182,11 +182,7 @@ impl Stream {
         }
         if strict || durable {
             self.inner.sync_to(shared, log, position)?;
-            // Without the record of the stream's creation its entries would have no name.
-            let created = self.inner.created_at();
-            if shared.journal.commit.durable() < created {
-                shared.sync_journal(created)?;
-            }
+            shared.sync_journal(self.inner.rests_on())?;
         }
         Ok(())
     }

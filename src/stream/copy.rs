@@ -27,6 +27,8 @@ impl StreamInner {
             name: to.to_vec(),
             options,
             trimmed: EntryId::MIN,
+            restart: 0,
+            restart_unsure: false,
             floor: EntryId::MIN,
             durable: 0,
             skip_damage: snapshot.span.skip_damage,
@@ -53,6 +55,8 @@ impl StreamInner {
         };
         Ok(events
             .into_iter()
+            // The copy's log begins anew.
+            .filter(|event| !matches!(event, Event::SetBack { .. }))
             .map(|event| match event {
                 Event::StreamCreated { options, .. } => {
                     Event::StreamCreated { name: to.into(), options }

@@ -1,50 +1,6 @@
-//! Calls on a stream that set its counters and options, and that wait for the disk.
+//! Calls on a stream that set its options, and that wait for the disk.
 
 use super::*;
-
-/// Redis's conditions for XSETID, and the events that it takes.
-pub(super) fn set_id_events(
-    state: &mut StreamState,
-    log: &Log,
-    appender: &Appender<'_>,
-    last: EntryId,
-    entries_added: Option<u64>,
-    max_deleted: Option<EntryId>,
-) -> Result<Vec<Event>> {
-    let refuse = |reason| Err(Error::new(ErrorKind::SetIdTooSmall { reason }));
-    let tail = appender.tail();
-    if max_deleted.is_some_and(|id| last < id) {
-        return refuse("it is smaller than the given max-deleted ID");
-    }
-    if last < state.counters.max_deleted {
-        return refuse("it is smaller than the current max-deleted ID");
-    }
-    let length = state.live.as_ref().map_or(0, |live| live.len(tail));
-    if length > 0 {
-        if entries_added.is_some_and(|added| added < length) {
-            return refuse("entries-added would be smaller than the length");
-        }
-        let span = log.written_span();
-        let mut backward = crate::storage::cursor::Backward::seek(&span, EntryId::MAX);
-        if backward.next(&span)?.is_some_and(|top| last < top.id) {
-            return refuse("it is smaller than the top entry");
-        }
-    }
-    if last < tail.last_id {
-        return refuse("the stream has had higher IDs, and their frames are still on disk");
-    }
-    let added = entries_added.unwrap_or(state.entries_added(tail));
-    let mut counters =
-        Counters { floor: last, added_offset: added.wrapping_sub(tail.ordinal), ..state.counters };
-    if let Some(id) = max_deleted.filter(|id| *id != EntryId::MIN) {
-        counters.max_deleted = id;
-    }
-    let mut events = vec![Event::Counters(counters)];
-    // Counters of groups come down with a number that is given; one may be above it by itself.
-    let most_read = entries_added.unwrap_or(u64::MAX);
-    state.groups.set_log(last, most_read, &mut events);
-    Ok(events)
-}
 
 impl StreamInner {
     /// What comes before a handle is given out: opens the log, and sets the level, which until the
@@ -76,7 +32,7 @@ impl StreamInner {
             if self.check_sound(shared).is_ok() {
                 self.sync_to(shared, log, upto)?;
                 // A stream under `Always` exists durably once its creation has returned.
-                shared.sync_journal(self.created_at())?;
+                shared.sync_journal(self.rests_on())?;
             }
         }
         if before != Some(level) {
@@ -91,47 +47,6 @@ impl StreamInner {
 }
 
 impl Stream {
-    /// Sets the last ID, and the counters that are given (XSETID).
-    ///
-    /// # Errors
-    /// `SetIdTooSmall`; lowering the last ID below what the stream has on disk is refused so too.
-    #[doc(alias = "XSETID")]
-    pub fn set_id(
-        &self,
-        last: EntryId,
-        entries_added: Option<u64>,
-        max_deleted: Option<EntryId>,
-    ) -> Result<()> {
-        let shared = self.shared();
-        let log = self.log()?;
-        shared.check_writable()?;
-        let mut appender = log.writer()?;
-        let mut again = false;
-        loop {
-            let mut state = self.inner.state.lock();
-            let events =
-                set_id_events(&mut state, log, &appender, last, entries_added, max_deleted)?;
-            match shared.journal.append(&[(self.inner.number, &events)], false) {
-                Ok(position) => {
-                    events.iter().for_each(|event| state.apply(event));
-                    drop(state);
-                    appender.set_last_id(last);
-                    drop(appender);
-                    shared.kick.dirty();
-                    return self.inner.settle(shared, position);
-                }
-                Err(Refused::Error(error)) => return Err(error),
-                Err(Refused::Full) => {
-                    drop(state);
-                    drop(appender);
-                    shared.make_room(again)?;
-                    again = true;
-                    appender = log.writer()?;
-                }
-            }
-        }
-    }
-
     /// Changes how later appends are laid out: block and segment sizes, and the largest entry; and
     /// the retention, if the options have one. What is on disk stays as it is; the durability in
     /// the options is not looked at.
@@ -188,6 +103,9 @@ impl Stream {
     /// `NoStream`, `Closed`.
     pub fn durable_id(&self) -> Result<EntryId> {
         let log = self.log()?;
+        if self.shared().journal.commit.durable() < self.inner.rests_on() {
+            return Ok(EntryId::MIN);
+        }
         // The end before the marks: an entry that comes in between would be taken for durable.
         let last = log.tail().last_id;
         let durable = log.known_durable();
@@ -207,7 +125,7 @@ impl Stream {
         let log = self.log()?;
         let upto = self.position_of(log, id)?;
         self.inner.sync_to(self.shared(), log, upto)?;
-        self.shared().sync_journal(self.inner.created_at())
+        self.shared().sync_journal(self.inner.rests_on())
     }
 
     /// The same, but not longer than `longest`: the sync is the background's, which is asked for
@@ -220,7 +138,7 @@ impl Stream {
         let upto = self.position_of(log, id)?;
         let (shared, deadline) = (self.shared(), Deadline::after(longest));
         self.inner.sync_by(shared, log, upto, deadline)?;
-        let (journal, created) = (&shared.journal, self.inner.created_at());
+        let (journal, created) = (&shared.journal, self.inner.rests_on());
         let ask = || self.inner.ask_sync(shared);
         journal.commit.wait_timeout(created, deadline, || journal.written(), ask)
     }

@@ -11,7 +11,7 @@ pub struct StreamInfo {
     pub length: u64,
     /// How many blocks hold one (Redis's `radix-tree-keys`).
     pub blocks: u64,
-    /// The highest ID ever given (`last-generated-id`).
+    /// The last ID that was given or set (`last-generated-id`): the next one lies above it.
     pub last_id: EntryId,
     /// The highest ID ever deleted; 0-0 if none.
     pub max_deleted_id: EntryId,

@@ -66,7 +66,7 @@ impl StreamInner {
 
     fn open(&self, shared: &Shared) -> Result<Log> {
         // Recovery takes the mark off a copy, which without its record is no stream.
-        shared.sync_journal(self.created_at())?;
+        shared.sync_journal(self.rests_on())?;
         let home = home_of(shared, self.number);
         if let Err(e) = home.disk.read_dir(&home.dir)
             && e.kind() == std::io::ErrorKind::NotFound
@@ -80,7 +80,7 @@ impl StreamInner {
         let known = self.known(shared);
         let recovered = recover(&home, &known)?;
         let log = recovered.log;
-        self.settle_state(shared, &log, recovered.log_last_id)?;
+        self.settle_state(shared, &log, recovered.log_last_id, recovered.set_back)?;
         let streams = &mut shared.report.lock().streams;
         let _only_once = self.reported.set(streams.len());
         streams.push(recovered.report);
@@ -94,6 +94,8 @@ impl StreamInner {
             name: state.name.clone(),
             options: state.options.unwrap_or(StoredOptions::from(&shared.options.stream)),
             trimmed: state.trimmed,
+            restart: state.restart,
+            restart_unsure: state.restart_unsure,
             floor: state.counters.floor.max(delivered),
             durable: state.durable,
             skip_damage: shared.options.on_damage == OnDamage::Skip,
@@ -102,30 +104,28 @@ impl StreamInner {
     }
 
     /// Marks deletions in the log, counts what lives, and takes groups back that are ahead of it.
-    fn settle_state(&self, shared: &Shared, log: &Log, log_last_id: EntryId) -> Result<()> {
+    fn settle_state(
+        &self,
+        shared: &Shared,
+        log: &Log,
+        log_last_id: EntryId,
+        set_back: Option<Event>,
+    ) -> Result<()> {
         let mut again = false;
+        // All that is decided here, over several tries: it is applied at once.
+        let (mut clamped, mut events) = (Vec::new(), Vec::from_iter(set_back));
+        events.iter().for_each(|event| self.state.lock().apply(event));
         loop {
             let mut state = self.state.lock();
             let span = log.span();
             let tail = log.tail();
-            state.apply(&Event::Trimmed { to: span.trimmed });
-            let deleted = std::mem::take(&mut state.deleted);
-            let marked = mark_deleted(&span, &deleted);
-            state.deleted = deleted;
-            let mut missing = marked?;
-            let mut live = Live::new(&span, state.trimmed, tail)?;
-            let first_id = live.first_id(&span, tail)?;
-            live.refresh(&span, tail);
-            if live.last_block_is_dead(&span, tail) {
-                log.restart_block.store(true, Ordering::Release);
-            }
-            state.live = Some(live);
+            let (mut missing, first_id) = count_live(&mut state, log, &span, tail)?;
             // What deliveries say does not count here: it is what is to be taken back.
             let end = Tail { last_id: log_last_id.max(state.counters.floor), ..tail };
             let facts = state.facts(end, first_id);
-            let clamped = state.groups.clamp(&facts);
-            let events: Vec<Event> =
-                clamped.iter().flat_map(|group| group.events.iter().cloned()).collect();
+            let more = state.groups.clamp(&facts);
+            events.extend(more.iter().flat_map(|group| group.events.iter().cloned()));
+            clamped.extend(more);
             let mut position = 0;
             if !events.is_empty() {
                 match shared.journal.append(&[(self.number, &events)], false) {
@@ -299,6 +299,29 @@ fn ids_of(span: &Span, segment: usize, ordinals: &[u32]) -> Result<(Vec<EntryId>
         ids.extend(place.filter(|place| place.ordinal == *ordinal).map(|place| place.id));
     }
     Ok((ids, whole))
+}
+
+/// Marks deletions in a log that was just recovered, and counts what lives. Returns what was to be
+/// deleted and is not there, and the first live ID.
+fn count_live(
+    state: &mut StreamState,
+    log: &Log,
+    span: &Span,
+    tail: Tail,
+) -> Result<(Vec<EntryId>, Option<EntryId>)> {
+    state.apply(&Event::Trimmed { to: span.trimmed });
+    let deleted = std::mem::take(&mut state.deleted);
+    let marked = mark_deleted(span, &deleted);
+    state.deleted = deleted;
+    let missing = marked?;
+    let mut live = Live::new(span, state.trimmed, tail)?;
+    let first_id = live.first_id(span, tail)?;
+    live.refresh(span, tail);
+    if live.last_block_is_dead(span, tail) {
+        log.restart_block.store(true, Ordering::Release);
+    }
+    state.live = Some(live);
+    Ok((missing, first_id))
 }
 
 /// Marks deletions in a log that was just recovered. Returns those whose entries are not there.

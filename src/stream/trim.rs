@@ -68,8 +68,7 @@ impl StreamInner {
         let (mut removed, mut end, mut again) = (0, 0, false);
         loop {
             self.check_writable(shared)?;
-            let tail = log.written_tail();
-            let mut state = self.state.lock();
+            let (tail, mut state) = log.written_tail_with(|| self.state.lock());
             let Some(plan) = plan_retention(&mut state, log, tail, shared.disk.now_ms())? else {
                 return Ok((removed, end));
             };

@@ -14,4 +14,5 @@ mod range;
 mod read;
 mod reopen;
 mod retention;
+mod set_id;
 mod trim;

@@ -258,7 +258,7 @@ pub(crate) fn invariant_02_a_sync_covers_what_was_written_before_it_began() {
     assert_eq!(seen(&after.stream("s").unwrap()), [1]);
 }
 
-/// Fails if `write_footer` (src/storage/segment.rs) puts the footer below the end of the frames.
+/// Fails if `write_footer` (src/storage/log/seal.rs) puts the footer below the end of the frames.
 pub(crate) fn invariant_02_published_bytes_never_change() {
     let disk = FaultDisk::new();
     let store = open(&disk, Durability::Manual);
@@ -325,4 +325,32 @@ pub(crate) fn invariant_06_a_trim_is_not_written_down_before_the_entry_that_brou
     assert_eq!(seen(&store.stream("s").unwrap()), [1, 2, 3]);
     let store = open(&disk.power_cut(), Durability::Manual);
     assert_eq!(seen(&store.stream("s").unwrap()), [4]);
+}
+
+/// Fails if `StreamInner::take_trimmed` (src/stream.rs) records the start before the entry that
+/// brought it is on disk.
+pub(crate) fn invariant_06_segments_go_by_a_trim_whose_entry_comes_before_its_record() {
+    let disk = FaultDisk::new();
+    let store = open(&disk, Durability::Manual);
+    let stream = store.stream("s").unwrap();
+    put(&stream, 1..151);
+    store.sync().unwrap();
+    store.step_prepare().unwrap();
+    let options = AppendOptions::new().id(id(151)).trim(Trim::max_len(1));
+    stream.append_with([("a", "b")], options).unwrap();
+    disk.hold("sync", FIRST);
+    let preparing = std::thread::spawn({
+        let store = store.clone();
+        move || store.step_prepare()
+    });
+    disk.wait_held();
+    let cut = disk.power_cut();
+    for path in disk.list(Path::new("/store/state")) {
+        cut.scribble(&path, 0, &disk.bytes(&path));
+    }
+    disk.let_go();
+    preparing.join().unwrap().unwrap();
+    assert_eq!(stream.info().unwrap().segments, 1);
+    let store = open(&cut, Durability::Manual);
+    assert_eq!(seen(&store.stream("s").unwrap()).len(), 150);
 }

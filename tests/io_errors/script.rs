@@ -371,6 +371,42 @@ fn delete(run: &mut Run) -> Result<()> {
     run.removing("a", ids.clone(), |stream| stream.delete(ids))
 }
 
+fn delete_newest(run: &mut Run) -> Result<()> {
+    let ids = run.known.of("b").newest(1);
+    run.removing("b", ids.clone(), |stream| stream.delete(ids))
+}
+
+/// So that the ID may be taken back.
+fn forget_deletion(run: &mut Run) -> Result<()> {
+    let kept = run.known.of("b").newest(1).pop();
+    let stream = run.stream("b")?;
+    let last = stream.info()?.last_id;
+    run.grouped("b", |_| stream.set_id(last, None, kept))
+}
+
+/// Restarts the log, unless what should have made way for that has failed.
+fn set_back(run: &mut Run) -> Result<()> {
+    let Some(kept) = run.known.of("b").newest(1).pop() else {
+        return Ok(());
+    };
+    let stream = run.stream("b")?;
+    let info = stream.info()?;
+    let top = info.last.map_or(kept, |entry| entry.id()).max(info.max_deleted_id);
+    if top > kept {
+        return Ok(());
+    }
+    run.grouped("b", |_| stream.set_id(kept, None, None))
+}
+
+/// No ID comes a second time: each stands for one entry.
+fn set_forward(run: &mut Run) -> Result<()> {
+    let Some(highest) = run.known.of("b").entries.keys().next_back().copied() else {
+        return Ok(());
+    };
+    let stream = run.stream("b")?;
+    run.grouped("b", |_| stream.set_id(highest, None, None))
+}
+
 fn append_and_trim(run: &mut Run) -> Result<()> {
     let (may, _) = run.known.of("a").trimmed(10);
     run.known.of("a").dropped.extend(may);
@@ -486,6 +522,12 @@ const LATER: &[Step] = &[
         let last = stream.info()?.last_id;
         run.grouped("a", |_| stream.set_id(EntryId::new(last.ms + 10, 0), None, None))
     }),
+    ("delete the newest", delete_newest),
+    ("forget that", forget_deletion),
+    ("set it back", set_back),
+    ("set it forward", set_forward),
+    ("append behind that", |run| run.put("b", 60, plain())),
+    ("clear away", |run| run.store()?.step_prepare()),
     ("set options", |run| {
         let stream = run.stream("a")?;
         let options = StreamOptions::new().segment_bytes(8192).max_entry_bytes(4000);
@@ -520,7 +562,7 @@ const LATER: &[Step] = &[
 /// Whether what such a step has done by the time of a failure is of use to the next one: the first
 /// opening, the passes of the background, and a close, which can only be called once.
 pub(crate) fn goes_on(name: &str) -> bool {
-    matches!(name, "open" | "prepare" | "seal and drop" | "drop segments" | "close")
+    matches!(name, "open" | "prepare" | "seal and drop" | "drop segments" | "clear away" | "close")
 }
 
 pub(crate) fn steps() -> Vec<Step> {

@@ -189,6 +189,12 @@ pub enum Call {
         keep: Keep,
         approximate: bool,
     },
+    /// XSETID to a lower ID. `forget`: with a lower max-deleted ID in a call before it.
+    SetBack {
+        stream: Name,
+        to: EntryId,
+        forget: bool,
+    },
     /// `None` starts at the end.
     CreateGroup {
         key: GroupKey,

@@ -97,7 +97,7 @@ fn check_streams(
     for (name, stream) in &view.streams {
         let life = lives[name];
         let known = before.lives.get(life);
-        let known = known.or(Some(&after.lives[life]).filter(|life| life.copied));
+        let known = known.or(Some(&after.lives[life]).filter(|life| life.goes_on));
         let known = known.unwrap_or(&unborn);
         let told = |group: &Name| told.of(name, group);
         let cut = check_stream(stream, known, &after.lives[life], &told).map_err(|violation| {
@@ -280,7 +280,8 @@ fn check_last_id(view: &StreamView, before: &StreamLife) -> Result<(), Violation
     let known = known.chain(before.removed_durable.iter().copied());
     let there = view.entries.iter().map(|(id, _)| *id);
     let pending = view.groups.values().flat_map(|group| &group.pending);
-    let highest = known.chain(there).chain(pending.map(|(id, ..)| *id)).max();
+    let pending = pending.map(|(id, ..)| *id).filter(|id| !before.ghosts.contains(id));
+    let highest = known.chain(there).chain(pending).max();
     if highest.is_some_and(|id| id > view.last_id) {
         let (highest, last) = (highest.unwrap_or_default(), view.last_id);
         return broken("C6", format!("the last ID is {last}, but {highest} was given"));

@@ -386,6 +386,14 @@ impl Subject for Engine {
                 let removed = self.stream(stream)?.trim(trim_of(*keep, *approximate));
                 return Ok(Answer::Count(removed.map_err(fail)?));
             }
+            Call::SetBack { stream, to, forget } => {
+                let stream = self.stream(stream)?;
+                if *forget {
+                    let last = stream.info().map_err(fail)?.last_id;
+                    stream.set_id(last, None, Some(*to)).map_err(fail)?;
+                }
+                stream.set_id(*to, None, None).map_err(fail)?;
+            }
             Call::SyncStream(name) => {
                 let synced = self.stream(name)?.sync();
                 return Ok(Answer::Id(synced.map_err(fail)?));

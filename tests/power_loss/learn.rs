@@ -43,6 +43,12 @@ impl Model {
         if matches!(fail, Fail::Unsure(_)) {
             self.may_have_happened(call);
         }
+        if let Call::SetBack { stream, to, forget: true } = call
+            && let Some(life) = self.stream_mut(stream)
+        {
+            // The first of the two calls may have set it.
+            life.max_deleted = life.max_deleted.max(*to);
+        }
         for key in call.groups() {
             let Some(seen) = moment.seen.get(key) else {
                 continue;
@@ -91,6 +97,11 @@ impl Model {
                     self.names.push_unsure(names);
                 }
             }
+            Call::SetBack { stream, to, .. } => {
+                if let Some(names) = self.names_once_set_back(stream, *to) {
+                    self.names.push_unsure(names);
+                }
+            }
             Call::Delete { stream, ids } => {
                 if let Some(life) = self.stream_mut(stream) {
                     life.may_be_removed(ids.clone());
@@ -124,6 +135,20 @@ impl Model {
             }
             _ => self.group_may_have_changed(call),
         }
+    }
+
+    /// The names once a stream's last ID was set back: it is as good as another stream then, with
+    /// what the old one had.
+    fn names_once_set_back(&mut self, stream: &Name, to: EntryId) -> Option<BTreeMap<Name, usize>> {
+        let mut names = self.names.last().clone();
+        let life = self.stream(stream)?;
+        if to >= life.top {
+            return None;
+        }
+        let life = life.set_back(to, self.names.states.len());
+        names.insert(stream.clone(), self.lives.len());
+        self.lives.push(life);
+        Some(names)
     }
 
     fn unsure_entries(&mut self, stream: &[u8], contents: &[&Content]) {
@@ -173,6 +198,14 @@ impl Model {
                 }
             }
             (Call::SetOptions { .. }, Answer::Done) => {}
+            (Call::SetBack { stream, to, forget }, Answer::Done) => {
+                if let (true, Some(life)) = (*forget, self.stream_mut(stream)) {
+                    life.max_deleted = *to;
+                }
+                if let Some(names) = self.names_once_set_back(stream, *to) {
+                    self.names.push(names);
+                }
+            }
             (Call::Append { stream, content, id, durable, trim }, answer) => {
                 let (given, left) = match (answer, trim) {
                     (Answer::Id(id), None) => (*id, None),
@@ -317,7 +350,7 @@ impl Model {
         names.insert(to.clone(), self.lives.len());
         self.names.push(names);
         copy.born = self.names.states.len() - 1;
-        copy.copied = true;
+        copy.goes_on = true;
         self.lives.push(copy);
         // At every level: the record of a copy is synced.
         self.names.settle();
@@ -335,6 +368,7 @@ impl Model {
             return broken("call", format!("deleted {count} of {gone:?}"));
         }
         life.removed.extend(&gone);
+        life.max_deleted = life.max_deleted.max(gone.last().copied().unwrap_or_default());
         if always {
             life.removed_durable.extend(&gone);
         }
@@ -367,7 +401,11 @@ impl Call {
     fn changes_names(&self) -> bool {
         matches!(
             self,
-            Call::CreateStream(_) | Call::RemoveStream(_) | Call::Rename { .. } | Call::Copy { .. }
+            Call::CreateStream(_)
+                | Call::RemoveStream(_)
+                | Call::Rename { .. }
+                | Call::Copy { .. }
+                | Call::SetBack { .. }
         )
     }
 
@@ -382,6 +420,7 @@ impl Call {
             | Call::Batch { stream, .. }
             | Call::Delete { stream, .. }
             | Call::Trim { stream, .. }
+            | Call::SetBack { stream, .. }
             | Call::WaitDurable { stream, .. }
             | Call::SyncStream(stream) => Some(stream),
             _ => None,

@@ -132,6 +132,23 @@ impl GroupLife {
             || self.excused_ranges.iter().any(in_range)
     }
 
+    /// The group stays where it is: the entries to come up to there are passed over. Returns what is
+    /// pending above the new last ID.
+    fn set_back(&mut self, to: EntryId) -> Vec<EntryId> {
+        let mut pending = Vec::new();
+        for seen in &self.seen.states {
+            pending.extend(seen.pending.iter().map(|(id, ..)| *id).filter(|id| *id > to));
+            if seen.cursor > to {
+                self.excused_ranges.push((to, seen.cursor));
+                self.set_to.insert(seen.cursor);
+            }
+        }
+        let sets = [&mut self.acked, &mut self.acked_durable, &mut self.acked_unsure];
+        sets.into_iter().for_each(|ids| ids.retain(|id| *id <= to));
+        self.excused.retain(|id| *id <= to);
+        pending
+    }
+
     fn adopt(&self, view: &StreamView, group: &GroupView) -> GroupLife {
         let pending: BTreeSet<EntryId> = group.pending.iter().map(|(id, ..)| *id).collect();
         let below = view.entries.iter().map(|(id, _)| *id);
@@ -174,8 +191,13 @@ pub struct StreamLife {
     pub uncertain: bool,
     /// The first state of the names in which the stream exists.
     pub born: usize,
-    /// It began as a copy: there is all of that or nothing.
-    pub copied: bool,
+    /// It began with what another one had, as a copy or because its last ID was set back: there is
+    /// all of that or nothing.
+    pub goes_on: bool,
+    /// The highest ID that was deleted, as XSETID sees it.
+    pub max_deleted: EntryId,
+    /// What was pending when the last ID was set back, and may be above it.
+    pub ghosts: BTreeSet<EntryId>,
 }
 
 impl StreamLife {
@@ -193,7 +215,9 @@ impl StreamLife {
             group_lives: Vec::new(),
             uncertain: false,
             born,
-            copied: false,
+            goes_on: false,
+            max_deleted: EntryId::MIN,
+            ghosts: BTreeSet::new(),
         }
     }
 
@@ -238,10 +262,26 @@ impl StreamLife {
             removed_durable: BTreeSet::new(),
             removed_unsure: BTreeSet::new(),
             groups: Timeline::new(self.groups.last().clone()),
-            copied: true,
+            goes_on: true,
             ..self.clone()
         };
         life.settle();
+        life
+    }
+
+    /// The stream once its last ID was set back: nothing of what lies above counts any more, and
+    /// its IDs are free again.
+    pub fn set_back(&self, to: EntryId, born: usize) -> StreamLife {
+        let mut life = StreamLife { born, goes_on: true, top: to, ..self.clone() };
+        let counts = |entry: &Appended| entry.id.is_none_or(|id| id <= to);
+        life.durable = self.entries[..self.durable].iter().filter(|entry| counts(entry)).count();
+        life.entries.retain(counts);
+        let sets = [&mut life.removed, &mut life.removed_durable, &mut life.removed_unsure];
+        sets.into_iter().for_each(|ids| ids.retain(|id| *id <= to));
+        life.given.retain(|id| *id <= to);
+        for group in &mut life.group_lives {
+            life.ghosts.extend(group.set_back(to));
+        }
         life
     }
 
@@ -257,6 +297,8 @@ impl StreamLife {
         }
         life.units = view.entries.len() as u64;
         life.top = view.last_id;
+        life.max_deleted = view.max_deleted;
+        life.ghosts.clone_from(&self.ghosts);
         life.given.clone_from(&self.given);
         life.given.extend(view.entries.iter().map(|(id, _)| *id));
         let mut groups = BTreeMap::new();

@@ -59,6 +59,7 @@ pub enum OpKind {
     Trim {
         approximate: bool,
     },
+    SetBack,
     CreateGroup,
     RemoveGroup,
     SetGroup,
@@ -159,6 +160,7 @@ const OTHERS: &[(u64, OpKind)] = &[
     (2, OpKind::ReadMany),
     (4, OpKind::ClaimWith),
     (1, OpKind::WaitDurable),
+    (3, OpKind::SetBack),
     (1, OpKind::SetOptions),
     (1, OpKind::ReopenOtherwise),
 ];

@@ -106,6 +106,7 @@ impl Resolver<'_> {
             }
             OpKind::Delete => self.delete(stream, life, rng),
             OpKind::Trim { approximate } => trim(stream, life, approximate, rng),
+            OpKind::SetBack => set_back(stream, life, rng),
             OpKind::Batch { entries, size } => {
                 let entries = (0..entries).map(|_| (WantId::Auto, self.content(size, rng)));
                 Call::Batch { entries: entries.collect(), stream }
@@ -322,6 +323,27 @@ fn trimming(life: &StreamLife, approximate: bool, rng: &mut Rng) -> Trimming {
 fn trim(stream: Name, life: &StreamLife, approximate: bool, rng: &mut Rng) -> Call {
     let Trimming { keep, approximate } = trimming(life, approximate, rng);
     Call::Trim { stream, keep, approximate }
+}
+
+fn set_back(stream: Name, life: &StreamLife, rng: &mut Rng) -> Call {
+    if life.uncertain || life.top == EntryId::MIN {
+        return Call::SyncStream(stream);
+    }
+    let live = life.live();
+    if !live.is_empty() && rng.percent(60) {
+        return Call::Trim { stream, keep: Keep::Newest(0), approximate: false };
+    }
+    let forget = rng.percent(50);
+    // 0-0 as a max-deleted ID means that none is given.
+    let least = live.last().map_or(EntryId::new(0, u64::from(forget)), |(id, _)| *id);
+    let least = if forget { least } else { least.max(life.max_deleted) };
+    // Somewhere among the entries that are gone, or in front of all of them.
+    let gone: Vec<EntryId> = life.given.range(least..=life.top).copied().collect();
+    let to = match gone.get(rng.index(gone.len() + 1)) {
+        Some(id) => *id,
+        None => least,
+    };
+    Call::SetBack { stream, to, forget }
 }
 
 fn set_to(life: &StreamLife, group: &GroupLife, rng: &mut Rng) -> EntryId {

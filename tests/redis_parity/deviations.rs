@@ -22,7 +22,8 @@ pub(crate) const LAG_NOT_NEGATIVE: &str = "lag-not-negative";
 pub(crate) const DELIVERIES_SATURATE: &str = "deliveries-saturate";
 pub(crate) const EMPTY_INTERVAL: &str = "empty-interval";
 pub(crate) const XSETID_MAX_DELETED: &str = "xsetid-max-deleted";
-pub(crate) const XSETID_LOWERED: &str = "xsetid-lowered";
+/// The player ends the node itself.
+pub(crate) const XSETID_ENDS_A_NODE: &str = "xsetid-ends-a-node";
 pub(crate) const XSETID_ENTRIES_READ: &str = "xsetid-entries-read";
 pub(crate) const EMPTIED_NODE: &str = "emptied-node";
 /// The player packs every copy, so there is no condition.
@@ -109,13 +110,9 @@ pub(crate) fn empty_interval(op: &Op) -> Option<Op> {
     }
 }
 
-/// XSETID that is refused where 7.0.15 accepts it, and why: below the current
-/// max-deleted-entry-id by the reference, below the current last ID by us alone.
-pub(crate) fn xsetid_is_refused(last: EntryId, counts: &Counts) -> Option<&'static str> {
-    if last < counts.max_deleted {
-        return Some(XSETID_MAX_DELETED);
-    }
-    (last < counts.last_id).then_some(XSETID_LOWERED)
+/// XSETID below the current max-deleted-entry-id is refused, where 7.0.15 accepts it.
+pub(crate) fn xsetid_is_refused(last: EntryId, counts: &Counts) -> bool {
+    last < counts.max_deleted
 }
 
 /// XSETID that lowers entries-added takes entries-read of the groups with it.

@@ -81,7 +81,8 @@ impl Generator {
             970..974 => self.remove(at),
             974..978 => self.rename(at),
             978..984 => self.copy(at),
-            984..990 => Op::Exists { key },
+            984..986 => Op::Exists { key },
+            986..990 => self.set_back(at),
             990..994 => Op::Names,
             994..1000 if self.reopen => Op::Reopen,
             _ => self.add(at),
@@ -260,6 +261,37 @@ impl Generator {
             added: self.rng.maybe(50, |rng| rng.below(60)),
             max_deleted: if self.rng.percent(30) { Some(self.id(at)) } else { None },
         }
+    }
+
+    /// The last ID goes back over what was trimmed, or deleted and forgotten, and IDs come again.
+    fn set_back(&mut self, at: usize) -> Op {
+        let key = KEYS[at];
+        let mut queue = Vec::new();
+        let (added, max_deleted) = (None, None);
+        if self.rng.percent(50) {
+            let cut = Cut { to: CutTo::MaxLen(0), approximate: false, limit: None };
+            queue.push(Op::Trim { key, cut });
+            let last = self.id(at);
+            self.now[at] = self.now[at].min(last.ms);
+            queue.push(Op::SetId { key, last, added, max_deleted });
+        } else {
+            let ms = self.now[at] + 3;
+            let ids = [0, 1, 2, 3].map(|seq| EntryId::new(ms, seq));
+            for id in ids {
+                let (id, fields) = (AddId::New(NewId::Exact(id)), self.fields());
+                self.know(at, id);
+                queue.push(Op::Add { key, create: true, id, cut: None, fields });
+            }
+            let kept = self.rng.below(3) as usize;
+            queue.push(Op::Delete { key, ids: ids[kept + 1..].to_vec() });
+            let max_deleted = Some(ids[kept]);
+            queue.push(Op::SetId { key, last: ids[3], added, max_deleted });
+            queue.push(Op::SetId { key, last: ids[kept], added, max_deleted: None });
+            self.now[at] = ms;
+        }
+        queue.extend((0..self.rng.below(6)).map(|_| self.add(at)));
+        self.queue.extend(queue.into_iter().rev());
+        self.queue.pop().unwrap_or(Op::Len { key })
     }
 
     /// Deletes an entry and trims up to it: now and then what is left of a node goes with that.

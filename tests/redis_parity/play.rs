@@ -81,7 +81,7 @@ fn compare(
 /// Replaces `*` by `ms-*` unless the stream's last ID is in the future: only then the clock has
 /// no part in the ID.
 fn settle(redis: &mut dyn Side, op: &Op) -> Op {
-    let mut op = op.clone();
+    let mut op = redis.adapt(op);
     let (Op::Add { key, .. } | Op::AddBatch { key, .. }) = &op else {
         return op;
     };

@@ -12,11 +12,15 @@ use crate::resp::{Client, Value};
 use std::collections::BTreeMap;
 use streamlog::{EntryId, ReadFrom};
 
+#[path = "redis_side/nodes.rs"]
+mod nodes;
+
 /// Holds a copy of a stream while a batch is tried on it.
 const SCRATCH: &[u8] = b"\xfebefore the batch";
 
 pub(crate) struct RedisSide {
     client: Client,
+    nodes: BTreeMap<Vec<u8>, nodes::Nodes>,
     /// How often each deviation was met.
     pub(crate) met: BTreeMap<&'static str, u64>,
 }
@@ -31,7 +35,7 @@ struct Counter {
 
 impl RedisSide {
     pub(crate) fn new(client: Client) -> RedisSide {
-        RedisSide { client, met: BTreeMap::new() }
+        RedisSide { client, nodes: BTreeMap::new(), met: BTreeMap::new() }
     }
 
     fn met(&mut self, deviation: &'static str) {
@@ -81,7 +85,7 @@ impl RedisSide {
         let Op::Add { key, id, .. } = op else {
             unreachable!("not an XADD: {op:?}");
         };
-        let reply = self.plain(op);
+        let reply = self.add_to_node(op);
         if let Reply::Err(Class::Other(_)) = reply {
             let last = self.counts(key).map_or(EntryId::MIN, |counts| counts.last_id);
             if dev::is_full_millisecond(*id, last, &reply) {
@@ -95,6 +99,7 @@ impl RedisSide {
     /// Several XADD, undone if one of them fails.
     fn batch(&mut self, key: Name, entries: &[(AddId, Fields)]) -> Reply {
         let existed = self.ask(&[b"COPY", key, SCRATCH]) == Value::Int(1);
+        let known = self.nodes.get(key).copied();
         let mut ids = Vec::new();
         for (id, fields) in entries {
             let (id, fields) = (*id, fields.clone());
@@ -105,6 +110,7 @@ impl RedisSide {
                         true => self.ask(&[b"RENAME", SCRATCH, key]),
                         false => self.ask(&[b"DEL", key]),
                     };
+                    self.nodes.insert(key.to_vec(), known.unwrap_or_default());
                     return failed;
                 }
             }
@@ -209,11 +215,14 @@ impl RedisSide {
 
     fn set_id(&mut self, op: &Op, key: Name, last: EntryId, added: Option<u64>) -> Reply {
         let counts = self.counts(key);
-        if let Some(deviation) = counts.and_then(|counts| dev::xsetid_is_refused(last, &counts)) {
-            self.met(deviation);
+        if counts.is_some_and(|counts| dev::xsetid_is_refused(last, &counts)) {
+            self.met(dev::XSETID_MAX_DELETED);
             return Reply::Err(Class::SetIdTooSmall);
         }
         let reply = self.plain(op);
+        if reply == Reply::Ok {
+            self.was_set(key, last, counts.map_or(0, |counts| counts.length));
+        }
         if let (Reply::Ok, Some(added)) = (&reply, added) {
             for group in self.raw_groups(key) {
                 if dev::xsetid_lowers(added, &group) {
@@ -319,6 +328,7 @@ impl Side for RedisSide {
             Op::Reopen => Reply::Ok,
             Op::Add { .. } => self.add(op),
             Op::AddBatch { key, entries } => self.batch(key, entries),
+            Op::Trim { key, cut } => self.trim_nodes(key, *cut),
             Op::GroupOpen { .. } => match self.plain(op) {
                 Reply::Err(Class::GroupExists) => Reply::Ok,
                 reply => reply,
@@ -336,6 +346,7 @@ impl Side for RedisSide {
             }
             _ => self.plain(op),
         };
+        self.keys_changed(op, &reply);
         self.create_consumers(op, &reply);
         if let Op::Add { key, .. } | Op::Trim { key, .. } = op
             && dev::may_keep_an_emptied_node(op)
@@ -346,7 +357,12 @@ impl Side for RedisSide {
         reply
     }
 
+    fn adapt(&mut self, op: &Op) -> Op {
+        self.without_dead_ends(op)
+    }
+
     fn reset(&mut self) {
+        self.nodes.clear();
         assert_eq!(self.ask(&[b"FLUSHDB"]), Value::Simple("OK".into()));
     }
 }

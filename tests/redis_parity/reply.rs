@@ -11,6 +11,10 @@ use streamlog::EntryId;
 /// Something that operations can be played on.
 pub(crate) trait Side {
     fn run(&mut self, op: &Op) -> Reply;
+    /// The operation in a form that does the same on both sides.
+    fn adapt(&mut self, op: &Op) -> Op {
+        op.clone()
+    }
     /// Forgets everything, for another play.
     fn reset(&mut self);
 }

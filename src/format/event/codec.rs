@@ -27,7 +27,9 @@ const OPTIONS_SET: u8 = 4;
 const DELETED: u8 = 5;
 const TRIMMED: u8 = 6;
 const COUNTERS: u8 = 7;
+// 8 was an event of an earlier format.
 const DURABLE: u8 = 9;
+const SET_BACK: u8 = 10;
 const GROUP_CREATED: u8 = 16;
 const GROUP_REMOVED: u8 = 17;
 const GROUP_SET: u8 = 18;
@@ -77,6 +79,11 @@ impl Event {
                 out.push(DURABLE);
                 write_varint(out, *position);
             }
+            Event::SetBack { to, restart } => {
+                out.push(SET_BACK);
+                write_id(out, *to);
+                write_varint(out, *restart);
+            }
             of_group => of_group.encode_of_group(out),
         }
     }
@@ -106,9 +113,10 @@ impl Event {
             Event::ConsumerRemoved { group, consumer } => {
                 write_pair(out, CONSUMER_REMOVED, *group, *consumer);
             }
-            Event::GroupCounters { next_group, delivered } => {
+            Event::GroupCounters { next_group, delivered, before } => {
                 write_head(out, GROUP_COUNTERS, *next_group);
                 write_id(out, *delivered);
+                write_id(out, *before);
             }
             Event::ConsumerCounter { group, next_consumer } => {
                 write_pair(out, CONSUMER_COUNTER, *group, *next_consumer);
@@ -153,7 +161,7 @@ impl Event {
         let (&tag, rest) = bytes.split_first()?;
         let mut reader = Reader { bytes: rest, at: 0 };
         let event = match tag {
-            STREAM_CREATED..=DURABLE => Event::decode_of_stream(tag, &mut reader)?,
+            STREAM_CREATED..=SET_BACK => Event::decode_of_stream(tag, &mut reader)?,
             DELIVERED..=SEEN => Event::decode_of_entries(tag, &mut reader)?,
             _ => Event::decode_of_group(tag, &mut reader)?,
         };
@@ -177,6 +185,7 @@ impl Event {
                 added_offset: reader.number()?,
             }),
             DURABLE => Event::Durable { position: reader.number()? },
+            SET_BACK => Event::SetBack { to: reader.id()?, restart: reader.number()? },
             _ => return None,
         })
     }
@@ -206,7 +215,11 @@ impl Event {
                 active_ms: reader.option()?,
             },
             CONSUMER_REMOVED => Event::ConsumerRemoved { group, consumer: reader.small()? },
-            GROUP_COUNTERS => Event::GroupCounters { next_group: group, delivered: reader.id()? },
+            GROUP_COUNTERS => Event::GroupCounters {
+                next_group: group,
+                delivered: reader.id()?,
+                before: reader.id()?,
+            },
             CONSUMER_COUNTER => Event::ConsumerCounter { group, next_consumer: reader.small()? },
             _ => return None,
         })

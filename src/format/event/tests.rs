@@ -76,8 +76,10 @@ fn of_stream() -> impl Strategy<Value = Event> {
             Event::Counters(Counters { floor, max_deleted, added_offset })
         }),
         any::<u64>().prop_map(|position| Event::Durable { position }),
-        (any::<u32>(), any_id())
-            .prop_map(|(next_group, delivered)| Event::GroupCounters { next_group, delivered }),
+        (any_id(), any::<u64>()).prop_map(|(to, restart)| Event::SetBack { to, restart }),
+        (any::<u32>(), any_id(), any_id()).prop_map(|(next_group, delivered, before)| {
+            Event::GroupCounters { next_group, delivered, before }
+        }),
     ]
 }
 

@@ -119,9 +119,9 @@ proptest! {
     #[test]
     fn begins_go_there_and_back(
         previous in any::<Option<(u64, u64)>>(), position: u64, last_id in any_id(),
-        ordinal: u64, chain: u64, name: Vec<u8>,
+        ordinal: u64, chain: u64, restart: u64, name: Vec<u8>,
     ) {
-        let begin = Begin { previous, position, last_id, ordinal, chain, name };
+        let begin = Begin { previous, position, last_id, ordinal, chain, restart, name };
         let mut out = Vec::new();
         begin.write(&mut out);
         prop_assert_eq!(Begin::read(&out, 0), Some(begin));

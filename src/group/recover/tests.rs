@@ -74,6 +74,13 @@ fn a_cursor_that_xsetid_left_beyond_the_end_stays_there() {
     assert_eq!(rig.groups.max_delivered(), id(2));
     rig.groups = restored(&rig.groups);
     assert_eq!(rig.groups.max_delivered(), id(2), "although 5-0 is pending");
+    assert_eq!(rig.clamp(id(2), 5), []);
+    let pending = |rig: &Rig| rig.group("g").pending_summary().last;
+    assert_eq!(pending(&rig), Some(id(5)), "what was pending stays, too");
+    // A delivery beyond that, and the entry lost.
+    rig.log.add(id(6));
+    rig.read("g", "c", 0);
     let clamped = rig.clamp(id(2), 5);
-    assert_eq!((clamped[0].to, clamped[0].dropped), (id(5), 3));
+    assert_eq!((clamped[0].to, clamped[0].dropped), (id(5), 1));
+    assert_eq!(pending(&rig), Some(id(5)));
 }

@@ -4,7 +4,6 @@
 //! append that comes to the end before does it itself, with the writer free. One thread at a time
 //! makes a segment, and the others that need it wait without a lock.
 
-use super::writer::Prepared;
 use super::*;
 use parking_lot::Condvar;
 
@@ -16,10 +15,10 @@ pub(super) struct Making {
 }
 
 /// The one who does; wakes the others when it goes, however it goes.
-struct Maker<'a>(&'a Making);
+pub(crate) struct Maker<'a>(&'a Making);
 
 impl Making {
-    fn begin(&self) -> Maker<'_> {
+    pub(super) fn begin(&self) -> Maker<'_> {
         let mut running = self.running.lock();
         while *running {
             self.ended.wait(&mut running);

@@ -101,22 +101,25 @@ impl Log {
             return Err(Error::corrupt("the segment has a writer already").at(path));
         };
         let segment = Arc::new(written);
-        {
-            let mut segments = self.segments.write();
-            let number = segment.number();
-            let replaced = |old: &Arc<Segment>| match old.number() == number {
-                true => Arc::clone(&segment),
-                false => Arc::clone(old),
-            };
-            *segments = Arc::new(segments.iter().map(replaced).collect());
-        }
-        self.unsynced.lock().push((Arc::clone(&segment), Arc::clone(&file)));
         let (end, size, entries) = (*end, *size, *entries);
-        writer.active = Some(Active { segment, file, region, end, size, entries });
+        self.go_on_in(writer, Active { segment, file, region, end, size, entries });
         writer.parked = None;
         // The background looks from time to time who can rest again.
         self.ask_for_care();
         Ok(())
+    }
+
+    /// Goes on in a segment of the list, of which the log holds neither map nor descriptor.
+    pub(super) fn go_on_in(&self, writer: &mut Writer, active: Active) {
+        self.unsynced.lock().push((Arc::clone(&active.segment), Arc::clone(&active.file)));
+        let mut segments = self.segments.write();
+        let replaced = |old: &Arc<Segment>| match old.number() == active.segment.number() {
+            true => Arc::clone(&active.segment),
+            false => Arc::clone(old),
+        };
+        *segments = Arc::new(segments.iter().map(replaced).collect());
+        drop(segments);
+        writer.active = Some(active);
     }
 }
 

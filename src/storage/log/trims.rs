@@ -37,6 +37,11 @@ impl AppendTrims {
         self.waiting.push_back((position, trimmed));
     }
 
+    /// All of them are on disk, and IDs above `to` are other entries' from now on.
+    pub(super) fn set_back(&mut self, to: EntryId) {
+        self.durable = self.upto(u64::MAX).min(to);
+    }
+
     pub(super) fn upto(&mut self, durable: u64) -> EntryId {
         while let Some((_, trimmed)) = self.waiting.front().filter(|next| next.0 <= durable) {
             self.durable = self.durable.max(*trimmed);

@@ -4,39 +4,6 @@ use super::rest::Parked;
 use super::trims::Hidden;
 use super::*;
 
-/// A segment that waits for its turn: complete, named, durable and empty.
-#[derive(Debug)]
-pub(super) struct Prepared {
-    pub(super) header: FileHeader,
-    pub(super) file: Arc<dyn DiskFile>,
-    pub(super) region: Arc<Region>,
-    pub(super) size: u64,
-}
-
-impl Prepared {
-    pub(super) fn new(home: &Home, number: u64, size: u64) -> Result<Prepared> {
-        let (header, file) = segment::create(home, number, size)?;
-        match file.map(size, true) {
-            Ok(region) => Ok(Prepared { header, file, region: Arc::new(region), size }),
-            Err(e) => {
-                let path = home.dir.join(name::segment(header.number, header.generation));
-                drop(home.disk.remove_file(&path));
-                Err(Error::io("map", &path, e))
-            }
-        }
-    }
-}
-
-#[derive(Debug)]
-pub(super) struct Active {
-    pub(super) segment: Arc<Segment>,
-    pub(super) file: Arc<dyn DiskFile>,
-    pub(super) region: RegionWriter,
-    pub(super) end: u64,
-    pub(super) size: u64,
-    pub(super) entries: u64,
-}
-
 /// The block that is being filled.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Block {
@@ -57,8 +24,12 @@ pub(crate) struct Writer {
     pub(crate) name: Vec<u8>,
     pub(crate) options: StoredOptions,
     pub(super) last_id: EntryId,
+    /// The highest ID that frames tell.
+    pub(super) top: EntryId,
     pub(super) ordinal: u64,
     pub(super) chain: u64,
+    /// The segment with which the log was restarted last; 0 if it never was.
+    pub(super) restart: u64,
     /// The end of the log, as number of the last segment and offset in it.
     pub(super) previous: Option<(u64, u64)>,
     pub(super) position: u64,
@@ -106,7 +77,8 @@ impl Appender<'_> {
         fits && self.writer.block_has_room(self.log, len)
     }
 
-    /// Raises the last ID without an entry (XSETID). Readers see it at once.
+    /// Sets the last ID without an entry (XSETID), to no less than frames tell. Readers see it at
+    /// once.
     pub(crate) fn set_last_id(&mut self, id: EntryId) {
         self.writer.last_id = id;
         let tail = self.tail();
@@ -200,19 +172,22 @@ impl Appender<'_> {
 #[derive(Clone, Copy)]
 pub(super) struct BatchPoint {
     pub(super) last_id: EntryId,
+    pub(super) top: EntryId,
     pub(super) ordinal: u64,
     pub(super) chain: u64,
 }
 
 impl Writer {
     pub(super) fn batch_point(&self) -> BatchPoint {
-        BatchPoint { last_id: self.last_id, ordinal: self.ordinal, chain: self.chain }
+        let Writer { last_id, top, ordinal, chain, .. } = *self;
+        BatchPoint { last_id, top, ordinal, chain }
     }
 
     /// Takes back frames that were written and not published. Their bytes stay, so the segment ends
     /// before them.
     pub(super) fn undo(&mut self, to: BatchPoint) {
         self.last_id = to.last_id;
+        self.top = to.top;
         self.ordinal = to.ordinal;
         self.end_segment();
         self.chain = to.chain;
@@ -268,65 +243,31 @@ impl Writer {
             }
         };
         self.end_segment();
-        self.begin_segment(log, prepared)
-    }
-
-    pub(super) fn begin_segment(&mut self, log: &Log, prepared: Prepared) -> Result<()> {
-        let Prepared { header, file, region, size } = prepared;
         let begin = Begin {
             previous: self.previous,
             position: self.position,
             last_id: self.last_id,
             ordinal: self.ordinal,
             chain: self.chain,
+            restart: self.restart,
             name: self.name.clone(),
         };
-        let at = FILE_HEADER as u64;
-        let path = log.home.dir.join(name::segment(header.number, header.generation));
-        let Some(mut writer) = region.writer() else {
-            return Err(Error::corrupt("the segment has a writer already").at(&path));
-        };
-        let durable = log.commit.durable();
-        let extras = Extras {
-            durable_distance: Some((begin.position + at).saturating_sub(durable)),
-            trimmed: None,
-        };
-        let mut out = std::mem::take(&mut self.scratch);
-        let frame = FrameBuilder::begin(&mut out, Kind::Begin, extras.flags(), None);
-        extras.write(&mut out);
-        begin.write(&mut out);
-        let crc = frame.end(&mut out, header.seed(), at);
-        let end = at + out.len() as u64;
-        let stored = put(&mut writer, &*file, log.is_strict(), at, &out);
-        self.scratch = out;
-        if let Err(e) = stored {
-            // Nothing refers to it, and without a Begin it is nothing.
-            log.discard(&header);
-            return Err(Error::io("write", &path, e));
-        }
-        writer.freeze(end);
-        log.home.disk.step("begin written");
-        let parts = SegmentParts {
-            seed: header.seed(),
-            header,
-            begin,
-            first_offset: end,
-            end,
-            entries: 0,
-            index: Vec::new(),
-            sealed: false,
-            holes: Vec::new(),
-        };
-        let segment = Arc::new(Segment::new(&log.home, parts));
-        segment.set_region(region);
-        self.chain = chain(self.chain, crc);
-        self.durable_told = durable;
-        self.block.open = false;
-        self.last_size = size;
-        log.add_segment(&segment, &file);
-        self.position = segment.end_position();
-        self.active = Some(Active { segment, file, region: writer, end, size, entries: 0 });
+        let begun = prepared.begin(log, begin)?;
+        self.enter(&begun);
+        log.add_segment(&begun);
+        self.active = Some(begun.active());
         Ok(())
+    }
+
+    /// What follows from the Begin of a segment that the log goes on in.
+    pub(super) fn enter(&mut self, begun: &Begun) {
+        let begin = &begun.segment.begin;
+        self.top = self.top.max(begin.last_id);
+        self.chain = chain(begin.chain, begun.crc);
+        self.durable_told = begun.durable;
+        self.block.open = false;
+        self.last_size = begun.size;
+        self.position = begun.segment.end_position();
     }
 
     pub(super) fn extras(&mut self, log: &Log, trimmed: Option<EntryId>) -> Extras {
@@ -400,6 +341,7 @@ impl Writer {
 
     pub(super) fn took(&mut self, id: EntryId, len: usize) {
         self.last_id = id;
+        self.top = id;
         self.ordinal += 1;
         self.block.entries += 1;
         self.block.bytes += len as u64;

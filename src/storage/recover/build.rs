@@ -25,15 +25,20 @@ impl Recovery<'_> {
             self.home.disk.step("recovery sync");
             file.sync().map_err(|e| Error::io("sync", path, e))?;
         }
-        for path in self.empty.drain(..) {
-            // Prepared and never used; the next one gets a fresh number.
+        for path in self.of_no_use.drain(..) {
+            // What cannot be removed now is as useless the next time.
             drop(self.home.disk.remove_file(&path));
         }
         let dir = &self.home.dir;
         self.home.disk.sync_dir(dir).map_err(|e| Error::io("sync directory", dir, e))
     }
 
-    pub(super) fn build(mut self, chain: Vec<Candidate>, trimmed: EntryId) -> Result<Recovered> {
+    /// The log, the report, and the last ID that the frames know.
+    pub(super) fn build(
+        mut self,
+        chain: Vec<Candidate>,
+        trimmed: EntryId,
+    ) -> Result<(Log, StreamRecovery, EntryId)> {
         self.note_gaps(&chain);
         let mut tail = Tail::default();
         let mut chained = 0;
@@ -41,6 +46,7 @@ impl Recovery<'_> {
         let mut block = None;
         let mut segments = Vec::new();
         let count = chain.len();
+        let tops = restart::tops(&chain);
         for (n, candidate) in chain.into_iter().enumerate() {
             let (last_id, after) = candidate.last_id_and_chain();
             tail = Tail { last_id, ordinal: candidate.begin().ordinal + candidate.entries() };
@@ -54,7 +60,11 @@ impl Recovery<'_> {
                 active = Some((candidate.open()?, len));
                 block = last_block;
             }
-            segments.push(Arc::new(Segment::new(self.home, parts(candidate))));
+            let segment = Arc::new(Segment::new(self.home, parts(candidate)));
+            if let Some(top) = tops.get(n).copied().flatten() {
+                restart::cut_above(&segment, top, self.known.skip_damage)?;
+            }
+            segments.push(segment);
         }
         let log_last_id = tail.last_id;
         // A footer may know of a trim that took entries which did not last.
@@ -70,13 +80,14 @@ impl Recovery<'_> {
             name: self.known.name.clone(),
             options: self.known.options,
             tail,
+            top: log_last_id,
             trimmed,
+            restart: self.known.restart,
             chain: chained,
             block,
             skip_damage: self.known.skip_damage,
         };
-        let log = Log::new(self.home.clone(), parts)?;
-        Ok(Recovered { log, report: self.report, log_last_id })
+        Ok((Log::new(self.home.clone(), parts)?, self.report, log_last_id))
     }
 }
 

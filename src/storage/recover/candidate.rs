@@ -39,6 +39,11 @@ impl Candidate {
         scan_behind(&*self.open()?, &self.path, self.seed, self.first.clone(), bounds)
     }
 
+    /// Whether the log was restarted with this segment.
+    pub(super) fn restarts(&self) -> bool {
+        self.begin().restarts(self.number)
+    }
+
     pub(super) fn end(&self) -> u64 {
         match &self.content {
             Content::Sealed(footer) => footer.end,
@@ -77,11 +82,14 @@ impl Candidate {
         index.first().map(|block| block.id)
     }
 
-    /// Where this segment ends as `next` says, if that is the one right behind it.
+    /// Where this segment ends as `next` says, if that is the one right behind it. In front of a
+    /// restart there may have been others between the two.
     pub(super) fn end_by(&self, next: &Candidate) -> Option<u64> {
         let (number, end) = next.begin().previous?;
-        let position = self.begin().position.checked_add(end);
-        (number == self.number && position == Some(next.begin().position)).then_some(end)
+        let position = self.begin().position.checked_add(end)?;
+        let near = position == next.begin().position;
+        let far = next.restarts() && position < next.begin().position;
+        (number == self.number && (near || far)).then_some(end)
     }
 
     /// Whether it can lie before `next` with other segments in between that are missing.

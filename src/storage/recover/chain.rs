@@ -29,20 +29,18 @@ impl Recovery<'_> {
             let hangs = chain.first().is_some_and(|oldest| {
                 // A segment that was trimmed away is in the journal. A frame may say more, but it
                 // may also be what is about to be cut.
-                let begins = begins_at(oldest.begin(), self.known.trimmed);
+                let begins = begins_at(oldest, self.known.trimmed);
                 !begins && self.durable(&chain) < oldest.begin().position
             });
             if self.known.skip_damage && !hangs {
                 self.join_older(&mut chain, &mut beside);
             }
-            let aside = if hangs { &chain } else { &beside };
-            let aside: Vec<_> = aside.iter().map(|segment| segment.path.clone()).collect();
-            self.report.set_aside.extend(aside);
-            self.later_aside |= hangs;
             if !hangs {
-                self.report.set_aside.sort();
+                self.beside = beside.into_iter().map(|s| (s.begin().restart, s.path)).collect();
                 return chain;
             }
+            self.report.set_aside.extend(chain.into_iter().map(|segment| segment.path));
+            self.later_aside = true;
             candidates = beside;
         }
     }
@@ -59,7 +57,7 @@ impl Recovery<'_> {
 
     /// Whether nothing can be missing before `oldest`. What lies before may have been trimmed.
     fn is_beginning(&self, oldest: &Candidate, chain: &[Candidate]) -> bool {
-        begins_at(oldest.begin(), self.trimmed(chain))
+        begins_at(oldest, self.trimmed(chain))
     }
 
     /// Puts segments in front of a chain whose beginning is missing, with a gap between.
@@ -154,9 +152,13 @@ fn first_of(chain: &[Candidate]) -> EntryId {
 
 /// Whether a segment is the first of its log, or the first that is left of it, where entries up to
 /// `trimmed` are gone.
-fn begins_at(begin: &Begin, trimmed: EntryId) -> bool {
-    // A first segment that does not begin at 0 goes on where all others were missing.
+fn begins_at(oldest: &Candidate, trimmed: EntryId) -> bool {
+    let begin = oldest.begin();
     let is_first = begin.previous.is_none();
+    if is_first && oldest.restarts() {
+        return true;
+    }
+    // A first segment that does not begin at 0 goes on where all others were missing.
     let may_be_trimmed = !is_first || begin.last_id > EntryId::MIN;
     (is_first && begin.position == 0) || (may_be_trimmed && trimmed >= begin.last_id)
 }

@@ -129,7 +129,8 @@ impl Recovery<'_> {
         // The last ID that a Begin names may be higher than that of the frames: deliveries and
         // deletions of entries that a crash took back count, too.
         let (last_id, chain) = candidate.last_id_and_chain();
-        let agrees = next.chain == chain && next.last_id >= last_id;
+        let restarts = next.restart > candidate.begin().restart;
+        let agrees = next.chain == chain && (restarts || next.last_id >= last_id);
         if !agrees && !self.known.skip_damage {
             let what = "the segment does not end as the one behind it says";
             return Err(Error::corrupt(what).at(&candidate.path).offset(end));

@@ -80,7 +80,7 @@ impl Recovery<'_> {
         let file = open.map_err(|e| Error::io("open", &one.path, e))?;
         let found = match &one.first {
             Some(first) => Some(first.clone()),
-            None => one.first_from(&*file, before, next)?,
+            None => one.first_from(&*file, before, next, self.known.restart)?,
         };
         let found = found.filter(|first| one.certain || one.fits(first, before, next));
         match found {
@@ -108,12 +108,22 @@ impl Headless {
         to_next || (self.first.is_some() && from_before)
     }
 
+    /// The segment with which the log was restarted last; `known`: as the journal says.
+    fn restart(&self, before: &[Candidate], next: Option<&Candidate>, known: u64) -> u64 {
+        match next.filter(|next| !next.restarts()) {
+            Some(next) => next.begin().restart,
+            None if self.header.number >= known => known,
+            None => before.last().map_or(0, |one| one.begin().restart),
+        }
+    }
+
     /// What the first frame must have said.
     fn first_from(
         &self,
         file: &dyn DiskFile,
         before: &[Candidate],
         next: Option<&Candidate>,
+        known_restart: u64,
     ) -> Result<Option<First>> {
         let end_of = |one: &Candidate| one.begin().position.saturating_add(one.end());
         let position = match next.and_then(|next| Some((next, next.begin().previous?))) {
@@ -138,7 +148,10 @@ impl Headless {
             (None, None) if position == 0 => Some(0),
             (None, None) => block.map(|(_, ordinal)| ordinal),
         };
-        let last_id = match (previous, index.first()) {
+        let restart = self.restart(before, next, known_restart);
+        let restarts = restart != 0 && restart == self.header.number;
+        // Where the log was restarted, IDs do not go on from those before.
+        let last_id = match (previous.filter(|_| !restarts), index.first()) {
             (Some(one), _) => one.last_id_and_chain().0,
             (None, Some(block)) => block.id.prev().unwrap_or_default(),
             (None, None) => block.and_then(|(id, _)| id.prev()).unwrap_or_default(),
@@ -157,6 +170,7 @@ impl Headless {
             last_id,
             ordinal,
             chain: 0,
+            restart,
             name: Vec::new(),
         };
         let least = FILE_HEADER as u64 + ALIGN;

@@ -286,6 +286,7 @@ mod tests {
             last_id: EntryId::MIN,
             ordinal: 0,
             chain: 0,
+            restart: 0,
             name: Vec::new(),
         };
         begin.write(&mut body);

@@ -16,7 +16,7 @@ pub(crate) const LIST: [(&str, Check); 14] = [
     (DELIVERIES_SATURATE, deliveries_wrap),
     (EMPTY_INTERVAL, an_impossible_bound_is_an_error),
     (XSETID_MAX_DELETED, xsetid_goes_below_a_deleted_id),
-    (XSETID_LOWERED, xsetid_goes_back),
+    (XSETID_ENDS_A_NODE, xsetid_goes_on_in_the_node),
     (XSETID_ENTRIES_READ, xsetid_leaves_the_groups),
     (EMPTIED_NODE, an_emptied_node_stays),
     (COPY_PACKS, a_copy_keeps_the_nodes),
@@ -153,11 +153,14 @@ fn xsetid_goes_below_a_deleted_id(redis: &mut Redis) {
     redis.expect("XSETID k 1-0", "OK");
 }
 
-fn xsetid_goes_back(redis: &mut Redis) {
+fn xsetid_goes_on_in_the_node(redis: &mut Redis) {
     redis.fill(&["1-0", "2-0"]);
-    redis.expect("XTRIM k MAXLEN 0", "2");
+    redis.expect("XDEL k 2-0", "1");
+    redis.expect("XSETID k 2-0 MAXDELETEDID 1-0", "OK");
     redis.expect("XSETID k 1-0", "OK");
     redis.expect("XADD k 2-0 f v", "2-0");
+    let info = redis.say("XINFO STREAM k");
+    assert!(info.contains("length 2 radix-tree-keys 1 "), "{info}");
 }
 
 fn xsetid_leaves_the_groups(redis: &mut Redis) {

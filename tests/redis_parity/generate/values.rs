@@ -90,11 +90,11 @@ impl Generator {
                 *now += 1;
                 NewId::Exact(EntryId::new(*now - 1, u64::MAX))
             }
-            568 => {
+            568..571 => {
                 self.full[at] = true;
                 NewId::Exact(EntryId::MAX)
             }
-            569..620 => return AddId::Ms(near),
+            571..620 => return AddId::Ms(near),
             _ => NewId::Exact(EntryId::new(near, rng.below(6))),
         })
     }
