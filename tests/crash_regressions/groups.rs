@@ -3,11 +3,13 @@
 use super::Test;
 use super::machine::{Cut, append, die, disk, ids, open};
 use crate::{AppendOptions, Durability, EntryId, Group, GroupReadOptions, Start, Trim};
+use std::time::Duration;
 
 pub const TESTS: &[Test] = &[
     ("a_begin_may_name_an_id_that_only_a_delivery_knows", a_begin_may_name_a_delivered_id),
     ("taking_a_group_back_is_durable_before_its_stream_is_used", taking_back_is_durable),
     ("a_delivery_tells_of_the_trim_that_an_append_brought", a_delivery_tells_of_the_trim),
+    ("a_claim_tells_of_the_trim_that_an_append_brought", a_claim_tells_of_the_trim),
 ];
 
 fn read(group: &Group) -> Vec<EntryId> {
@@ -80,4 +82,32 @@ fn a_delivery_tells_of_the_trim() {
     let stream = store.stream("s").unwrap();
     let group = stream.get_group("g").unwrap().unwrap();
     assert_eq!(read(&group), ids(&stream));
+}
+
+/// A claim had found a pending entry trimmed and dropped its record; the append whose trim that was
+/// had not lasted, and the entry was pending with nobody.
+fn a_claim_tells_of_the_trim() {
+    for auto in [false, true] {
+        let disk = disk();
+        let store = open(&disk, Durability::Manual);
+        let stream = store.stream("s").unwrap();
+        let group = stream.create_group("g", Start::First).unwrap();
+        let first = append(&stream, 10);
+        assert_eq!(read(&group), [first]);
+        store.sync().unwrap();
+        let one = AppendOptions::new().trim(Trim::max_len(1));
+        stream.append_with([("v", "trims")], one).unwrap();
+        let other = group.consumer("other").unwrap();
+        if auto {
+            drop(other.auto_claim(EntryId::MIN, Duration::ZERO, 10).unwrap());
+        } else {
+            drop(other.claim([first], Duration::ZERO).unwrap());
+        }
+        assert_eq!(group.pending().unwrap().count, 0);
+        die(&disk, (store, stream, group, other));
+        let store = open(&Cut::late(&disk).old("/streams/").boot(), Durability::Manual);
+        let stream = store.stream("s").unwrap();
+        let pending = stream.get_group("g").unwrap().unwrap().pending().unwrap();
+        assert_eq!(pending.count, stream.len().unwrap());
+    }
 }

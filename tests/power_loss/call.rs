@@ -256,10 +256,28 @@ pub enum Call {
         id: EntryId,
     },
     Sync,
+    /// A call, and what another thread does while the first sync of a segment in it runs.
+    Meanwhile {
+        call: Box<Call>,
+        other: Box<Other>,
+    },
     /// One pass of each background thread.
     StepSync,
     StepPrepare,
     StepCheckpoint,
+}
+
+/// What another thread does while a sync runs.
+#[derive(Clone, Debug)]
+pub enum Other {
+    Append {
+        stream: Name,
+        content: Content,
+    },
+    /// Reads all that is to be seen.
+    Look {
+        stream: Name,
+    },
 }
 
 impl Call {
@@ -304,6 +322,8 @@ pub enum Answer {
     Trimmed(EntryId, u64),
     /// The stream that a copy made.
     Copied(Box<StreamView>),
+    /// Of a call and of what was done meanwhile, if it came to that.
+    Both(Box<Result<Answer, Fail>>, Option<Box<Result<Answer, Fail>>>),
     /// What each group gave; those that had nothing are left out.
     Many(Vec<(GroupKey, Entries)>),
 }

@@ -54,6 +54,9 @@ pub struct Capture {
     pub world: World,
 }
 
+/// What another thread does while a sync runs.
+type Meanwhile = Box<dyn FnOnce() + Send>;
+
 struct Inner {
     world: World,
     rng: Rng,
@@ -63,6 +66,7 @@ struct Inner {
     files: BTreeMap<NodeId, FileState>,
     nodes: NodeId,
     locked: BTreeSet<NodeId>,
+    meanwhile: Option<Meanwhile>,
     elapsed: Duration,
     faults: Faults,
     faulted: u64,
@@ -111,6 +115,7 @@ impl SimDisk {
             files,
             nodes: nodes.unwrap_or(ROOT),
             locked: BTreeSet::new(),
+            meanwhile: None,
             elapsed: Duration::from_secs(1),
             faults: Faults::default(),
             faulted: 0,
@@ -203,6 +208,30 @@ impl SimDisk {
         let inner = lock(&self.inner);
         let file = inner.names.find(path).ok().and_then(|node| inner.files.get(&node));
         file.map_or(0, |file| file.nonzero_end().saturating_sub(offset))
+    }
+
+    /// Does this within the next sync of a file that has its final name.
+    pub fn meanwhile(&self, what: impl FnOnce() + Send + 'static) {
+        lock(&self.inner).meanwhile = Some(Box::new(what));
+    }
+
+    /// Forgets it, if no file was synced.
+    pub fn no_meanwhile(&self) {
+        lock(&self.inner).meanwhile = None;
+    }
+
+    /// Some bytes of a file that holds entries, from its first frame on.
+    pub fn echo(&self, rng: &mut Rng) -> Vec<u8> {
+        let inner = lock(&self.inner);
+        let named = inner.names.current.all();
+        let segments = named.filter(|(_, name, _)| name.as_encoded_bytes().ends_with(b".seg"));
+        let segments: Vec<NodeId> = segments.map(|(.., node)| node).collect();
+        let mut bytes = vec![0; 64 + 8 * rng.index(30)];
+        if !segments.is_empty() {
+            let file = &inner.files[&segments[rng.index(segments.len())]];
+            drop(file.read_at(&mut bytes, 128));
+        }
+        bytes
     }
 
     /// How many calls have failed because they were told to.

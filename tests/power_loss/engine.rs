@@ -4,7 +4,9 @@
 
 use super::audit;
 use super::call::{Answer, Call, ClaimHow, Content, Entries, Fail, GroupKey, GroupView, Keep};
-use super::call::{Layout, Name, PendingView, Report, StreamView, Subject, Trimming, View, WantId};
+use super::call::{
+    Layout, Name, Other, PendingView, Report, StreamView, Subject, Trimming, View, WantId,
+};
 use super::disk::SimDisk;
 use super::plan::{Config, Level};
 use crate::consumer::{Consumer, Group};
@@ -26,6 +28,8 @@ pub struct Engine {
     options: StreamOptions,
     /// Streams stay open from their first use on, as an application would keep them.
     streams: BTreeMap<Name, Stream>,
+    /// The simulated disk, if it is on one.
+    disk: Option<SimDisk>,
 }
 
 fn fail(error: Error) -> Fail {
@@ -107,7 +111,7 @@ impl Engine {
         let (first, times) = config.journal;
         store.journal = Sizes { first, usual: first * times, due: first / 2, section: 512 };
         let store = Store::open_on(disk, dir, &store).map_err(fail)?;
-        Ok(Engine { store, options, streams: BTreeMap::new() })
+        Ok(Engine { store, options, streams: BTreeMap::new(), disk: None })
     }
 
     pub fn store(&self) -> &Store {
@@ -181,6 +185,36 @@ impl Engine {
         self.streams.remove(to);
         let copy = self.stream(to)?;
         Ok(Answer::Copied(Box::new(Engine::view_of(&copy)?)))
+    }
+
+    /// One call, and another one from within its first sync.
+    fn meanwhile(&mut self, call: &Call, other: &Other) -> Result<Answer, Fail> {
+        let (Other::Append { stream, .. } | Other::Look { stream }) = other;
+        let stream = self.stream(stream)?;
+        let Some(disk) = self.disk.clone() else {
+            return self.call(call);
+        };
+        let (send, done) = std::sync::mpsc::channel();
+        let what = other.clone();
+        disk.meanwhile(move || {
+            let did = match &what {
+                Other::Append { content, .. } => {
+                    let given = stream.append_with(content.fields(), AppendOptions::new());
+                    given.map(Answer::Id).map_err(fail)
+                }
+                Other::Look { .. } => {
+                    let entries = stream.range(..).map(|entry| {
+                        let entry = entry.map_err(fail)?;
+                        Ok((entry.id(), Content::of(entry.fields())))
+                    });
+                    entries.collect::<Result<Entries, Fail>>().map(Answer::Entries)
+                }
+            };
+            drop(send.send(did));
+        });
+        let did = self.call(call);
+        disk.no_meanwhile();
+        Ok(Answer::Both(Box::new(did), done.try_recv().ok().map(Box::new)))
     }
 
     fn read_many(&mut self, keys: &[GroupKey], name: &Name, count: usize) -> Result<Answer, Fail> {
@@ -348,7 +382,8 @@ impl Subject for Engine {
     }
 
     fn open(disk: &SimDisk, config: &Config) -> Result<Engine, Fail> {
-        Engine::open_at(Arc::new(disk.clone()), Path::new("/store"), config)
+        let engine = Engine::open_at(Arc::new(disk.clone()), Path::new("/store"), config)?;
+        Ok(Engine { disk: Some(disk.clone()), ..engine })
     }
 
     fn call(&mut self, call: &Call) -> Result<Answer, Fail> {
@@ -378,6 +413,7 @@ impl Subject for Engine {
                 return self.append(stream, content, *id, *durable, *trim);
             }
             Call::Batch { stream, entries } => return self.batch(stream, entries),
+            Call::Meanwhile { call, other } => return self.meanwhile(call, other),
             Call::Delete { stream, ids } => {
                 let removed = self.stream(stream)?.delete(ids.iter().copied());
                 return Ok(Answer::Count(removed.map_err(fail)?));

@@ -3,7 +3,7 @@
 mod groups;
 
 use super::call::{Answer, Call, Content, Fail, GroupKey, GroupView, Keep, Name, StreamView};
-use super::call::{Trimming, WantId};
+use super::call::{Other, Trimming, WantId};
 use super::check::check_copy;
 use super::model::{Appended, Model, StreamLife, Violation, broken};
 use crate::id::EntryId;
@@ -24,9 +24,43 @@ type Learned = Result<(), Violation>;
 
 impl Model {
     pub fn learn(&mut self, call: &Call, got: &Result<Answer, Fail>, moment: &Moment) -> Learned {
+        match (call, got) {
+            (Call::Meanwhile { call, other }, Ok(Answer::Both(did, meanwhile))) => {
+                return self.learn_both(call, did, other, meanwhile.as_deref(), moment);
+            }
+            // No stream to do it on.
+            (Call::Meanwhile { call, .. }, Err(_)) => return self.learn(call, got, moment),
+            _ => {}
+        }
         match got {
             Ok(answer) => self.learn_answer(call, answer, moment),
             Err(fail) => self.learn_failure(call, fail, moment),
+        }
+    }
+
+    /// A call, and what another thread did while that synced.
+    fn learn_both(
+        &mut self,
+        call: &Call,
+        did: &Result<Answer, Fail>,
+        other: &Other,
+        meanwhile: Option<&Result<Answer, Fail>>,
+        moment: &Moment,
+    ) -> Learned {
+        if let (Other::Look { stream }, Some(Ok(Answer::Entries(entries)))) = (other, meanwhile) {
+            // Before the call is known: what it appends is not to be seen before it is durable.
+            if let Some(life) = self.stream(stream).filter(|life| !life.uncertain) {
+                life.check_handed_out(entries)?;
+            }
+        }
+        self.learn(call, did, moment)?;
+        match (other, meanwhile) {
+            (Other::Append { stream, content }, Some(did)) => {
+                let (stream, content) = (stream.clone(), content.clone());
+                let (id, durable, trim) = (WantId::Auto, false, None);
+                self.learn(&Call::Append { stream, content, id, durable, trim }, did, moment)
+            }
+            _ => Ok(()),
         }
     }
 

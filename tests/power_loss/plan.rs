@@ -38,6 +38,8 @@ pub enum Size {
     Tiny,
     Sector,
     Page,
+    /// Bytes of the stream's own files, as if they were frames.
+    Echo,
     /// A large part of a segment, so that the next append rolls.
     Segment,
 }
@@ -85,6 +87,8 @@ pub enum OpKind {
     Rename,
     Copy,
     SetOptions,
+    /// A sync of any kind, with another thread at work.
+    Meanwhile,
     /// Close and open.
     Reopen,
     /// Close and open at another level.
@@ -117,6 +121,7 @@ const COMMON: &[(u64, OpKind)] = &[
     (6, OpKind::Append { size: Size::Sector }),
     (3, OpKind::Append { size: Size::Page }),
     (4, OpKind::Append { size: Size::Segment }),
+    (2, OpKind::Append { size: Size::Echo }),
     (2, OpKind::AppendExact),
     (2, OpKind::AppendDurable),
     (4, OpKind::Batch { entries: 3, size: Size::Tiny }),
@@ -162,6 +167,7 @@ const OTHERS: &[(u64, OpKind)] = &[
     (1, OpKind::WaitDurable),
     (3, OpKind::SetBack),
     (1, OpKind::SetOptions),
+    (4, OpKind::Meanwhile),
     (1, OpKind::ReopenOtherwise),
 ];
 

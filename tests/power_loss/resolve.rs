@@ -3,7 +3,8 @@
 //! Where an operation makes no sense yet (an acknowledgement with nothing pending), the step that
 //! it lacks is taken instead, so that plans stay short and every prefix of them is meaningful.
 
-use super::call::{Call, ClaimHow, Content, GroupKey, Keep, Layout, Name, Trimming, WantId};
+use super::call::WantId;
+use super::call::{Call, ClaimHow, Content, GroupKey, Keep, Layout, Name, Other, Trimming};
 use super::model::{GroupLife, Model, StreamLife};
 use super::plan::{Config, Level, Op, OpKind, Size};
 use super::rng::Rng;
@@ -27,6 +28,8 @@ pub struct Resolver<'a> {
     pub now_ms: u64,
     /// Counts the entries of a run, so that no two have the same bytes.
     pub serial: &'a mut u64,
+    /// Some bytes of what is on disk, for fields that look like frames.
+    pub echo: &'a [u8],
 }
 
 fn name(prefix: char, number: u64) -> Name {
@@ -129,6 +132,7 @@ impl Resolver<'_> {
                 Call::Append { stream, content: self.content(size, rng), id, durable, trim }
             }
             OpKind::ReadMany => self.read_many(stream, rng),
+            OpKind::Meanwhile => self.meanwhile(stream, rng),
             _ => self.group_call(kind, stream, life, rng),
         }
     }
@@ -142,6 +146,22 @@ impl Resolver<'_> {
         rng: &mut Rng,
     ) -> Call {
         Call::Append { stream, content: self.content(size, rng), id, durable, trim: None }
+    }
+
+    /// Something that syncs, and another thread that appends or looks.
+    fn meanwhile(&mut self, stream: Name, rng: &mut Rng) -> Call {
+        let always = self.model.always;
+        let call = match rng.below(4) {
+            0 if !always => Call::Sync,
+            1 if !always => Call::SyncStream(stream.clone()),
+            _ => self.append(stream.clone(), Size::Tiny, WantId::Auto, true, rng),
+        };
+        let other = match always {
+            // An append would wait for the sync that it interrupts.
+            true => Other::Look { stream },
+            false => Other::Append { content: self.content(Size::Tiny, rng), stream },
+        };
+        Call::Meanwhile { call: Box::new(call), other: Box::new(other) }
     }
 
     /// A batch with IDs of all forms.
@@ -185,6 +205,7 @@ impl Resolver<'_> {
             Size::Sector => 480 + rng.below(700),
             Size::Page => 3_900 + rng.below(500),
             Size::Segment => most * (60 + rng.below(41)) / 100,
+            Size::Echo => return self.echo(&serial),
         };
         let mut value = vec![0; size.min(most) as usize];
         // Zeros are written, too, and look like nothing on disk.
@@ -196,6 +217,18 @@ impl Resolver<'_> {
             fields.push((b"", b""));
         }
         Content::of(fields)
+    }
+
+    /// Frames where frames may lie: as an entry begins anywhere within eight bytes, so many times.
+    fn echo(&self, serial: &str) -> Content {
+        let room = (self.config.segment_bytes as usize - 1400) / 8 - 8;
+        let bytes = &self.echo[..self.echo.len().min(room)];
+        let mut value = Vec::new();
+        for shift in 0..8 {
+            value.resize(value.len().next_multiple_of(8) + shift, 0);
+            value.extend_from_slice(bytes);
+        }
+        Content::of([(&b"n"[..], serial.as_bytes()), (b"v", &value)])
     }
 
     fn delete(&mut self, stream: Name, life: &StreamLife, rng: &mut Rng) -> Call {

@@ -155,11 +155,13 @@ impl<S: Subject> Run<S> {
         let went = self.open();
         went.map_err(|violation| self.found(violation))?;
         for op in &plan.ops {
+            let echo = self.disk.echo(&mut Rng::of(&[op.dice, 4]));
             let mut resolver = Resolver {
                 config: &self.explorer.config,
                 model: &self.model,
                 now_ms: self.disk.clock(),
                 serial: &mut self.serial,
+                echo: &echo,
             };
             let action = resolver.action(op);
             let went = self.act(action).and_then(|()| self.between_operations());

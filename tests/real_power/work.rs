@@ -228,7 +228,7 @@ impl Machine {
     ) -> Result<bool, String> {
         let now_ms = RealDisk::new().now_ms();
         let (config, model, serial) = (&self.config, &self.model, &mut self.serial);
-        let action = Resolver { config, model, now_ms, serial }.action(op);
+        let action = Resolver { config, model, now_ms, serial, echo: &[] }.action(op);
         match action {
             Action::Call(call) => match engine {
                 Some(engine) => self.call(engine, &call, now_ms, begun).map(|()| false),

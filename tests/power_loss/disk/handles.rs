@@ -84,6 +84,17 @@ impl DiskFile for SimFile {
             return Err(io_error());
         }
         inner.file(self.node).sync();
+        let is_new =
+            inner.names.current.all().any(|(_, name, node)| {
+                node == self.node && name.as_encoded_bytes().ends_with(b".tmp")
+            });
+        let meanwhile = if is_new { None } else { inner.meanwhile.take() };
+        if let Some(meanwhile) = meanwhile {
+            // The sync has covered what was there when it began, and nothing of this.
+            drop(inner);
+            meanwhile();
+            inner = lock(&self.disk.inner);
+        }
         inner.take_step("after sync");
         Ok(())
     }

@@ -135,6 +135,7 @@ impl StreamLife {
                 return broken("call", format!("acknowledged {count}, {known} were pending"));
             }
         }
+        check_seen(call, answer, seen)?;
         group.may_have_changed(call);
         if let (Some(consumer), Answer::Ids(ids)) = (call.consumer(), answer) {
             group.given.extend(ids.iter().map(|id| (*id, consumer.clone())));
@@ -169,7 +170,7 @@ impl StreamLife {
         Ok(())
     }
 
-    fn check_handed_out(&self, entries: &Entries) -> Learned {
+    pub(super) fn check_handed_out(&self, entries: &Entries) -> Learned {
         for (id, content) in entries {
             let fits = |entry: &Appended| {
                 entry.content == *content && entry.id.is_none_or(|known| known == *id)
@@ -179,6 +180,36 @@ impl StreamLife {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether the group shows what its call has answered.
+fn check_seen(call: &Call, answer: &Answer, seen: &GroupView) -> Learned {
+    let owner = |id: &EntryId| seen.pending.iter().find(|(other, ..)| other == id);
+    let owned_by = |id: &EntryId, name: &Name| owner(id).is_some_and(|(_, owner, _)| owner == name);
+    let shows = match (call, answer) {
+        (Call::Read { no_ack: true, .. }, _) => true,
+        (
+            Call::Read { consumer, .. }
+            | Call::Claim { consumer, .. }
+            | Call::AutoClaim { consumer, .. },
+            Answer::Entries(entries),
+        ) => entries.iter().all(|(id, _)| owned_by(id, consumer)),
+        (Call::Claim { consumer, .. } | Call::AutoClaim { consumer, .. }, Answer::Ids(ids)) => {
+            ids.iter().all(|id| owned_by(id, consumer))
+        }
+        (Call::Ack { ids, .. }, _) => ids.iter().all(|id| owner(id).is_none()),
+        (Call::SetGroup { to, .. }, _) => seen.cursor == *to,
+        (Call::CreateConsumer { consumer, .. }, _) => seen.consumers.contains(consumer),
+        (Call::RemoveConsumer { consumer, .. }, _) => {
+            let mut owners = seen.pending.iter().map(|(_, owner, _)| owner);
+            !seen.consumers.contains(consumer) && owners.all(|owner| owner != consumer)
+        }
+        _ => true,
+    };
+    match shows {
+        true => Ok(()),
+        false => broken("call", format!("{call:?} answered {answer:?}, the group is {seen:?}")),
     }
 }
 
