@@ -14,6 +14,7 @@ mod id;
 mod journal;
 mod notify;
 mod options;
+mod planted;
 mod read;
 mod state;
 mod storage;

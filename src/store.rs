@@ -11,6 +11,7 @@ use crate::format::header::{STORE_FILE, StoreHeader};
 use crate::format::name;
 use crate::journal::{self, Journal, JournalRecovery, Source};
 use crate::options::{Durability, OnDamage, StreamOptions};
+use crate::planted;
 use crate::state::StreamState;
 use crate::storage::disk::{Disk, DiskLock, OpenMode};
 use crate::storage::log::Log;
@@ -233,6 +234,9 @@ impl Shared {
         let refuse = options.on_damage == OnDamage::Refuse;
         let mut names = Names::of_journal(&mut loaded, refuse, &mut report);
         let gone = manage::adopt(&disk, dir, uuid, options, &mut loaded, &mut names, &mut report)?;
+        if planted::EARLY_REMOVAL {
+            gone.iter().for_each(|dir| manage::remove_dir(&*disk, dir));
+        }
         let names = RwLock::new(names);
         let journal = Journal::start(place, &loaded, &StreamSource { names: &names })?;
         // What was read may have been in the page cache only, after a sync that failed. What it
@@ -381,7 +385,9 @@ impl Shared {
         self.check_process()?;
         let synced = self.journal.sync_after(upto, || {
             // Segments before the journal, so that no group points past its stream.
-            self.sync_streams();
+            if !planted::JOURNAL_FIRST {
+                self.sync_streams();
+            }
         });
         if synced.is_err()
             && let Some(cause) = self.journal.commit.poisoned()

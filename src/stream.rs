@@ -13,6 +13,7 @@ use crate::notify::WaitList;
 use crate::options::{
     AppendOptions, BatchOptions, Durability, OnDamage, ReadOptions, Start, StreamOptions, Trim,
 };
+use crate::planted;
 use crate::read::{Batch, Budget, OwnedRange, Snapshot};
 use crate::state::{StreamState, deletions};
 use crate::storage::cursor::Span;
@@ -91,6 +92,15 @@ fn count_trim(state: &mut StreamState, log: &Log, tail: Tail, plan: &TrimPlan) {
     view.trimmed = view.trimmed.max(plan.trimmed);
 }
 
+/// Whether these events are not recorded, because of a planted fault.
+fn is_skipped(events: &[Event]) -> bool {
+    events.iter().any(|event| match event {
+        Event::PendingRemoved { .. } => planted::ACK_SKIPPED,
+        Event::PendingSet { .. } => planted::CLAIM_SKIPPED,
+        _ => false,
+    })
+}
+
 /// The state together with all that a decision needs to know of the log.
 pub(crate) struct Locked<'a> {
     pub(crate) state: MutexGuard<'a, StreamState>,
@@ -115,7 +125,7 @@ impl Locked<'_> {
     /// may outlast the frame that says so, and then the entries must not be there again behind it.
     pub(crate) fn keep_trim(&self, events: &mut Vec<Event>) {
         let to = self.state.trimmed;
-        if self.state.recorded < to {
+        if self.state.recorded < to && !planted::TRIM_UNTOLD {
             events.insert(0, Event::Trimmed { to });
         }
     }
@@ -238,7 +248,7 @@ impl StreamInner {
             self.check_writable(shared)?;
             let (result, events) = decide(&mut locked)?;
             let only_seen = events.iter().all(|event| matches!(event, Event::Seen { .. }));
-            let appended = if only_seen {
+            let appended = if only_seen || is_skipped(&events) {
                 Ok(0)
             } else {
                 shared.journal.append(&[(self.number, &events)], grows)
@@ -282,7 +292,8 @@ impl StreamInner {
 
     /// Waits, under `Always`, until a record is durable.
     pub(crate) fn settle(&self, shared: &Shared, position: u64) -> Result<()> {
-        if position > 0 && self.level(shared) == Durability::Always {
+        let waits = self.level(shared) == Durability::Always && !planted::LAZY_RECORDS;
+        if position > 0 && waits {
             shared.sync_journal(position)?;
         }
         Ok(())
@@ -442,7 +453,7 @@ impl StreamInner {
             let holds = locked.state.restart == restart;
             Ok(((), holds.then_some(Event::Trimmed { to }).into_iter().collect()))
         })?;
-        shared.sync_journal(position)?;
+        planted::unless(planted::EARLY_UNLINK, || shared.sync_journal(position))?;
         // This start and no later one: a trim that came meanwhile may not be on disk. And none if
         // its IDs are other entries' by now.
         let state = self.state.lock();

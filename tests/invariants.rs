@@ -22,6 +22,7 @@ mod source {
     pub mod journal;
     pub mod notify;
     pub mod options;
+    pub mod planted;
     pub mod read;
     pub mod state;
     pub mod storage;
@@ -33,8 +34,8 @@ mod source {
 }
 
 use source::{
-    commit, consumer, entry, error, format, group, id, journal, notify, options, read, state,
-    storage, store, stream, sync, wait, worker,
+    commit, consumer, entry, error, format, group, id, journal, notify, options, planted, read,
+    state, storage, store, stream, sync, wait, worker,
 };
 
 #[path = "invariants/back.rs"]

@@ -6,6 +6,7 @@
 //!
 //! * `STREAMLOG_SIM_SEED`: the seed of the first run.
 //! * `STREAMLOG_SIM_STATES`: how many distinct states.
+//! * `STREAMLOG_SIM_REPORT=0`: no more of a violation than where it was found.
 //! * `STREAMLOG_SIM_REPLAY=seed/step/image[/operations]`: one state only, as a violation prints it.
 //!
 //! Arguments name the tests to run, as with the usual harness. The crate's own sources are compiled
@@ -26,6 +27,7 @@ mod source {
     pub mod journal;
     pub mod notify;
     pub mod options;
+    pub mod planted;
     pub mod read;
     pub mod state;
     pub mod storage;
@@ -37,8 +39,8 @@ mod source {
 }
 
 use source::{
-    commit, consumer, entry, error, format, group, id, journal, notify, options, read, state,
-    storage, store, stream, sync, wait, worker,
+    commit, consumer, entry, error, format, group, id, journal, notify, options, planted, read,
+    state, storage, store, stream, sync, wait, worker,
 };
 
 #[path = "power_loss/mod.rs"]

@@ -23,6 +23,7 @@ mod source {
     pub mod journal;
     pub mod notify;
     pub mod options;
+    pub mod planted;
     pub mod read;
     pub mod state;
     pub mod storage;
@@ -34,8 +35,8 @@ mod source {
 }
 
 use source::{
-    commit, consumer, entry, error, format, group, id, journal, notify, options, read, state,
-    storage, store, stream, sync, wait, worker,
+    commit, consumer, entry, error, format, group, id, journal, notify, options, planted, read,
+    state, storage, store, stream, sync, wait, worker,
 };
 
 use std::process::ExitCode;

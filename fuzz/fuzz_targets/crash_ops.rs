@@ -17,6 +17,7 @@ mod source {
     pub mod journal;
     pub mod notify;
     pub mod options;
+    pub mod planted;
     pub mod read;
     pub mod state;
     pub mod storage;
@@ -28,7 +29,7 @@ mod source {
 }
 
 use source::{
-    commit, consumer, entry, error, format, group, id, journal, notify, options, read, state,
+    commit, consumer, entry, error, format, group, id, journal, notify, options, planted, read, state,
     storage, store, stream, sync, wait, worker,
 };
 

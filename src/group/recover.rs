@@ -27,6 +27,7 @@ use super::counters::LogFacts;
 use super::state::{GroupState, Groups};
 use crate::format::event::Event;
 use crate::id::EntryId;
+use crate::planted;
 
 /// A group whose cursor or pending entries lay beyond the log, and what was done about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,6 +90,7 @@ impl GroupState {
                 pinned: self.pinned,
             });
         }
+        let end = if planted::PENDING_BEYOND { EntryId::MAX } else { end };
         let lost = end.max(before).next().map_or_else(Vec::new, |first| {
             self.pending.from(first).map(|record| record.id).collect()
         });

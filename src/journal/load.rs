@@ -6,6 +6,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::frame::{ALIGN, BLOCK_HEADER, Extras, HEADER, Header, Kind};
 use crate::format::header::{FILE_HEADER, FileHeader, FileKind};
 use crate::format::record::{CheckpointEnd, Close, NO_NUMBER, Record, Section, Superseded};
+use crate::planted;
 use crate::storage::disk::{DiskFile, OpenMode};
 use crate::storage::scan::{Window, next_frame, was_durable};
 use std::collections::BTreeMap;
@@ -127,6 +128,9 @@ pub(crate) fn load(place: &Place, skip_damage: bool) -> Result<Loaded> {
     let mut damaged: Vec<(PathBuf, u64)> = damaged.map(|slot| (slot.path.clone(), 0)).collect();
     damaged.sort();
     files.sort_by_key(|file| std::cmp::Reverse(file.turn));
+    if planted::OLDEST_TURN {
+        files.reverse();
+    }
     let newest = files.first().map(File::tail);
     let breaks_off = files.first().is_some_and(File::breaks_off);
     let mut loaded = combine(files, skip_damage)?;
@@ -282,7 +286,8 @@ fn walk(window: &mut Window<'_>, durable: u64, read: &mut File) -> Result<()> {
             at = next;
             continue;
         }
-        if at >= durable && !was_durable(window, read.seed, at)? {
+        let torn = at >= durable && !was_durable(window, read.seed, at)?;
+        if torn && !planted::JOURNAL_HOLE {
             return Ok(());
         }
         read.gaps.push(at);

@@ -29,6 +29,7 @@ use crate::format::frame::{
 use crate::format::header::{FILE_HEADER, FileHeader};
 use crate::format::name;
 use crate::id::EntryId;
+use crate::planted;
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -266,7 +267,8 @@ impl Log {
             if segment.position() >= target || segment.end_position() <= durable {
                 continue;
             }
-            if let Err(e) = file.sync() {
+            let synced = planted::unless(planted::SEGMENT_SYNC, || file.sync());
+            if let Err(e) = planted::unless(planted::SYNC_ERROR, || synced) {
                 self.poisoned.store(true, Ordering::Release);
                 return Err(Error::io("sync", &segment.path, e));
             }
@@ -414,7 +416,7 @@ impl Log {
             };
             self.commit.sync_now(|| self.written(), |target| self.sync_files(target), synced)
         };
-        let mut result = sync();
+        let mut result = planted::unless(planted::CLOSE_SYNC, sync);
         if result.is_ok() && self.append_close()? {
             result = sync();
         }

@@ -26,6 +26,7 @@ use crate::format::frame::Begin;
 use crate::format::header::{FILE_HEADER, FileHeader, FileKind};
 use crate::format::name;
 use crate::id::EntryId;
+use crate::planted;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -143,7 +144,8 @@ impl Recovery<'_> {
         }
         found.sort();
         self.report.strays.sort();
-        self.next_number = found.last().map_or(0, |(number, ..)| number + 1);
+        let step = u64::from(!planted::NUMBER_REUSED);
+        self.next_number = found.last().map_or(0, |(number, ..)| number + step);
         let mut candidates = Vec::new();
         for (number, generation, path) in found {
             if let Some(candidate) = self.read_one(number, generation, path)? {

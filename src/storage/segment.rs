@@ -17,6 +17,7 @@ use crate::format::frame::Begin;
 use crate::format::header::{FILE_HEADER, FileHeader, FileKind};
 use crate::format::name;
 use crate::id::EntryId;
+use crate::planted;
 use parking_lot::RwLock;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -74,7 +75,8 @@ pub(crate) fn create(
             return Err(error);
         }
     };
-    if let Err(e) = home.disk.sync_dir(&home.dir) {
+    let name_synced = planted::unless(planted::SEGMENT_NAME_SYNC, || home.disk.sync_dir(&home.dir));
+    if let Err(e) = name_synced {
         drop(home.disk.remove_file(&final_path));
         return Err(Error::io("sync directory", &home.dir, e));
     }
@@ -98,7 +100,8 @@ fn create_tmp(
     .map_err(|e| Error::io("create", tmp, e))?;
     file.allocate(size).map_err(|e| full(Error::io("allocate", tmp, e), size))?;
     file.write_at(&header.encode(), 0).map_err(|e| Error::io("write", tmp, e))?;
-    file.sync().map_err(|e| Error::io("sync", tmp, e))?;
+    let synced = planted::unless(planted::NEW_SEGMENT_SYNC, || file.sync());
+    synced.map_err(|e| Error::io("sync", tmp, e))?;
     Ok(file)
 }
 

@@ -107,7 +107,7 @@ impl Shared {
     /// durable.
     pub(super) fn finish_names(&self, position: u64, of: Option<&StreamInner>) -> Result<()> {
         let strict = of.is_some_and(|stream| stream.level(self) == Durability::Always);
-        if strict || self.options.durability == Durability::Always {
+        if (strict || self.options.durability == Durability::Always) && !planted::LAZY_NAMES {
             self.sync_journal(position)?;
         }
         Ok(())

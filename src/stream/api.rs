@@ -182,7 +182,7 @@ impl Stream {
         }
         if strict || durable {
             self.inner.sync_to(shared, log, position)?;
-            shared.sync_journal(self.inner.rests_on())?;
+            planted::unless(planted::LAZY_CREATION, || shared.sync_journal(self.inner.rests_on()))?;
         }
         Ok(())
     }

@@ -4,6 +4,7 @@ use super::{ClampedGroup, Counters, EntryId, Error, ErrorKind, Event};
 use super::{Home, Known, Live, Log, OnDamage, Refused, Result, Shared, Span, StoredOptions};
 use super::{StreamInner, StreamState, deletions, recover};
 use crate::format::record::LOST;
+use crate::planted;
 use crate::storage::cursor::{Forward, Place};
 use crate::storage::log::Tail;
 use std::slice;
@@ -96,7 +97,10 @@ impl StreamInner {
             trimmed: state.trimmed,
             restart: state.restart,
             restart_unsure: state.restart_unsure,
-            floor: state.counters.floor.max(delivered),
+            floor: match planted::FLOOR_WITHOUT_DELIVERIES {
+                true => state.counters.floor,
+                false => state.counters.floor.max(delivered),
+            },
             durable: state.durable,
             skip_damage: shared.options.on_damage == OnDamage::Skip,
             read_only: shared.options.read_only,
@@ -123,7 +127,10 @@ impl StreamInner {
             // What deliveries say does not count here: it is what is to be taken back.
             let end = Tail { last_id: log_last_id.max(state.counters.floor), ..tail };
             let facts = state.facts(end, first_id);
-            let more = state.groups.clamp(&facts);
+            let more = match planted::JOURNAL_FIRST {
+                true => Vec::new(),
+                false => state.groups.clamp(&facts),
+            };
             events.extend(more.iter().flat_map(|group| group.events.iter().cloned()));
             clamped.extend(more);
             let mut position = 0;
@@ -155,7 +162,7 @@ impl StreamInner {
             // The entries to come may take the IDs over which a group was taken back (a position
             // that a caller set keeps none from being given). Were this lost once they are there,
             // the group would pass them over.
-            return shared.sync_journal(position);
+            return planted::unless(planted::LAZY_TAKING_BACK, || shared.sync_journal(position));
         }
     }
 
@@ -181,7 +188,10 @@ impl StreamInner {
             events,
             counters: state.counters,
             deleted: state.deleted.clone(),
-            marked: self.marked_deletions(&state),
+            marked: match planted::DELETIONS_DROPPED {
+                true => Vec::new(),
+                false => self.marked_deletions(&state),
+            },
         })
     }
 
@@ -309,7 +319,9 @@ fn count_live(
     span: &Span,
     tail: Tail,
 ) -> Result<(Vec<EntryId>, Option<EntryId>)> {
-    state.apply(&Event::Trimmed { to: span.trimmed });
+    if !planted::FLOOR_WITHOUT_TRIMS {
+        state.apply(&Event::Trimmed { to: span.trimmed });
+    }
     let deleted = std::mem::take(&mut state.deleted);
     let marked = mark_deleted(span, &deleted);
     state.deleted = deleted;

@@ -82,6 +82,7 @@ pub(crate) fn invariant_06_a_footer_tells_no_trim_ahead_of_its_record() {
 }
 
 /// Fails if `StreamInner::known` (src/stream/recovery.rs) leaves `max_delivered` out of the floor.
+/// (Planted `floor_without_deliveries`.)
 pub(crate) fn invariant_01_ids_increase_over_deliveries_of_lost_entries() {
     let disk = with_lost_entries(|stream| {
         assert_eq!(deliver(stream, "g").unwrap().len(), 9);
@@ -153,6 +154,7 @@ pub(crate) fn invariant_01_a_stream_that_is_made_anew_begins_anew() {
 }
 
 /// Fails if `Writer::finish` (src/storage/log/writer.rs) publishes under `Always`, as it does elsewhere.
+/// (Planted `early_publish`.)
 pub(crate) fn invariant_02_under_always_published_follows_durable() {
     let disk = FaultDisk::new();
     let store = open(&disk, Durability::Always);
@@ -235,6 +237,7 @@ pub(crate) fn invariant_02_published_follows_durable_from_when_that_is_asked_for
 }
 
 /// Fails if `Commit::lead` (src/commit.rs) takes the target of a sync when the sync is over.
+/// (Planted `late_target`.)
 pub(crate) fn invariant_02_a_sync_covers_what_was_written_before_it_began() {
     let disk = FaultDisk::new();
     let store = open(&disk, Durability::Manual);

@@ -215,6 +215,7 @@ pub(crate) fn invariant_11_a_roll_waits_for_no_sync() {
 }
 
 /// Fails if `segment::create` (src/storage/segment.rs) leaves out a step or changes their order.
+/// (Planted `segment_name_sync`, `new_segment_sync`.)
 pub(crate) fn invariant_11_the_next_segment_is_complete_named_and_synced_before_it_is_needed() {
     let disk = FaultDisk::new();
     let (store, stream) = nearly_full(&disk);
@@ -252,6 +253,7 @@ pub(crate) fn invariant_11_an_entry_is_durable_only_when_all_earlier_segments_ar
 
 /// Fails if `find_end` or `cut_here` (src/storage/recover.rs) keeps segments behind a cut, or asks
 /// whether the bad frame is in the last one.
+/// (Planted `hole`.)
 pub(crate) fn invariant_11_recovery_cuts_at_the_first_bad_frame_and_sets_later_segments_aside() {
     let disk = FaultDisk::new();
     let (store, stream) = nearly_full(&disk);

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 /// Fails if `Shared::sync_journal` (src/store.rs) flushes the streams behind the journal's sync,
 /// or if `Journal::write_checkpoint` (src/journal.rs) syncs the running file without them.
+/// (Planted `journal_first`.)
 pub(crate) fn invariant_06_segments_are_synced_before_the_journal() {
     type Flush = fn(&Store, &Stream);
     let flushes: [(&str, Flush); 5] = [
@@ -59,6 +60,7 @@ pub(crate) fn invariant_06_segments_are_synced_before_the_journal() {
 }
 
 /// Fails if `Commit::lead` (src/commit.rs) takes the target of a sync when the sync is over.
+/// (Planted `late_target`.)
 pub(crate) fn invariant_06_the_journals_point_is_taken_before_the_segments_are_synced() {
     let disk = FaultDisk::new();
     let store = open(&disk, Durability::Manual);
@@ -84,6 +86,7 @@ pub(crate) fn invariant_06_the_journals_point_is_taken_before_the_segments_are_s
 }
 
 /// Fails if `StreamInner::settle_state` (src/stream/recovery.rs) does not clamp the groups.
+/// (Planted `journal_first`.)
 pub(crate) fn invariant_06_a_group_never_points_past_the_log() {
     let disk = FaultDisk::new();
     let store = open(&disk, Durability::Manual);
@@ -228,6 +231,7 @@ pub(crate) fn invariant_07_what_returned_survives_the_process_at_every_level() {
 
 /// Fails if `StreamInner::settle` (src/stream.rs) or `Shared::finish_names` (src/store/table.rs)
 /// returns without a sync, or `Stream::appended` (src/stream/api.rs) without that of the stream.
+/// (Planted `lazy_records`, `lazy_names`, `segment_sync`.)
 pub(crate) fn invariant_07_under_always_what_returned_survives_a_power_cut() {
     let disk = FaultDisk::new();
     let store = open(&disk, Durability::Always);
@@ -279,6 +283,7 @@ fn long_stream(disk: &FaultDisk) -> (Store, Stream) {
 }
 
 /// Fails if `StreamInner::maintain` (src/stream.rs) takes files away before it syncs the journal.
+/// (Planted `early_unlink`.)
 pub(crate) fn invariant_08_the_new_start_is_durable_before_a_segment_is_unlinked() {
     type Cut = fn(&Stream);
     let cuts: [Cut; 2] = [
@@ -377,6 +382,7 @@ pub(crate) fn invariant_08_exact_trims_move_the_first_entry_and_space_returns_by
 
 /// Fails if a footer that is written in a later life lacks what frames of an earlier one trim
 /// (`AppendTrims::new`, src/storage/log/trims.rs): nothing else says it by then.
+/// (Planted `frame_trims`.)
 pub(crate) fn invariant_08_what_an_append_trimmed_stays_so_when_its_segment_is_sealed_later() {
     let disk = FaultDisk::new();
     let store = open(&disk, Durability::Manual);

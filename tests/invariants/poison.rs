@@ -87,6 +87,7 @@ fn readers_end(readers: [JoinHandle<Result<usize>>; 2]) {
 /// Fails if `Log::sync_files` (src/storage/log.rs) does not set `poisoned`, if
 /// `StreamInner::change` (src/stream.rs) does not ask `check_writable`, or if `Shared::judge`
 /// (src/store.rs) poisons the store for any error.
+/// (Planted `sync_error`.)
 pub(crate) fn invariant_05_a_failed_sync_of_a_segment_stops_that_stream_alone() {
     let disk = FaultDisk::new();
     let (store, a, b) = two_streams(&disk);

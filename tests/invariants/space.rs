@@ -193,6 +193,7 @@ fn unclean() -> FaultDisk {
 
 /// Fails if `build` (src/storage/recover.rs) continues a segment with bytes behind its last frame
 /// that are not zero, or if `end_as_recorded` believes frames behind the recorded end.
+/// (Planted `nonzero_tail`.)
 pub(crate) fn invariant_04_nothing_behind_a_torn_tail_comes_back() {
     // The last frame, and one with good frames behind it.
     for torn in [24, 22] {

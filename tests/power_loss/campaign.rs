@@ -39,8 +39,13 @@ pub fn the_store_keeps_its_promises() {
         }
         Err(found) => {
             let (stats, plan, found) = *found;
-            println!("{stats}");
-            println!("{}", report::<Engine>(&plan, found));
+            let (clause, seed) = (found.violation.clause, plan.seed);
+            let states = stats.states + found.states;
+            println!("  found: {clause}, in run {seed} after {states} states");
+            if number("STREAMLOG_SIM_REPORT", 1) > 0 {
+                println!("{stats}");
+                println!("{}", report::<Engine>(&plan, found));
+            }
             panic!("a promise is broken");
         }
     }

@@ -358,7 +358,7 @@ impl Writer {
         active.segment.grew(active.end, active.entries);
         let tail = Tail { last_id: self.last_id, ordinal: self.ordinal };
         log.written.advance_alone(self.position);
-        if log.is_strict() {
+        if log.is_strict() && !planted::EARLY_PUBLISH {
             self.hidden.push_back(Hidden { position: self.position, tail, trim: None });
         } else {
             log.view.lock().tail = tail;
@@ -380,7 +380,8 @@ impl Writer {
         let extras = self.extras(log, None);
         let block = self.next_block(log, *first, list.len());
         let room = self.room_in_block(entries);
-        let flags = extras.flags() | if room == entries.len() { COMMIT } else { 0 };
+        let flags = extras.flags()
+            | if room == entries.len() || planted::COMMIT_ALWAYS { COMMIT } else { 0 };
         let mut out = std::mem::take(&mut self.scratch);
         let frame = FrameBuilder::begin(&mut out, Kind::Batch, flags, block);
         extras.write(&mut out);

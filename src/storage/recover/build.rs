@@ -17,13 +17,14 @@ impl Recovery<'_> {
             let from = durable.saturating_sub(base).max(FILE_HEADER as u64);
             let path = &candidate.path;
             let file = candidate.open()?;
-            if from < scan.end {
+            if from < scan.end && !planted::NOT_STORED_AGAIN {
                 store_again(&*file, path, from, scan.end)?;
                 // Of a closed log that was the Close frame alone: its own sync may have failed.
                 self.report.rescued_bytes += if scan.closed { 0 } else { scan.end - from };
             }
             self.home.disk.step("recovery sync");
-            file.sync().map_err(|e| Error::io("sync", path, e))?;
+            let synced = planted::unless(planted::RECOVERY_SYNC, || file.sync());
+            synced.map_err(|e| Error::io("sync", path, e))?;
         }
         for path in self.of_no_use.drain(..) {
             // What cannot be removed now is as useless the next time.
@@ -53,7 +54,7 @@ impl Recovery<'_> {
             chained = after;
             let is_last = n + 1 == count;
             if is_last
-                && !self.later_aside
+                && (!self.later_aside || planted::LATER_ASIDE)
                 && !self.known.read_only
                 && let Some((len, last_block)) = goes_on(&candidate)?
             {
@@ -68,7 +69,8 @@ impl Recovery<'_> {
         }
         let log_last_id = tail.last_id;
         // A footer may know of a trim that took entries which did not last.
-        tail.last_id = tail.last_id.max(self.known.floor).max(trimmed);
+        let trims = if planted::FLOOR_WITHOUT_TRIMS { EntryId::MIN } else { trimmed };
+        tail.last_id = tail.last_id.max(self.known.floor).max(trims);
         self.report.set_aside.sort();
         self.report.gaps = self.home.damage.gaps();
         let end = segments.last().map_or(0, |segment| segment.end_position());
@@ -108,7 +110,9 @@ fn store_again(file: &dyn DiskFile, path: &Path, from: u64, end: u64) -> Result<
 /// The file's length and the last block of a segment that can be written on.
 fn goes_on(candidate: &Candidate) -> Result<Option<(u64, Option<Block>)>> {
     match &candidate.content {
-        Content::Scanned(scan) if scan.nonzero_end <= scan.end && !candidate.hurt => {
+        Content::Scanned(scan)
+            if (scan.nonzero_end <= scan.end || planted::NONZERO_TAIL) && !candidate.hurt =>
+        {
             let len = candidate.open()?.len().map_err(|e| Error::io("stat", &candidate.path, e))?;
             Ok(Some((len, scan.last_block.map(continued))))
         }

@@ -32,6 +32,7 @@ impl Recovery<'_> {
                 let begins = begins_at(oldest, self.known.trimmed);
                 !begins && self.durable(&chain) < oldest.begin().position
             });
+            let hangs = hangs && !planted::HANGING_CHAIN;
             if self.known.skip_damage && !hangs {
                 self.join_older(&mut chain, &mut beside);
             }
@@ -47,7 +48,8 @@ impl Recovery<'_> {
 
     /// Up to where entries are gone: as the journal, the frames and the footers say.
     pub(super) fn trimmed(&self, chain: &[Candidate]) -> EntryId {
-        chain.iter().map(Candidate::trimmed).fold(self.known.trimmed, EntryId::max)
+        let told = chain.iter().map(Candidate::trimmed).filter(|_| !planted::FRAME_TRIMS);
+        told.fold(self.known.trimmed, EntryId::max)
     }
 
     /// The position up to which the log was durable, as the journal and the frames say.
