@@ -6,34 +6,7 @@
 #![allow(dead_code, unused_imports, unreachable_pub)]
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
-/// The crate's modules. (Inline, so that theirs are found in the folders beside them.)
-#[path = "../src"]
-mod source {
-    pub mod commit;
-    pub mod consumer;
-    pub mod entry;
-    pub mod error;
-    pub mod format;
-    pub mod group;
-    pub mod id;
-    pub mod journal;
-    pub mod notify;
-    pub mod options;
-    pub mod planted;
-    pub mod read;
-    pub mod state;
-    pub mod storage;
-    pub mod store;
-    pub mod stream;
-    pub mod sync;
-    pub mod wait;
-    pub mod worker;
-}
-
-use source::{
-    commit, consumer, entry, error, format, group, id, journal, notify, options, planted, read,
-    state, storage, store, stream, sync, wait, worker,
-};
+include!("ground/source.rs");
 
 /// The simulated disk.
 #[path = "power_loss"]
@@ -55,23 +28,6 @@ mod lies;
 mod machine;
 #[path = "crash_regressions/segments.rs"]
 mod segments;
-
-pub use consumer::{AutoClaim, AutoClaimIds, Consumer, Deliveries, Delivery, Group};
-pub use entry::{Entry, EntryRef, Fields, NewEntries};
-pub use error::{Error, ErrorKind, Result};
-pub use group::{
-    ConsumerDetails, ConsumerInfo, GroupDetails, GroupInfo, Pending, PendingDetails, PendingSummary,
-};
-pub use id::{EntryId, NewId};
-pub use journal::JournalRecovery;
-pub use options::{
-    AppendOptions, ClaimOptions, Durability, GroupReadOptions, OnDamage, PendingFilter, ReadFrom,
-    ReadOptions, Start, StreamOptions, Trim,
-};
-pub use read::{Batch, BatchIter, OwnedRange, Range, Snapshot};
-pub use storage::recover::{CutTail, Gap, StreamRecovery};
-pub use store::{ClampedGroup, Health, RecoveryReport, Store, StoreOptions};
-pub use stream::{Stream, StreamDetails, StreamInfo};
 
 use std::process::ExitCode;
 

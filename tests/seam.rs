@@ -10,34 +10,7 @@
 #![allow(dead_code, unused_imports, unreachable_pub)]
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
-/// The crate's modules. (Inline, so that theirs are found in the folders beside them.)
-#[path = "../src"]
-mod source {
-    pub mod commit;
-    pub mod consumer;
-    pub mod entry;
-    pub mod error;
-    pub mod format;
-    pub mod group;
-    pub mod id;
-    pub mod journal;
-    pub mod notify;
-    pub mod options;
-    pub mod planted;
-    pub mod read;
-    pub mod state;
-    pub mod storage;
-    pub mod store;
-    pub mod stream;
-    pub mod sync;
-    pub mod wait;
-    pub mod worker;
-}
-
-use source::{
-    commit, consumer, entry, error, format, group, id, journal, notify, options, planted, read,
-    state, storage, store, stream, sync, wait, worker,
-};
+include!("ground/source.rs");
 
 use std::process::ExitCode;
 
@@ -45,23 +18,6 @@ use std::process::ExitCode;
 mod faulty;
 #[path = "seam/invariants.rs"]
 mod invariants;
-
-pub use consumer::{AutoClaim, AutoClaimIds, Consumer, Deliveries, Delivery, Group};
-pub use entry::{Entry, EntryRef, Fields, NewEntries};
-pub use error::{Error, ErrorKind, Result};
-pub use group::{
-    ConsumerDetails, ConsumerInfo, GroupDetails, GroupInfo, Pending, PendingDetails, PendingSummary,
-};
-pub use id::{EntryId, NewId};
-pub use journal::JournalRecovery;
-pub use options::{
-    AppendOptions, BatchOptions, ClaimOptions, Durability, GroupReadOptions, OnDamage,
-    PendingFilter, ReadFrom, ReadOptions, Retention, Start, StreamOptions, Trim,
-};
-pub use read::{Batch, BatchIter, OwnedRange, Range, Snapshot};
-pub use storage::recover::{CutTail, Gap, StreamRecovery};
-pub use store::{ClampedGroup, Health, RecoveryReport, Store, StoreOptions};
-pub use stream::{Stream, StreamDetails, StreamInfo};
 
 fn main() -> ExitCode {
     let filters: Vec<String> =
