@@ -149,7 +149,8 @@ pub enum ErrorKind {
     },
     /// The store was closed.
     Closed,
-    /// An earlier sync failed; what it covered is not known to be on disk.
+    /// An earlier sync failed, and what it covered is not known to be on disk; or there is nobody
+    /// left to sync, as a thread of the store panicked.
     Poisoned {
         /// The first failure, as it was reported then.
         cause: String,
@@ -360,8 +361,8 @@ impl fmt::Display for ErrorKind {
             ErrorKind::Closed => f.write_str("the store is closed"),
             ErrorKind::Poisoned { cause } => write!(
                 f,
-                "an earlier sync failed ({cause}), so nothing more is written; close the store, \
-                 mend the disk and open it again"
+                "nothing more is written since an earlier failure ({cause}); close the store, mend \
+                 what failed and open it again"
             ),
             ErrorKind::ForkedProcess => {
                 f.write_str("this handle belongs to the parent process; open the store after fork")

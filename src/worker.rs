@@ -2,13 +2,16 @@
 //! trimmed and writes checkpoints.
 //!
 //! They sleep until somebody has something for them; a store whose streams rest has no timer
-//! running. What fails
-//! here stops nothing by itself: a failed sync poisons through the commit, anything else is tried
-//! again at the next occasion and shows in `Store::health`.
+//! running. What fails here stops nothing by itself: a failed sync poisons through the commit,
+//! anything else is tried again at the next occasion and shows in `Store::health`. A panic ends its
+//! thread, and then nobody keeps the promises of `Interval` any more: it stops the whole store.
 
+use crate::error::{Error, ErrorKind};
 use crate::options::Durability;
 use crate::store::Shared;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
@@ -108,9 +111,12 @@ impl Worker {
         let (stop_sync, sync_stopped) = bounded(1);
         let (stop_care, care_stopped) = bounded(1);
         let mut worker = Worker { stop: vec![stop_sync, stop_care], threads: Vec::new() };
-        let (a, b) = (Arc::clone(shared), Arc::clone(shared));
-        worker.spawn("streamlog-sync", shared, move || sync_loop(&a, &sync_jobs, &sync_stopped));
-        worker.spawn("streamlog-care", shared, move || care_loop(&b, &care_jobs, &care_stopped));
+        worker.spawn("streamlog-sync", shared, move |shared| {
+            sync_loop(shared, &sync_jobs, &sync_stopped);
+        });
+        worker.spawn("streamlog-care", shared, move |shared| {
+            care_loop(shared, &care_jobs, &care_stopped);
+        });
         // Set last: without its threads a store works, and what they do is done by its callers.
         if worker.threads.len() == 2 {
             let _taken = shared.kick.sync.set(jobs);
@@ -119,7 +125,20 @@ impl Worker {
         worker
     }
 
-    fn spawn(&mut self, name: &str, shared: &Shared, body: impl FnOnce() + Send + 'static) {
+    fn spawn(
+        &mut self,
+        name: &'static str,
+        shared: &Arc<Shared>,
+        body: impl FnOnce(&Shared) + Send + 'static,
+    ) {
+        let own = Arc::clone(shared);
+        let body = move || {
+            // Nothing is left half done that anybody could see: what is shared is behind locks, and
+            // nobody may write any more.
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| body(&own))) {
+                own.poison(panicked(name, &*panic));
+            }
+        };
         match std::thread::Builder::new().name(name.to_owned()).spawn(body) {
             Ok(thread) => self.threads.push(thread),
             Err(error) => {
@@ -127,6 +146,14 @@ impl Worker {
             }
         }
     }
+}
+
+/// What stops a store of which a thread is gone.
+fn panicked(thread: &str, panic: &(dyn Any + Send)) -> Error {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no text");
+    let source = std::io::Error::other(format!("the thread {thread} panicked: {text}"));
+    Error::new(ErrorKind::Io { op: "work in the background" }).because(source)
 }
 
 impl Drop for Worker {

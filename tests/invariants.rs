@@ -102,6 +102,7 @@ const TESTS: &[Test] = tests! {
         invariant_05_a_failed_sync_of_the_streams_directory_stops_the_store
         invariant_05_a_failed_sync_of_a_new_segment_stops_that_stream_alone
         invariant_05_a_failed_sync_of_the_background_stops_that_stream_alone
+        invariant_05_a_panic_in_the_background_stops_the_store
         invariant_05_a_lost_file_system_stops_the_store
         invariant_05_only_what_may_have_been_written_is_indeterminate
         invariant_05_when_one_sync_for_all_fails_the_guilty_file_is_found

@@ -29,7 +29,7 @@ const CHANGING: [&str; 7] =
 struct Rule {
     call: &'static str,
     path: &'static str,
-    /// The operating system's number of the error.
+    /// The operating system's number of the error, or [`PANIC`].
     errno: i32,
 }
 
@@ -82,6 +82,8 @@ impl fmt::Debug for FaultDisk {
     }
 }
 
+/// No error: the call panics.
+pub(crate) const PANIC: i32 = -1;
 pub(crate) const ENOSPC: i32 = 28;
 pub(crate) const EIO: i32 = 5;
 pub(crate) const ESTALE: i32 = 116;
@@ -241,6 +243,7 @@ impl FaultDisk {
     fn rule(&self, state: &State, call: &str, path: &str) -> io::Result<()> {
         let rule = state.rules.iter().find(|rule| rule.call == call && path.contains(rule.path));
         match rule {
+            Some(Rule { errno: PANIC, .. }) => panic!("a planted panic in {call} {path}"),
             Some(rule) => Err(io::Error::from_raw_os_error(rule.errno)),
             None => Ok(()),
         }

@@ -1,13 +1,16 @@
 //! Invariant 5: what a failed sync stops, and what it leaves alone.
 
-use super::disk::{EIO, ENOSPC, ESTALE, FaultDisk};
+use super::disk::{EIO, ENOSPC, ESTALE, FaultDisk, LONG, PANIC};
 use super::ground::{
-    FIRST, JOURNAL, at_once, deliver, error, id, is_poisoned, open, put, seen, try_put,
+    DIR, FIRST, JOURNAL, at_once, deliver, error, id, is_poisoned, open, options, put, seen,
+    try_put,
 };
 use crate::{
     AppendOptions, BatchOptions, Durability, EntryId, ErrorKind, GroupReadOptions, NewEntries,
     ReadOptions, Result, Start, Store, Stream, StreamOptions,
 };
+use std::path::Path;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -255,6 +258,40 @@ pub(crate) fn invariant_05_a_failed_sync_of_the_background_stops_that_stream_alo
         assert!(is_stopped(&a), "{call}");
         assert!(!is_stopped(&b));
         assert_eq!(store.health().poisoned, None);
+    }
+}
+
+/// Fails if `Worker::spawn` (src/worker.rs) does not catch what its thread panics with, or does not
+/// poison the store with it.
+pub(crate) fn invariant_05_a_panic_in_the_background_stops_the_store() {
+    type Provoke = fn(&Stream);
+    let cases: [(&str, &str, Provoke); 2] = [
+        ("streamlog-sync", "sync", |a| {
+            let last = a.append([("a", "b")]).unwrap();
+            drop(a.wait_durable_timeout(last, LONG));
+        }),
+        ("streamlog-care", "remove", |a| assert!(a.trim(crate::Trim::max_len(1)).unwrap() > 0)),
+    ];
+    for (thread, call, provoke) in cases {
+        let disk = FaultDisk::new();
+        let options = options(Durability::Manual);
+        let store = options.start(Arc::new(disk.clone()), Path::new(DIR), true).unwrap();
+        let (a, b) = (store.stream("a").unwrap(), store.stream("b").unwrap());
+        put(&a, 1..300);
+        assert_eq!(deliver(&a, "g").unwrap().len(), 299);
+        assert!(deliver(&b, "g").unwrap().is_empty());
+        store.sync().unwrap();
+        let readers = readers(&b);
+        disk.fail(call, FIRST, PANIC);
+        provoke(&a);
+        readers_end(readers);
+        assert!(is_stopped(&a) && is_stopped(&b), "{thread}");
+        let cause = store.health().poisoned.unwrap();
+        for part in [thread, "panicked: a planted panic in"] {
+            assert!(cause.contains(part), "{cause}");
+        }
+        disk.heal();
+        assert!(is_poisoned(store.close()));
     }
 }
 
