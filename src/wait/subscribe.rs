@@ -1,7 +1,8 @@
 //! Entries into a channel as they come, by a thread that ends with its receiver.
 //!
 //! The thread holds no handle of the store, so that the store can be closed, and opened again, by
-//! whoever holds the last one. It waits as a reader does, and is woken by the receiver's drop, too.
+//! whoever holds the last one. It waits as a reader does, or for room in the channel, and the drop
+//! of its receiver ends both.
 
 use super::until;
 use crate::entry::Entry;
@@ -13,10 +14,9 @@ use crate::read::Budget;
 use crate::store::Shared;
 use crate::stream::{Stream, StreamInner};
 use crate::sync::Deadline;
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded, select};
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A channel that gets a stream's entries as they come; from [`Stream::subscribe`].
 ///
@@ -25,14 +25,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// gets what is in the channel and then the end.
 pub struct Subscription {
     receiver: Receiver<Result<Entry>>,
-    end: Arc<End>,
+    /// Nothing is ever sent: the thread ends when this is gone.
+    alive: Option<Sender<()>>,
+    waiter: Arc<Waiter>,
     stream: Stream,
-}
-
-/// How the thread is told to end.
-struct End {
-    wanted: AtomicBool,
-    waiter: Waiter,
 }
 
 impl Deref for Subscription {
@@ -54,10 +50,13 @@ impl Iterator for Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        // A forked child has no such thread, and may not take a lock that the parent's has.
         if self.stream.shared().check_process().is_ok() {
-            self.end.wanted.store(true, Ordering::Release);
-            self.end.waiter.wake();
+            self.alive = None;
+            self.waiter.wake();
+        } else {
+            // A forked child has no such thread, and may not take a lock that the parent's has, as
+            // the last end of a channel does when it goes.
+            std::mem::forget((self.receiver.clone(), self.alive.clone()));
         }
     }
 }
@@ -73,7 +72,8 @@ struct Feed {
     shared: Arc<Shared>,
     inner: Arc<StreamInner>,
     after: EntryId,
-    end: Arc<End>,
+    waiter: Arc<Waiter>,
+    alive: Receiver<()>,
     sender: Sender<Result<Entry>>,
 }
 
@@ -87,26 +87,40 @@ impl Feed {
                 // Only who is to end gets nothing.
                 Ok(entries) if entries.is_empty() => return,
                 Ok(entries) => {
-                    for entry in entries {
-                        let ends = self.end.wanted.load(Ordering::Acquire);
-                        if ends || self.sender.send(Ok(entry)).is_err() {
-                            return;
-                        }
+                    if !entries.into_iter().all(|entry| self.send(Ok(entry))) {
+                        return;
                     }
                 }
                 Err(error) => {
                     // Nobody may be left to hear of it.
-                    drop(self.sender.send(Err(error)));
+                    let _heard = self.send(Err(error));
                     return;
                 }
             }
         }
     }
 
+    /// Whether the subscription has ended.
+    fn ends(&self) -> bool {
+        self.alive.try_recv() == Err(TryRecvError::Disconnected)
+    }
+
+    /// Waits for room in the channel; `false` if nobody is there any more.
+    fn send(&self, message: Result<Entry>) -> bool {
+        // Where both could go on, one is taken by chance.
+        if self.ends() {
+            return false;
+        }
+        select! {
+            send(self.sender, message) -> sent => sent.is_ok(),
+            recv(self.alive) -> _ended => false,
+        }
+    }
+
     /// Waits for the next entries.
     fn next(&mut self) -> Result<Vec<Entry>> {
         let look = || {
-            if self.end.wanted.load(Ordering::Acquire) {
+            if self.ends() {
                 return Ok(Some(Vec::new()));
             }
             let mut budget = Budget { count: Some(BATCH), bytes: None, spent: 0 };
@@ -114,7 +128,7 @@ impl Feed {
             Ok(Some(batch.into_entries()).filter(|entries| !entries.is_empty()))
         };
         let streams = [(&*self.shared, &self.inner)];
-        let found = until(&streams, &self.end.waiter, Deadline::NEVER, look)?.unwrap_or_default();
+        let found = until(&streams, &self.waiter, Deadline::NEVER, look)?.unwrap_or_default();
         self.after = found.last().map_or(self.after, Entry::id);
         Ok(found)
     }
@@ -132,17 +146,21 @@ impl Stream {
     pub fn subscribe(&self, from: Start, capacity: usize) -> Result<Subscription> {
         let after = self.tail(from)?.after;
         let (sender, receiver) = bounded(capacity.max(1));
-        let end = Arc::new(End { wanted: AtomicBool::new(false), waiter: Waiter::new() });
+        let (alive, ends) = bounded(0);
+        let waiter = Arc::new(Waiter::new());
         let feed = Feed {
             shared: Arc::clone(self.shared()),
             inner: Arc::clone(self.inner()),
             after,
-            end: Arc::clone(&end),
+            waiter: Arc::clone(&waiter),
+            alive: ends,
             sender,
         };
         let thread = std::thread::Builder::new().name("streamlog-tail".into());
         match thread.spawn(move || feed.run()) {
-            Ok(_detached) => Ok(Subscription { receiver, end, stream: self.clone() }),
+            Ok(_detached) => {
+                Ok(Subscription { receiver, alive: Some(alive), waiter, stream: self.clone() })
+            }
             Err(e) => Err(crate::Error::io("start a thread for", &self.shared().dir, e)),
         }
     }
@@ -183,6 +201,7 @@ mod tests {
         }
     }
 
+    /// Fails if `Feed::send` waits for room alone.
     #[test]
     fn a_cloned_receiver_gets_what_is_there_and_then_the_end() {
         let store = Store::in_memory().unwrap();
@@ -192,9 +211,13 @@ mod tests {
         }
         let channel = stream.subscribe(Start::First, 2).unwrap();
         assert_eq!(channel.recv().unwrap().unwrap().get("n"), Some(&b"0"[..]));
+        while channel.len() < 2 {
+            std::thread::yield_now();
+        }
         let clone = Receiver::clone(&channel);
         drop(channel);
-        assert!(clone.iter().count() <= 4);
+        // Though the channel is full and its receiver lives.
         thread_ends(&stream);
+        assert!(clone.iter().count() <= 4);
     }
 }
