@@ -91,6 +91,10 @@ impl Store {
     /// so (XREAD STREAMS). Streams that have nothing are left out; the count is for each stream,
     /// the bytes for all together.
     ///
+    /// A call that would have to wait, for whichever stream, answers `Poisoned` instead if a failed
+    /// sync has stopped one of them: of that one nothing comes any more, and who only waited for
+    /// the others would never hear of it.
+    ///
     /// # Errors
     /// As [`Stream::read`].
     #[doc(alias = "XREAD")]

@@ -97,6 +97,7 @@ const TESTS: &[Test] = tests! {
         invariant_05_the_first_cause_is_kept
         invariant_05_the_first_cause_is_kept_though_a_sync_was_under_way
         invariant_05_whoever_waits_for_a_stopped_stream_is_woken
+        invariant_05_nobody_waits_for_several_streams_of_which_one_is_stopped
         invariant_05_a_failed_sync_of_the_journal_stops_the_store
         invariant_05_a_failed_sync_of_a_checkpoint_stops_the_store
         invariant_05_a_failed_sync_of_the_streams_directory_stops_the_store

@@ -227,6 +227,9 @@ impl Store {
     /// of them if the options say so. Streams that have nothing new are left out; a history always
     /// answers, so with one among them the call never waits.
     ///
+    /// A stream that a failed sync has stopped delivers nothing: with one among them the call
+    /// answers `Poisoned` at once, whatever the others have, and nothing is delivered.
+    ///
     /// # Errors
     /// As [`Consumer::read`]: with an error nothing new was delivered. A failure that is met behind
     /// a stream which has delivered is left to the next call.

@@ -7,7 +7,7 @@ use super::ground::{
 };
 use crate::{
     AppendOptions, BatchOptions, Durability, EntryId, ErrorKind, GroupReadOptions, NewEntries,
-    ReadOptions, Result, Start, Store, Stream, StreamOptions,
+    ReadFrom, ReadOptions, Result, Start, Store, Stream, StreamOptions,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -174,6 +174,41 @@ pub(crate) fn invariant_05_whoever_waits_for_a_stopped_stream_is_woken() {
     let there = a.read(Start::First, ReadOptions::new().block_forever());
     assert_eq!(there.unwrap().len(), 4);
     assert!(a.read(Start::Last, ReadOptions::new()).unwrap().is_empty());
+}
+
+/// Fails if `until` (src/wait.rs) waits while one of its streams is sound.
+pub(crate) fn invariant_05_nobody_waits_for_several_streams_of_which_one_is_stopped() {
+    let disk = FaultDisk::new();
+    let (store, a, b) = two_streams(&disk);
+    put(&a, [4]);
+    disk.fail("sync", FIRST, EIO);
+    assert!(is_poisoned(a.sync()));
+    let read = {
+        let (store, a, b) = (store.clone(), a.clone(), b.clone());
+        move |from: Start, options: ReadOptions| {
+            let found = store.read(&[(&a, Start::Last), (&b, from)], options)?;
+            Ok(found.iter().map(|(_, batch)| batch.len()).sum::<usize>())
+        }
+    };
+    assert_eq!(read(Start::Last, ReadOptions::new()).unwrap(), 0);
+    assert_eq!(read(Start::First, ReadOptions::new().block_forever()).unwrap(), 3);
+    let waits = move || read(Start::Last, ReadOptions::new().block_forever());
+    assert!(is_poisoned(at_once("a read of both", waits)));
+    // What a group delivers changes it, so a stopped stream answers whether it has something or not.
+    put(&b, [5]);
+    let consumers = [&a, &b].map(|s| s.get_group("g").unwrap().unwrap().consumer("c").unwrap());
+    let of_group = move |order: [usize; 2]| {
+        let from = order.map(|n| (&consumers[n], ReadFrom::New));
+        let options = GroupReadOptions::new().block_forever();
+        Ok(store.read_group(&from, options)?.len())
+    };
+    for order in [[0, 1], [1, 0]] {
+        assert!(is_poisoned(at_once("a group's read of both", {
+            let of_group = of_group.clone();
+            move || of_group(order)
+        })));
+    }
+    assert_eq!(deliver(&b, "g").unwrap(), [5]);
 }
 
 /// Fails if `Shared::sync_journal` (src/store.rs) does not poison the store, or if
