@@ -266,12 +266,19 @@ impl Store {
         check_name("stream", name)?;
         let shared = self.shared();
         shared.check_open()?;
-        let inner = match self.find(name) {
-            Some(inner) => inner,
-            None => shared.create(name, options)?,
-        };
-        inner.hand_out(shared, asked, default)?;
-        Ok(self.handle_of(inner))
+        loop {
+            let there = self.find(name);
+            let Some(inner) =
+                there.map_or_else(|| shared.create(name, options), |i| Ok(Some(i)))?
+            else {
+                continue;
+            };
+            match inner.hand_out(shared, asked, default) {
+                // It was removed meanwhile, and can be made anew.
+                Err(_) if inner.is_gone() => {}
+                handed => return handed.map(|()| self.handle_of(inner)),
+            }
+        }
     }
 
     /// The level of streams of which nobody has said another.
@@ -294,11 +301,14 @@ impl Store {
     pub fn get(&self, name: impl AsRef<[u8]>) -> Result<Option<Stream>> {
         let shared = self.shared();
         shared.check_open()?;
-        let Some(inner) = self.find(name.as_ref()) else {
-            return Ok(None);
-        };
-        inner.hand_out(shared, None, self.default_level())?;
-        Ok(Some(self.handle_of(inner)))
+        while let Some(inner) = self.find(name.as_ref()) {
+            match inner.hand_out(shared, None, self.default_level()) {
+                // It was removed meanwhile.
+                Err(_) if inner.is_gone() => {}
+                handed => return handed.map(|()| Some(self.handle_of(inner))),
+            }
+        }
+        Ok(None)
     }
 
     /// Whether there is a stream of this name (EXISTS).

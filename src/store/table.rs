@@ -32,8 +32,13 @@ impl Shared {
         health
     }
 
-    /// Makes a stream: its directory, its first segment, then the record of its creation.
-    pub(super) fn create(&self, name: &[u8], options: &StreamOptions) -> Result<Arc<StreamInner>> {
+    /// Makes a stream: its directory, its first segment, then the record of its creation. `None` if
+    /// somebody else was faster; his may be gone again by now.
+    pub(super) fn create(
+        &self,
+        name: &[u8],
+        options: &StreamOptions,
+    ) -> Result<Option<Arc<StreamInner>>> {
         self.check_writable()?;
         self.check_process()?;
         let number = self.journal.take_stream_number();
@@ -54,13 +59,8 @@ impl Shared {
         if matches!(entered, Ok(Some(_))) {
             return Ok(inner);
         }
-        // Somebody was faster, or there is no room for the record.
-        let names = self.names.read();
-        let theirs = names.by_name.get(name).and_then(|n| names.streams.get(n)).cloned();
-        drop(names);
         self.discard(&inner);
-        entered?;
-        theirs.ok_or_else(|| Error::new(ErrorKind::NoStream { name: name.to_vec() }))
+        entered.map(|_| None)
     }
 
     /// Changes which streams there are: decides under the names' lock, writes one record, applies

@@ -3,6 +3,11 @@
 use super::*;
 
 impl StreamInner {
+    /// Whether it was removed: it answers `NoStream` then.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Acquire)
+    }
+
     /// What comes before a handle is given out: opens the log, and sets the level, which until the
     /// close is the strongest that anybody `asked` for. `default` is for who asks for none.
     pub(crate) fn hand_out(
