@@ -156,7 +156,8 @@ pub enum ErrorKind {
         cause: String,
     },
     /// The handle was inherited by a forked child; only the parent may use it. What the child has
-    /// borrowed or copied stays readable there, and dropping handles does nothing. It keeps the
+    /// borrowed or copied stays readable there, and dropping handles does nothing. Calls that give
+    /// no error say that there is nothing and that the store is closed. It keeps the
     /// store's lock if the parent dies without closing the store.
     ForkedProcess,
     /// The store was opened for reading only.

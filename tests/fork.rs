@@ -18,17 +18,19 @@ fn main() {
 #[cfg(unix)]
 mod unix {
     use std::path::Path;
+    use std::sync::atomic::{AtomicBool, Ordering};
     use std::time::{Duration, Instant};
     use streamlog::{
-        Durability, EntryId, Error, ErrorKind, GroupReadOptions, NewEntries, ReadOptions, Start,
-        Store, Stream, Trim,
+        Durability, EntryId, Error, ErrorKind, GroupReadOptions, NewEntries, PendingFilter,
+        ReadOptions, Start, Store, Stream, Trim,
     };
 
     type Test = fn(&Path);
 
     pub(super) fn main() {
-        let tests: [(&str, Test); 3] = [
+        let tests: [(&str, Test); 4] = [
             ("a_forked_child_is_refused_every_call", calls),
+            ("a_forked_child_waits_for_no_lock", locked),
             ("a_forked_child_keeps_what_it_had_borrowed", borrowed),
             ("a_forked_child_keeps_no_lock_alive", lock),
         ];
@@ -157,6 +159,77 @@ mod unix {
             assert_eq!(numbers(&stream), (1..30).collect::<Vec<_>>());
             drop((stream, group));
             store.close().unwrap();
+        }
+    }
+
+    /// Threads that hold the locks nearly all the time, so that one of them holds each at a fork.
+    fn hold_the_locks(store: &Store, stream: &Stream, done: &AtomicBool) {
+        let group = stream.group("g", Start::First).unwrap();
+        let again = |work: &(dyn Fn() + Sync)| {
+            while !done.load(Ordering::Relaxed) {
+                work();
+            }
+        };
+        std::thread::scope(|threads| {
+            // The names, while a record is written; the state, while a list is copied; the reports.
+            threads.spawn(|| {
+                again(&|| {
+                    store.rename("other", "another").unwrap();
+                    store.rename("another", "other").unwrap();
+                });
+            });
+            threads.spawn(|| again(&|| drop(group.pending_range(.., PendingFilter::new()))));
+            threads.spawn(|| again(&|| drop(store.recovery())));
+            again(&|| drop(store.health()));
+        });
+    }
+
+    /// Fails (by a child that hangs) if `Store::own` (src/store/manage.rs) or `Stream::name` does not
+    /// ask which process it is.
+    fn locked(dir: &Path) {
+        let store = Store::options().durability(Durability::Manual).open(dir).unwrap();
+        let stream = store.stream("s").unwrap();
+        store.stream("other").unwrap();
+        for n in 0..300 {
+            store.stream(format!("stream {n}")).unwrap();
+        }
+        fill(&stream, 1..5000);
+        let group = stream.group("g", Start::First).unwrap();
+        assert_eq!(group.consumer("c").unwrap().read(GroupReadOptions::new()).unwrap().len(), 4999);
+        let channel = stream.subscribe(Start::First, 1).unwrap();
+        let done = AtomicBool::new(false);
+        std::thread::scope(|threads| {
+            threads.spawn(|| hold_the_locks(&store, &stream, &done));
+            let _end = Done(&done);
+            for _ in 0..30 {
+                let child = fork(|| {
+                    assert!(!store.exists("s"));
+                    assert!(store.names().is_empty());
+                    let health = store.health();
+                    assert!(health.closed && health.open_streams == 0);
+                    assert_eq!(store.recovery(), streamlog::RecoveryReport::default());
+                    assert!(stream.name().is_empty());
+                    assert_eq!(
+                        format!("{stream:?} {channel:?}"),
+                        "Stream(\"\") Subscription(Stream(\"\"))"
+                    );
+                    // SAFETY: a bitwise copy in a process of its own, which ends without dropping
+                    // the other one.
+                    drop(unsafe { std::ptr::read(&raw const channel) });
+                });
+                wait(child);
+            }
+        });
+        assert_eq!(stream.name(), b"s");
+        assert!(store.exists("s") && store.names().len() == 302);
+    }
+
+    /// Ends the threads, also when a child has failed.
+    struct Done<'a>(&'a AtomicBool);
+
+    impl Drop for Done<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
         }
     }
 

@@ -311,18 +311,26 @@ impl Store {
         Ok(None)
     }
 
-    /// Whether there is a stream of this name (EXISTS).
+    /// Whether there is a stream of this name (EXISTS). In a forked child: no.
     #[must_use]
     #[doc(alias = "EXISTS")]
     pub fn exists(&self, name: impl AsRef<[u8]>) -> bool {
-        self.shared().names.read().by_name.contains_key(name.as_ref())
+        self.own().is_some_and(|own| own.names.read().by_name.contains_key(name.as_ref()))
     }
 
-    /// The names of all streams, in byte order.
+    /// The names of all streams, in byte order. In a forked child there are none.
     #[must_use]
     #[doc(alias = "SCAN")]
     pub fn names(&self) -> Vec<Vec<u8>> {
-        self.shared().names.read().by_name.keys().cloned().collect()
+        let names = |own: &Shared| own.names.read().by_name.keys().cloned().collect();
+        self.own().map(names).unwrap_or_default()
+    }
+
+    /// For calls that have no error to give: nothing in a forked child, where a lock may be held
+    /// for ever by a thread that is not there.
+    fn own(&self) -> Option<&Shared> {
+        let shared = self.shared();
+        shared.check_process().is_ok().then_some(&**shared)
     }
 
     /// Removes a stream with all that belongs to it. `false` if there is none. Handles of it
@@ -463,18 +471,22 @@ impl Store {
         self.shared().flush()
     }
 
-    /// How the store is doing.
+    /// How the store is doing. In a forked child it is closed, and that is all.
     #[must_use]
     pub fn health(&self) -> Health {
-        self.shared().health()
+        let closed = || Health { closed: true, ..Health::default() };
+        self.own().map_or_else(closed, Shared::health)
     }
 
     /// What recovery found and did, when the store was opened and for streams used since. Damage
-    /// that reads have stepped over is in it, too.
+    /// that reads have stepped over is in it, too. In a forked child it is empty.
     #[must_use]
     pub fn recovery(&self) -> RecoveryReport {
-        let mut report = self.shared().report.lock().clone();
-        for (n, gaps) in self.shared().all_streams().iter().filter_map(|stream| stream.damage()) {
+        let Some(own) = self.own() else {
+            return RecoveryReport::default();
+        };
+        let mut report = own.report.lock().clone();
+        for (n, gaps) in own.all_streams().iter().filter_map(|stream| stream.damage()) {
             if let Some(stream) = report.streams.get_mut(n) {
                 stream.gaps = gaps;
             }

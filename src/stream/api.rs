@@ -40,10 +40,13 @@ impl Stream {
         self.inner.log(self.shared())
     }
 
-    /// The stream's name, as it is now.
+    /// The stream's name, as it is now. Empty in a forked child.
     #[must_use]
     pub fn name(&self) -> Vec<u8> {
-        self.inner.state.lock().name.clone()
+        match self.shared().check_process() {
+            Ok(()) => self.inner.state.lock().name.clone(),
+            Err(_) => Vec::new(),
+        }
     }
 
     /// Appends an entry under a generated ID (XADD with `*`) and returns the ID.
