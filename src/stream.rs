@@ -69,7 +69,7 @@ pub(crate) struct StreamInner {
     asked: AtomicBool,
     /// The background was asked for a sync, whatever the level says.
     asked_sync: AtomicBool,
-    /// Its retention has limits.
+    /// Its retention has limits, and the stream is used.
     limited: AtomicBool,
 }
 
@@ -156,7 +156,6 @@ impl Locked<'_> {
 
 impl StreamInner {
     pub(crate) fn new(number: u64, state: StreamState, lost: bool) -> StreamInner {
-        let limited = state.retention().has_limit();
         StreamInner {
             number,
             state: Mutex::new(state),
@@ -171,7 +170,7 @@ impl StreamInner {
             rests_on: AtomicU64::new(0),
             asked: AtomicBool::new(false),
             asked_sync: AtomicBool::new(false),
-            limited: AtomicBool::new(limited),
+            limited: AtomicBool::new(false),
         }
     }
 

@@ -287,7 +287,7 @@ impl Store {
         options.stream.durability.unwrap_or(options.durability)
     }
 
-    fn find(&self, name: &[u8]) -> Option<Arc<StreamInner>> {
+    pub(super) fn find(&self, name: &[u8]) -> Option<Arc<StreamInner>> {
         let names = self.shared().names.read();
         let number = names.by_name.get(name)?;
         names.streams.get(number).cloned()
@@ -503,7 +503,7 @@ impl Store {
         shared.check_open()?;
         let mut first = Ok(());
         for inner in shared.all_streams() {
-            first = first.and(inner.log(shared).map(drop));
+            first = first.and(inner.log_to_use(shared).map(drop));
         }
         first
     }

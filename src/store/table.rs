@@ -57,7 +57,7 @@ impl Shared {
             free.then(|| vec![(number, vec![event.clone()])])
         });
         if matches!(entered, Ok(Some(_))) {
-            return Ok(inner);
+            return Ok(Some(inner));
         }
         self.discard(&inner);
         entered.map(|_| None)
@@ -197,7 +197,5 @@ impl Names {
                 _ => {}
             }
         }
-        drop(state);
-        inner.note_limits();
     }
 }

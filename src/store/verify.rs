@@ -116,8 +116,14 @@ fn refusal(stream: &[u8], error: &Error) -> Finding {
 
 impl Store {
     /// Looks at every byte of every stream: headers, frames, the chain that binds them, footers and
-    /// indexes; and tells what opening found in the state journal. Nothing is changed, and appends
-    /// go on meanwhile; what comes after the call is left out.
+    /// indexes; and tells what opening found in the state journal. Appends go on meanwhile; what
+    /// comes after the call is left out.
+    ///
+    /// No entry is removed and nothing that is damaged is touched: the retention of a stream that
+    /// was not used yet is left for its first use. But in a store that is open for writing such a
+    /// stream is recovered as its first use does it, which may cut a torn tail, copy the last
+    /// segment's end to where it is on disk for sure, and remove files that an earlier life left
+    /// behind. A store that is open for reading only is not changed at all.
     ///
     /// Of a stream that is refused only the first damage is known; open the store with
     /// [`OnDamage::Skip`](crate::OnDamage::Skip) or [`Store::open_salvage`] to learn of all. Reads
@@ -157,11 +163,19 @@ impl Store {
         name: &[u8],
         findings: &mut Vec<Finding>,
     ) -> Result<Option<VerifiedStream>> {
-        let Some(stream) = self.get(name)? else {
+        let Some(inner) = self.find(name) else {
             return Ok(None);
         };
-        let snapshot = stream.snapshot()?;
-        let segments = &snapshot.span.segments;
+        // Not by a handle: what is looked at is not used.
+        let looked = inner.log(self.shared()).and_then(|log| {
+            let length = inner.lock(self.shared())?.facts()?.length;
+            Ok((log.span(), length))
+        });
+        let (span, entries) = match looked {
+            Err(_) if inner.is_gone() => return Ok(None),
+            looked => looked?,
+        };
+        let segments = &span.segments;
         let mut bytes = 0;
         for (n, segment) in segments.iter().enumerate() {
             bytes += segment.end();
@@ -174,7 +188,7 @@ impl Store {
                 what: fault.what.to_owned(),
             }));
         }
-        let (segments, entries) = (segments.len(), stream.len()?);
+        let segments = segments.len();
         Ok(Some(VerifiedStream { name: name.to_owned(), segments, entries, bytes }))
     }
 }

@@ -16,7 +16,7 @@ impl StreamInner {
         asked: Option<Durability>,
         default: Durability,
     ) -> Result<()> {
-        let log = self.log(shared)?;
+        let log = self.log_to_use(shared)?;
         let (before, level) = {
             let mut level = self.level.lock();
             let before = *level;

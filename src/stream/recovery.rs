@@ -45,10 +45,20 @@ impl StreamInner {
             log.poison(cause);
         }
         drop(one);
-        if self.is_limited() {
-            // What stands in the way now is told by the background, which tries again.
-            drop(self.enforce(shared));
-            self.ask_for_retention(shared);
+        Ok(log)
+    }
+
+    /// The log for somebody who uses the stream and does not only look at it. From its first use on
+    /// the stream keeps to its retention.
+    pub(crate) fn log_to_use(&self, shared: &Shared) -> Result<&Log> {
+        let log = self.log(shared)?;
+        if !self.is_limited() {
+            self.note_limits();
+            if self.is_limited() {
+                // What stands in the way now is told by the background, which tries again.
+                drop(self.enforce(shared));
+                self.ask_for_retention(shared);
+            }
         }
         Ok(log)
     }

@@ -41,7 +41,7 @@ fn plan_retention(
 }
 
 impl StreamInner {
-    /// Whether its retention has limits.
+    /// Whether it has to keep to a retention: that has limits, and the stream is used.
     pub(crate) fn is_limited(&self) -> bool {
         self.limited.load(Ordering::Relaxed)
     }

@@ -146,6 +146,29 @@ pub(crate) fn invariant_08_acks_that_a_drop_rests_on_are_synced_first() {
     assert!(gone > 100, "only {gone} of those that may go are ever gone");
 }
 
+/// Fails if `StreamInner::log` (src/stream/recovery.rs) enforces the retention, or if
+/// `StreamInner::new` (src/stream.rs) takes a stream for limited that nobody uses yet.
+pub(crate) fn invariant_08_verifying_removes_no_entry() {
+    let disk = FaultDisk::new();
+    let store = open(&disk);
+    let stream = store.stream("s").unwrap();
+    stream.set_retention(Retention::new().max_age(Duration::from_secs(1))).unwrap();
+    put(&stream, 1_000..1_200);
+    drop(stream);
+    store.close().unwrap();
+    disk.set_clock(1_000_000);
+    let store = open(&disk);
+    for _ in 0..2 {
+        let found = store.verify().unwrap();
+        assert!(found.is_whole(), "{found}");
+        assert_eq!(found.streams[0].entries, 200);
+        // The background's pass.
+        store.step_prepare().unwrap();
+    }
+    assert_eq!(seen(&store.stream("s").unwrap()), [0; 0]);
+    assert_eq!(store.verify().unwrap().streams[0].entries, 0);
+}
+
 struct Random(u64);
 
 impl Random {
