@@ -56,8 +56,8 @@ pub(crate) fn invariant_01_ids_increase_over_deletions_and_trims_of_lost_entries
     assert_eq!(seen(&stream), [6]);
 }
 
-/// Fails if `Log::seal_one` (src/storage/log.rs) puts into a footer what only a record trims: the
-/// footer can be durable before the record is, and before the entries that the trim took.
+/// Fails if `Log::seal_one` (src/storage/log/seal.rs) puts into a footer what only a record trims:
+/// the footer can be durable before the record is, and before the entries that the trim took.
 pub(crate) fn invariant_06_a_footer_tells_no_trim_ahead_of_its_record() {
     let disk = FaultDisk::new();
     let store = open(&disk, Durability::Manual);

@@ -115,9 +115,10 @@ const SYNCS: &[(&str, Act, (&str, &str), Act)] = &[
     ("roll", |_, _| (), ("sync", ".tmp$"), |_, stream| put(stream, 60..400)),
 ];
 
-/// Fails if `Commit::wait` (src/commit.rs) keeps its lock over the sync, `Journal::sync_file` or
-/// `write_checkpoint` (src/journal.rs) that of the records, or `Log::prepare`
-/// (src/storage/log.rs) or `Writer::roll` that of the writer.
+/// Fails if `Commit::wait` (src/commit.rs) keeps its lock over the sync, `Journal::sync_file`
+/// (src/journal.rs) or `write_checkpoint` (src/journal/checkpoint.rs) that of the records, or
+/// `Log::prepare` (src/storage/log/next.rs) or `Writer::roll` (src/storage/log/writer.rs) that of
+/// the writer.
 pub(crate) fn invariant_10_no_lock_is_held_over_a_sync() {
     for (name, before, (call, path), act) in SYNCS {
         let disk = FaultDisk::new();
@@ -251,8 +252,8 @@ pub(crate) fn invariant_11_an_entry_is_durable_only_when_all_earlier_segments_ar
     assert!(left.len() >= 49 && left == (1..=left.len() as u64).collect::<Vec<_>>());
 }
 
-/// Fails if `find_end` or `cut_here` (src/storage/recover.rs) keeps segments behind a cut, or asks
-/// whether the bad frame is in the last one.
+/// Fails if `find_end` or `cut_here` (src/storage/recover/end.rs) keeps segments behind a cut, or
+/// asks whether the bad frame is in the last one.
 /// (Planted `hole`.)
 pub(crate) fn invariant_11_recovery_cuts_at_the_first_bad_frame_and_sets_later_segments_aside() {
     let disk = FaultDisk::new();

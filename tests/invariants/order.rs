@@ -12,7 +12,8 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Fails if `Shared::sync_journal` (src/store.rs) flushes the streams behind the journal's sync,
-/// or if `Journal::write_checkpoint` (src/journal.rs) syncs the running file without them.
+/// or if `Journal::write_checkpoint` (src/journal/checkpoint.rs) syncs the running file without
+/// them.
 /// (Planted `journal_first`.)
 pub(crate) fn invariant_06_segments_are_synced_before_the_journal() {
     type Flush = fn(&Store, &Stream);
@@ -254,7 +255,8 @@ pub(crate) fn invariant_07_the_level_is_the_streams_own() {
     assert_eq!(after().names(), [b"t"]);
 }
 
-/// Fails if `Consumer::look` or `claim_any` (src/consumer.rs) waits for its record.
+/// Fails if `Consumer::look` (src/consumer/read.rs) or `Consumer::claim_any`
+/// (src/consumer/claim.rs) waits for its record.
 pub(crate) fn invariant_07_deliveries_and_claims_wait_for_no_sync() {
     let disk = FaultDisk::new();
     let store = open(&disk, Durability::Always);
@@ -439,7 +441,7 @@ pub(crate) fn invariant_08_segments_without_a_live_entry_go_when_their_deletions
 }
 
 /// Fails if `StreamInner::change` (src/stream.rs) appends each event as a record of its own, or if
-/// `GroupState::deliver` (src/group) leaves the cursor to another event.
+/// `GroupState::deliver` (src/group/read.rs) leaves the cursor to another event.
 pub(crate) fn invariant_09_a_delivery_is_one_event() {
     let disk = FaultDisk::new();
     let store = open(&disk, Durability::Manual);
@@ -473,7 +475,7 @@ pub(crate) fn invariant_09_a_delivery_is_one_event() {
     assert!(none > 8 && all == 1, "{none} {all}");
 }
 
-/// Fails if `Delivery` (src/consumer.rs) acknowledges in a `Drop`.
+/// Fails if `Delivery` (src/consumer/delivery.rs) acknowledges in a `Drop`.
 pub(crate) fn invariant_09_dropping_a_delivery_acknowledges_nothing() {
     let disk = FaultDisk::new();
     let store = open(&disk, Durability::Manual);

@@ -88,8 +88,8 @@ fn readers_end(readers: [JoinHandle<Result<usize>>; 2]) {
 }
 
 /// Fails if `Log::sync_files` (src/storage/log.rs) does not set `poisoned`, if
-/// `StreamInner::change` (src/stream.rs) does not ask `check_writable`, or if `Shared::judge`
-/// (src/store.rs) poisons the store for any error.
+/// `StreamInner::change` (src/stream.rs) does not ask `check_writable`, or if `is_loss`
+/// (src/storage/watched.rs) takes EIO for the loss of the file system.
 /// (Planted `sync_error`.)
 pub(crate) fn invariant_05_a_failed_sync_of_a_segment_stops_that_stream_alone() {
     let disk = FaultDisk::new();
@@ -330,8 +330,9 @@ pub(crate) fn invariant_05_a_panic_in_the_background_stops_the_store() {
     }
 }
 
-/// Fails if `Shared::judge` (src/store.rs) does not know ESTALE, or is not asked after a failed
-/// append (`Stream::append_list`, src/stream/api.rs).
+/// Fails if `is_loss` (src/storage/watched.rs) does not know ESTALE, or if neither
+/// `Shared::check_open` (src/store.rs) nor `StreamInner::failed` (src/stream.rs) asks whether it was
+/// met.
 pub(crate) fn invariant_05_a_lost_file_system_stops_the_store() {
     for path in [FIRST, ".tmp$"] {
         let disk = FaultDisk::new();

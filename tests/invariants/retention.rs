@@ -111,7 +111,7 @@ fn unacknowledged() -> (FaultDisk, Store, Stream) {
     (disk, store, stream)
 }
 
-/// Fails if `StreamInner::tellable_trim` (src/stream/trim.rs) lets footers tell of every trim, or
+/// Fails if `Log::durable_append_trim` (src/storage/log/trims.rs) lets footers tell of every trim, or
 /// if `Stream::append_list` (src/stream/api.rs) puts a trim into a frame that rests on
 /// acknowledgements.
 pub(crate) fn invariant_08_acks_that_a_drop_rests_on_are_synced_first() {

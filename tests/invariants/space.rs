@@ -239,8 +239,8 @@ pub(crate) fn invariant_04_a_segment_with_nothing_behind_its_frames_is_continued
     assert_eq!(seen(&stream), left);
 }
 
-/// Fails if `find_end` (src/storage/recover.rs) cuts at a bad frame below the durable position, or
-/// if `build` continues a segment that has holes.
+/// Fails if `find_end` (src/storage/recover/end.rs) cuts at a bad frame below the durable position,
+/// or if `build` continues a segment that has holes.
 pub(crate) fn invariant_04_damage_is_refused_or_skipped_and_never_cut() {
     let disk = unclean();
     let path = segment(1, 0);

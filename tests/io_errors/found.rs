@@ -110,7 +110,7 @@ fn no_descriptor_for_a_directory() {
     assert_eq!(store.health().poisoned, None);
 }
 
-/// Fails if `Prepared::new` (src/storage/log/writer.rs), `segment::create`, `Shared::create`
+/// Fails if `Prepared::new` (src/storage/log/begin.rs), `segment::create`, `Shared::create`
 /// (src/store/table.rs), `StreamInner::make_home` or `Store::copy` gives its error and no more.
 fn what_fails_half_way_leaves_no_file_behind() {
     for (call, errno) in [("map", ENOMEM), ("sync_dir", EMFILE), ("create", ENOSPC)] {
