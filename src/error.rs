@@ -120,11 +120,6 @@ pub enum ErrorKind {
         /// The name.
         name: Vec<u8>,
     },
-    /// There is no consumer of this name in the group.
-    NoConsumer {
-        /// The name.
-        name: Vec<u8>,
-    },
     /// A group of this name exists already.
     GroupExists {
         /// The name.
@@ -434,10 +429,6 @@ impl ErrorKind {
             ErrorKind::NoGroup { name: n } => {
                 f.write_str("there is no ")?;
                 name(f, "group", n)
-            }
-            ErrorKind::NoConsumer { name: n } => {
-                f.write_str("there is no ")?;
-                name(f, "consumer", n)
             }
             ErrorKind::GroupExists { name: n } => {
                 f.write_str("there is already a ")?;

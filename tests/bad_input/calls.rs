@@ -1,6 +1,7 @@
 //! Groups, claims, trims and waits: what is refused, and what is odd and legal.
 
 use crate::ground::{all, error, id, kind, on_both, put, put_range, texts, waiting};
+use std::ops::Bound;
 use std::time::Duration;
 use streamlog::{
     AppendOptions, ClaimOptions, EntryId, ErrorKind, GroupReadOptions, NewEntries, PendingFilter,
@@ -26,6 +27,30 @@ fn unknown_and_doubled_groups_are_named() {
         assert_eq!(gone.to_string(), "there is no group \"tab\\t\"");
         let gone = error(store.rename("nobody", "x"));
         assert_eq!(gone.to_string(), "there is no stream \"nobody\"");
+    });
+}
+
+/// Redis, too, has no error for it in any command.
+#[test]
+fn a_consumer_that_nobody_knows_is_no_error() {
+    on_both(|store| {
+        let stream = store.stream("s").unwrap();
+        put_range(&stream, 1, 3);
+        let group = stream.create_group("g", Start::First).unwrap();
+        let names = || group.consumers().unwrap().into_iter().map(|consumer| consumer.name);
+        assert_eq!(group.remove_consumer("nobody").unwrap(), 0);
+        let filter = PendingFilter::new().consumer("nobody");
+        assert_eq!(group.pending_range(.., filter).unwrap(), []);
+        let nobody = group.consumer("nobody").unwrap();
+        assert_eq!(names().len(), 0);
+        assert!(nobody.history(EntryId::MIN, 9).unwrap().is_empty());
+        assert!(
+            group.consumer("x").unwrap().claim(all(&["1-0"]), Duration::ZERO).unwrap().is_empty()
+        );
+        assert_eq!(names().collect::<Vec<_>>(), [b"nobody".to_vec(), b"x".to_vec()]);
+        assert_eq!(group.remove_consumer("nobody").unwrap(), 0);
+        // The handle goes on: it is a name.
+        assert_eq!(nobody.read(GroupReadOptions::new()).unwrap().len(), 3);
     });
 }
 
@@ -56,6 +81,9 @@ fn acknowledgements_and_claims_of_anything_are_counted_not_refused() {
         assert_eq!(group.ack([EntryId::MIN, EntryId::MAX, id("3-0")]).unwrap(), 0);
         assert_eq!(group.ack(all(&["1-0", "1-0"])).unwrap(), 1);
         assert!(consumer.claim([], Duration::ZERO).unwrap().is_empty());
+        // No idle time can be out of range: `Duration` holds more than the clock of a group, and
+        // what is longer than that nothing has ever been idle for. (Redis's milliseconds are signed
+        // and can overflow.)
         assert!(consumer.claim(all(&["2-0"]), Duration::MAX).unwrap().is_empty());
         let wild =
             ClaimOptions::new(Duration::ZERO).idle(Duration::MAX).retry_count(u64::MAX).force();
@@ -129,6 +157,24 @@ fn the_last_id_cannot_be_set_below_what_there_is() {
         assert_eq!((info.last_id, info.entries_added), (id("5-0"), 5));
         put(&stream, "7-0");
         refused("6-0", None, None, "it is smaller than the top entry");
+    });
+}
+
+/// Redis refuses an exclusive end that has no ID beyond it: `(` and the largest below, `(0-0` above.
+/// As a range of Rust that is an empty one and no error, so there is no `InvalidRange`.
+#[test]
+fn an_excluded_end_with_nothing_beyond_it_is_an_empty_range() {
+    on_both(|store| {
+        let stream = store.stream("s").unwrap();
+        put_range(&stream, 1, 3);
+        put(&stream, &EntryId::MAX.to_string());
+        let group = stream.create_group("g", Start::First).unwrap();
+        drop(group.consumer("c").unwrap().read(GroupReadOptions::new()).unwrap());
+        let behind = (Bound::Excluded(EntryId::MAX), Bound::Unbounded);
+        for nothing in [behind, (Bound::Unbounded, Bound::Excluded(EntryId::MIN))] {
+            assert_eq!(stream.range(nothing).count(), 0);
+            assert_eq!(group.pending_range(nothing, PendingFilter::new()).unwrap(), []);
+        }
     });
 }
 
