@@ -143,6 +143,23 @@ pub(crate) fn deletions(ids: &[EntryId]) -> impl Iterator<Item = Event> + '_ {
     ids.chunks(MAX_IDS).map(|ids| Event::Deleted { ids: ids.to_vec() })
 }
 
+impl From<StoredOptions> for StreamOptions {
+    fn from(stored: StoredOptions) -> StreamOptions {
+        let unset = StreamOptions {
+            segment_bytes: stored.segment_bytes,
+            block_entries: stored.block_entries,
+            block_bytes: stored.block_bytes,
+            ..StreamOptions::new()
+        };
+        let (largest, retention) = (stored.max_entry_bytes, stored.retention);
+        StreamOptions {
+            max_entry_bytes: Some(largest).filter(|largest| *largest != unset.largest_entry()),
+            retention: Some(retention).filter(|retention| *retention != Retention::new()),
+            ..unset
+        }
+    }
+}
+
 impl From<&StreamOptions> for StoredOptions {
     fn from(options: &StreamOptions) -> StoredOptions {
         StoredOptions {

@@ -243,8 +243,10 @@ impl Store {
         self.open_or_make(name.as_ref(), options, None, self.default_level())
     }
 
-    /// The stream of this name; the options are for a new one. The durability in them holds for an
-    /// existing one too, and until the store is closed: of all that are asked for, the strongest.
+    /// The stream of this name; the options are for a new one. An existing one keeps those that are
+    /// stored with it, which [`Stream::options`] tells and [`Stream::set_options`] changes. Only
+    /// the durability in them holds for an existing one too, and until the store is closed: of all
+    /// that are asked for, the strongest.
     ///
     /// # Errors
     /// As [`Store::stream`], and `InvalidConfig`.

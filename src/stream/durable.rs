@@ -52,6 +52,33 @@ impl StreamInner {
 }
 
 impl Stream {
+    /// The settings that the stream has: those it was made with, or that were set since. Who asks
+    /// [`Store::stream_with`](crate::Store::stream_with) for others, of a stream that is there,
+    /// finds out by comparing. The durability, which is not stored, is not in them, and what has
+    /// its default value is as if it had not been set.
+    ///
+    /// ```
+    /// use streamlog::{Store, StreamOptions};
+    ///
+    /// let store = Store::in_memory()?;
+    /// store.stream("s")?;
+    /// let wanted = StreamOptions::new().segment_bytes(1 << 20);
+    /// let stream = store.stream_with("s", wanted.clone())?;
+    /// if stream.options()? != wanted {
+    ///     stream.set_options(&wanted)?;
+    /// }
+    /// # assert_eq!(stream.options()?, wanted);
+    /// # Ok::<(), streamlog::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `NoStream`, `Closed`; what recovering the stream may give.
+    pub fn options(&self) -> Result<StreamOptions> {
+        let locked = self.inner.lock(self.shared())?;
+        let defaults = StoredOptions::from(&self.shared().options.stream);
+        Ok(StreamOptions::from(locked.state.options.unwrap_or(defaults)))
+    }
+
     /// Changes how later appends are laid out: block and segment sizes, and the largest entry; and
     /// the retention, if the options have one. What is on disk stays as it is; the durability in
     /// the options is not looked at.

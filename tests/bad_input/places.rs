@@ -202,6 +202,32 @@ fn an_interval_has_a_length_and_a_size() {
 #[test]
 fn a_name_has_at_most_255_bytes() {
     on_both(|store| {
+/// Fails if `Stream::options` (src/stream/durable.rs) tells what was asked for last.
+#[test]
+fn settings_of_a_stream_that_exists_stay_and_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let made = StreamOptions::new().segment_bytes(8192).block_entries(7);
+    let asked = StreamOptions::new().segment_bytes(1 << 20).max_entry_bytes(100);
+    {
+        let store = Store::open(dir.path()).unwrap();
+        let stream = store.stream_with("s", made.clone()).unwrap();
+        assert_eq!(stream.options().unwrap(), made);
+        let again = store.stream_with("s", asked.clone()).unwrap();
+        assert_eq!(again.options().unwrap(), made);
+        assert_eq!(store.stream("t").unwrap().options().unwrap(), StreamOptions::new());
+    }
+    let other = Store::options().stream_defaults(asked.clone());
+    let store = other.open(dir.path()).unwrap();
+    let stream = store.stream("s").unwrap();
+    assert_eq!(stream.options().unwrap(), made);
+    let keeps = asked.retention(Retention::new().max_len(9));
+    let level = Durability::Manual;
+    stream.set_options(&keeps.clone().durability(level)).unwrap();
+    assert_eq!(stream.options().unwrap(), keeps);
+    assert_eq!(store.stream_with("s", made).unwrap().options().unwrap(), keeps);
+    drop(store.stream("new").unwrap());
+}
+
         let (long, longer) = ([b'x'; 255], [b'x'; 256]);
         let refused = |what: &'static str, result: Result<()>| {
             let refused = error(result);
