@@ -1,5 +1,5 @@
-//! Full disks for real: a small tmpfs, ext4 and ext2, filled by another file to the last byte, and
-//! a limit of the file size.
+//! Full disks for real: a small tmpfs, ext4 and ext2, filled by another file to the last byte, a
+//! limit of the file size, and a disk that is read-only.
 //!
 //! Fails by a bus error if `RealFile::allocate` (src/storage/real.rs) only sets the length.
 //!
@@ -53,6 +53,7 @@ fn main() -> ExitCode {
         judge(&format!("a_full_{name}"), on(kind, megabytes));
     }
     judge("a_limit_of_the_file_size", with_a_limit());
+    judge("a_disk_that_is_read_only", read_only());
     println!("{passed} passed, {failed} failed");
     ExitCode::from(u8::from(failed > 0))
 }
@@ -70,6 +71,29 @@ fn with_a_limit() -> Result<(), String> {
     // In blocks of 512 bytes: one MiB.
     shell.args(["-c", "trap '' XFSZ; ulimit -f 2048; exec \"$0\""]);
     lived(shell.arg(std::env::current_exe().unwrap()).env(CHILD, place.path()).env(LIMITED, "1"))
+}
+
+/// Fails if `Error::io` (src/error.rs) does not know a file system that is read-only.
+fn read_only() -> Result<(), String> {
+    let mounted = Mounted::new(Kind::Tmpfs, 16)?;
+    let (dir, new) = (mounted.root().join("store"), mounted.root().join("new"));
+    let store = options().open(&dir).unwrap();
+    put(&store.stream("s").unwrap(), 10).unwrap();
+    store.close().unwrap();
+    mounted.forbid_writing()?;
+    for path in [&dir, &new] {
+        let error = Store::open(path).err().ok_or("FAILED: it was opened for writing")?;
+        let names_it = error.location().is_some_and(|(at, _)| at.starts_with(path));
+        let told = error.to_string();
+        let is_right = *error.kind() == ErrorKind::PermissionDenied && names_it;
+        if !is_right || !told.starts_with("permission denied: ") || !told.contains("os error 30") {
+            return Err(format!("FAILED: {error:?}"));
+        }
+    }
+    // To read it needs no more than that.
+    let store = Store::open_read_only(&dir).map_err(|error| format!("FAILED: {error}"))?;
+    assert_eq!(ids(&store.stream("s").unwrap()).len(), 1);
+    Ok(())
 }
 
 fn lived(child: &mut Command) -> Result<(), String> {

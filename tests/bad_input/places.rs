@@ -1,7 +1,12 @@
 //! Directories, files, settings and names that are refused.
 
 use crate::ground::{error, kind, live, on_both, put};
+use std::fs::Permissions;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 use streamlog::{
     Durability, ErrorKind, Result, Retention, Start, Store, StoreOptions, StreamOptions,
@@ -37,19 +42,53 @@ fn a_name_that_is_too_long_for_the_file_system_is_refused() {
     assert_eq!(kind(Store::open(path)), ErrorKind::Open);
 }
 
+/// A directory that this process is to open, as somebody who may not write there.
+const FORBIDDEN: &str = "STREAMLOG_TEST_FORBIDDEN";
+/// Whoever that is.
+const NOBODY: u32 = 65534;
+
 #[test]
 fn a_directory_that_may_not_be_written_is_refused_with_that_reason() {
+    if let Some(path) = std::env::var_os(FORBIDDEN) {
+        return forbidden(Path::new(&path));
+    }
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("closed");
     std::fs::create_dir(&path).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o500)).unwrap();
-    if std::fs::write(path.join("probe"), b"").is_ok() {
-        // Whoever runs this may write everywhere.
-        return;
+    for path in [dir.path(), &path] {
+        std::fs::set_permissions(path, Permissions::from_mode(0o555)).unwrap();
     }
-    let refused = error(Store::open(&path));
+    if std::fs::write(path.join("probe"), b"").is_err() {
+        return forbidden(&path);
+    }
+    // Whoever runs this may write everywhere. The program goes where everybody may read it.
+    std::fs::remove_file(path.join("probe")).unwrap();
+    let program = dir.path().join("program");
+    std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    std::fs::set_permissions(&program, Permissions::from_mode(0o555)).unwrap();
+    let name = "places::a_directory_that_may_not_be_written_is_refused_with_that_reason";
+    let mut child = Command::new(&program);
+    child.args(["--exact", name]).env(FORBIDDEN, &path).current_dir("/").uid(NOBODY);
+    match child.output() {
+        Ok(output) => {
+            let text = String::from_utf8_lossy(&output.stdout);
+            assert!(output.status.success() && text.contains("1 passed"), "{text}");
+        }
+        // The harness keeps what is printed to itself, but not this.
+        Err(error) => drop(writeln!(
+            std::io::stderr(),
+            "SKIPPED: that a directory may not be written: no other user can be had: {error}"
+        )),
+    }
+}
+
+fn forbidden(path: &Path) {
+    let refused = error(Store::open(path));
     assert_eq!(*refused.kind(), ErrorKind::PermissionDenied);
-    assert!(refused.to_string().starts_with("permission denied: "));
+    assert_eq!(refused.location().unwrap().0.parent(), Some(path));
+    assert!(std::error::Error::source(&refused).is_some());
+    assert!(refused.to_string().starts_with("permission denied: "), "{refused}");
+    assert_eq!(std::fs::read_dir(path).unwrap().count(), 0);
 }
 
 #[test]
@@ -163,6 +202,32 @@ fn segments_have_sizes_that_fit_pages() {
     }
 }
 
+/// Fails if `Stream::options` (src/stream/durable.rs) tells what was asked for last.
+#[test]
+fn settings_of_a_stream_that_exists_stay_and_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let made = StreamOptions::new().segment_bytes(8192).block_entries(7);
+    let asked = StreamOptions::new().segment_bytes(1 << 20).max_entry_bytes(100);
+    {
+        let store = Store::open(dir.path()).unwrap();
+        let stream = store.stream_with("s", made.clone()).unwrap();
+        assert_eq!(stream.options().unwrap(), made);
+        let again = store.stream_with("s", asked.clone()).unwrap();
+        assert_eq!(again.options().unwrap(), made);
+        assert_eq!(store.stream("t").unwrap().options().unwrap(), StreamOptions::new());
+    }
+    let other = Store::options().stream_defaults(asked.clone());
+    let store = other.open(dir.path()).unwrap();
+    let stream = store.stream("s").unwrap();
+    assert_eq!(stream.options().unwrap(), made);
+    let keeps = asked.retention(Retention::new().max_len(9));
+    let level = Durability::Manual;
+    stream.set_options(&keeps.clone().durability(level)).unwrap();
+    assert_eq!(stream.options().unwrap(), keeps);
+    assert_eq!(store.stream_with("s", made).unwrap().options().unwrap(), keeps);
+    drop(store.stream("new").unwrap());
+}
+
 #[test]
 fn an_age_is_at_least_a_millisecond() {
     let nothing = Retention::new().max_age(Duration::from_micros(999));
@@ -202,32 +267,6 @@ fn an_interval_has_a_length_and_a_size() {
 #[test]
 fn a_name_has_at_most_255_bytes() {
     on_both(|store| {
-/// Fails if `Stream::options` (src/stream/durable.rs) tells what was asked for last.
-#[test]
-fn settings_of_a_stream_that_exists_stay_and_are_told() {
-    let dir = tempfile::tempdir().unwrap();
-    let made = StreamOptions::new().segment_bytes(8192).block_entries(7);
-    let asked = StreamOptions::new().segment_bytes(1 << 20).max_entry_bytes(100);
-    {
-        let store = Store::open(dir.path()).unwrap();
-        let stream = store.stream_with("s", made.clone()).unwrap();
-        assert_eq!(stream.options().unwrap(), made);
-        let again = store.stream_with("s", asked.clone()).unwrap();
-        assert_eq!(again.options().unwrap(), made);
-        assert_eq!(store.stream("t").unwrap().options().unwrap(), StreamOptions::new());
-    }
-    let other = Store::options().stream_defaults(asked.clone());
-    let store = other.open(dir.path()).unwrap();
-    let stream = store.stream("s").unwrap();
-    assert_eq!(stream.options().unwrap(), made);
-    let keeps = asked.retention(Retention::new().max_len(9));
-    let level = Durability::Manual;
-    stream.set_options(&keeps.clone().durability(level)).unwrap();
-    assert_eq!(stream.options().unwrap(), keeps);
-    assert_eq!(store.stream_with("s", made).unwrap().options().unwrap(), keeps);
-    drop(store.stream("new").unwrap());
-}
-
         let (long, longer) = ([b'x'; 255], [b'x'; 256]);
         let refused = |what: &'static str, result: Result<()>| {
             let refused = error(result);

@@ -130,6 +130,11 @@ impl Mounted {
         Ok(())
     }
 
+    /// Nothing can be written there any more.
+    pub(crate) fn forbid_writing(&self) -> Result<(), String> {
+        run(Command::new("mount").args(["-o", "remount,ro"]).arg(self.root()))
+    }
+
     pub(crate) fn unmount(&mut self) -> Result<(), String> {
         run(Command::new("umount").arg(self.root()))?;
         self.is_mounted = false;
