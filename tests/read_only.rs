@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use streamlog::{
-    AppendOptions, Durability, EntryId, ErrorKind, GroupReadOptions, NewEntries, ReadOptions,
-    Start, Store, StreamOptions, Trim,
+    AppendOptions, BatchOptions, ClaimOptions, Durability, EntryId, ErrorKind, GroupReadOptions,
+    NewEntries, ReadFrom, ReadOptions, Retention, Start, Store, StreamOptions, Trim,
 };
 
 fn id(ms: u64) -> EntryId {
@@ -128,27 +128,40 @@ fn whatever_would_change_something_is_refused() {
     let consumer = group.consumer("c").unwrap();
     let mut batch = NewEntries::new();
     batch.push([("a", "b")]).unwrap();
-    let read = GroupReadOptions::new();
+    let (read, force) = (GroupReadOptions::new(), ClaimOptions::new(Duration::ZERO).force());
     let refused = [
         stream.append([("a", "b")]).err(),
+        stream.append_with([("a", "b")], AppendOptions::new().id(id(900))).err(),
         stream.append_batch(&batch).err(),
+        stream.append_batch_with(&batch, BatchOptions::new().durable()).err(),
         stream.delete([id(5)]).err(),
         stream.trim(Trim::max_len(1)).err(),
         stream.set_id(id(900), None, None).err(),
         stream.set_options(&StreamOptions::new()).err(),
+        stream.set_retention(Retention::new().max_len(1)).err(),
+        stream.enforce_retention().err(),
         stream.create_group("new", Start::First).err(),
+        stream.create_group_with("new", Start::First, Some(1)).err(),
         stream.group("new", Start::First).err(),
         stream.remove_group("g").err(),
         group.set_id(Start::First).err(),
+        group.set_id_with(Start::First, Some(1)).err(),
         group.create_consumer("new").err(),
         group.remove_consumer("c").err(),
         group.ack([id(9)]).err(),
         consumer.read(read).err(),
         consumer.read(read.block(Duration::from_secs(60))).err(),
         consumer.history(EntryId::MIN, 10).err(),
+        consumer.deliveries(read).next().unwrap().err(),
         consumer.claim([id(9)], Duration::ZERO).err(),
+        consumer.claim_with([id(9)], force).err(),
+        consumer.claim_ids([id(9)], force).err(),
         consumer.auto_claim(EntryId::MIN, Duration::ZERO, 10).err(),
+        consumer.auto_claim_ids(EntryId::MIN, Duration::ZERO, 10).err(),
+        store.read_group(&[(&consumer, ReadFrom::New)], read).err(),
+        store.read_group(&[(&consumer, ReadFrom::History(EntryId::MIN))], read).err(),
         store.stream("new").err(),
+        store.stream_with("new", StreamOptions::new()).err(),
         store.remove("s").err(),
         store.rename("s", "t").err(),
         store.copy("s", "t", false).err(),
