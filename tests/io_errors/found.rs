@@ -2,7 +2,7 @@
 
 use crate::disk::FaultDisk;
 use crate::ground::{at_once, deliver, die, error, is_poisoned, open, put, seen, segment, try_put};
-use crate::table::{EBADF, EINTR, EMFILE, ENODEV, ENOMEM, ENOSPC, ESTALE};
+use crate::table::{EBADF, EINTR, EIO, EMFILE, ENODEV, ENOMEM, ENOSPC, ESTALE};
 use crate::{Durability, EntryId, ErrorKind, ReadOptions, Result, Start, Store, Stream};
 use std::path::Path;
 use std::time::Duration;
@@ -17,6 +17,7 @@ pub(crate) const TESTS: &[(&str, fn())] = &[
     ("a_blocked_read_ends_when_its_stream_is_stopped", a_blocked_read_ends),
     ("records_go_to_no_file_that_has_grown_behind_its_map", grown_behind_its_map),
     ("a_copy_that_waits_for_room_in_the_journal_is_whole", a_copy_that_waits_for_room),
+    ("a_stream_that_is_removed_while_it_is_opened_is_made_anew", removed_while_it_is_opened),
 ];
 
 /// A store with a stream that has entries, all of it on disk.
@@ -229,4 +230,33 @@ fn a_copy_that_waits_for_room() {
         assert!(store.remove(&name).unwrap());
     }
     assert_eq!(files(&disk, "/store/streams"), [segment(1, 0).parent().unwrap()]);
+}
+
+/// Fails if `Store::open_or_make` or `Store::get` (src/store/manage.rs) gives the error of a stream
+/// that is no more.
+fn removed_while_it_is_opened() {
+    let disk = FaultDisk::new();
+    let (store, stream) = some(&disk);
+    // What is not known to be on disk is synced when the stream is opened again.
+    put(&stream, [100]);
+    die(store);
+    for make in [true, false] {
+        let disk = disk.image();
+        let store = open(&disk, Durability::Manual);
+        disk.fail("sync", "/streams/1/", EIO);
+        disk.hold("sync", "/streams/1/");
+        let opening = std::thread::spawn({
+            let store = store.clone();
+            move || if make { store.stream("s").map(Some) } else { store.get("s") }
+        });
+        disk.wait_held();
+        at_once("the removal", {
+            let store = store.clone();
+            move || assert!(store.remove("s").unwrap())
+        });
+        disk.let_go();
+        let found = opening.join().unwrap().unwrap();
+        assert_eq!(found.map(|new| seen(&new)), make.then(Vec::new));
+        assert_eq!(store.names().len(), usize::from(make));
+    }
 }
