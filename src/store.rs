@@ -26,6 +26,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
+mod adopt;
 mod failure;
 mod manage;
 mod open;
@@ -233,7 +234,7 @@ impl Shared {
         };
         let refuse = options.on_damage == OnDamage::Refuse;
         let mut names = Names::of_journal(&mut loaded, refuse, &mut report);
-        let gone = manage::adopt(&disk, dir, uuid, options, &mut loaded, &mut names, &mut report)?;
+        let gone = adopt::adopt(&disk, dir, uuid, options, &mut loaded, &mut names, &mut report)?;
         if planted::EARLY_REMOVAL {
             gone.iter().for_each(|dir| manage::remove_dir(&*disk, dir));
         }

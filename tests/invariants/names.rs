@@ -121,7 +121,7 @@ fn copied(disk: &FaultDisk) -> bool {
 }
 
 /// Fails if `copy_to` (src/stream/copy.rs) does not mark the directory, or if `stream_name`
-/// (src/store/manage.rs) does not look for the mark.
+/// (src/store/adopt.rs) does not look for the mark.
 pub(crate) fn invariant_07_a_copy_is_whole_or_not_there() {
     // Every call of a whole copy, by its number among those with the same name.
     let calls = {
