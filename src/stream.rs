@@ -40,6 +40,7 @@ mod trim;
 pub use api::Stream;
 pub use info::{StreamDetails, StreamInfo};
 pub(crate) use recovery::Frozen;
+use trim::count_trim;
 
 thread_local! {
     /// Field lists are encoded here, outside all locks and without an allocation of their own.
@@ -77,19 +78,6 @@ impl std::fmt::Debug for StreamInner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "StreamInner({})", self.number)
     }
-}
-
-/// Takes in a trim: what is left of the log, which ends at `tail`.
-fn count_trim(state: &mut StreamState, log: &Log, tail: Tail, plan: &TrimPlan) {
-    let span = log.written_span();
-    state.trim(plan.trimmed);
-    let Some(live) = &mut state.live else { return };
-    live.trim(&span, plan);
-    if live.last_block_is_dead(&span, tail) {
-        log.restart_block.store(true, Ordering::Release);
-    }
-    let mut view = log.view.lock();
-    view.trimmed = view.trimmed.max(plan.trimmed);
 }
 
 /// Whether these events are not recorded, because of a planted fault.
@@ -218,14 +206,22 @@ impl StreamInner {
         Ok(Batch::new(span, places))
     }
 
+    /// The state of a stream that has not been removed: no record of it may follow that of its
+    /// removal, which is written with this lock held.
+    fn lock_state(&self) -> Result<MutexGuard<'_, StreamState>> {
+        let state = self.state.lock();
+        if state.removed {
+            return Err(Error::new(ErrorKind::NoStream { name: state.name.clone() }));
+        }
+        Ok(state)
+    }
+
     /// The state with a view of the log, for decisions on what readers see.
     pub(crate) fn lock(&self, shared: &Shared) -> Result<Locked<'_>> {
         self.check(shared)?;
         let log = self.log(shared)?;
-        let mut state = self.state.lock();
-        // The tail before the span: the span covers at least what the tail counts.
-        let tail = log.tail();
-        let span = log.span();
+        let mut state = self.lock_state()?;
+        let (span, tail) = log.look();
         if let Some(live) = &mut state.live {
             live.refresh(&span, tail);
         }
@@ -388,23 +384,6 @@ impl StreamInner {
         if log.wants_care() && !self.asked.swap(true, Ordering::AcqRel) {
             shared.kick.care();
         }
-    }
-
-    /// What deletions have left without a live entry at the beginning goes like what is trimmed.
-    fn trim_dead(&self, log: &Log) -> Result<()> {
-        let (tail, mut state) = log.written_tail_with(|| self.state.lock());
-        let span = log.written_span();
-        let Some(live) = &mut state.live else {
-            return Ok(());
-        };
-        if live.first_segment_is_dead(&span) {
-            let plan = live.dead(&span, tail)?;
-            // What damage has swallowed nobody has asked to be gone: its bytes stay.
-            if !log.home.damage.is_below(plan.trimmed) {
-                count_trim(&mut state, log, tail, &plan);
-            }
-        }
-        Ok(())
     }
 
     fn maintain_log(&self, shared: &Shared, log: &Log) -> Result<()> {

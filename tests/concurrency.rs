@@ -15,8 +15,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::scope;
 use std::time::Duration;
 use streamlog::{
-    Durability, EntryId, GroupReadOptions, NewEntries, ReadOptions, Start, Store, Stream,
-    StreamOptions, Trim,
+    AppendOptions, Durability, EntryId, GroupReadOptions, NewEntries, ReadOptions, Retention,
+    Start, Store, Stream, StreamOptions, Trim,
 };
 
 const WRITERS: u64 = 4;
@@ -425,5 +425,82 @@ fn names_can_be_made_and_removed_by_many_threads() {
         }
         store.remove("shared").unwrap();
         assert_eq!(store.names().len(), 4);
+    });
+}
+
+/// What is appended while everything before it is being deleted is neither dead nor counted twice:
+/// what deletions leave behind at the beginning is trimmed away by the background.
+#[test]
+fn a_queue_that_is_drained_by_deletions_loses_nothing() {
+    const ENTRIES: u64 = 5_000;
+    levels(|store| {
+        let stream = small(store, 4096);
+        let done = AtomicBool::new(false);
+        let kept = scope(|s| {
+            s.spawn(|| {
+                for n in 0..ENTRIES {
+                    stream.append(stamp(0, n)).unwrap();
+                }
+            });
+            // Deletes what it has itself appended a moment ago, so that little is ever alive.
+            s.spawn(|| {
+                while !done.load(Ordering::Acquire) {
+                    let id = stream.append([("own", "x")]).unwrap();
+                    assert_eq!(stream.delete([id]).unwrap(), 1);
+                }
+            });
+            let _done = Done(&done);
+            let (mut after, mut seen, mut kept) = (EntryId::MIN, 0, Vec::new());
+            while seen < ENTRIES {
+                let batch = stream
+                    .read(Start::After(after), ReadOptions::new().count(64).block_forever())
+                    .unwrap();
+                for entry in &batch {
+                    after = entry.id();
+                    let Some(n) = entry.get("n") else { continue };
+                    assert_eq!(number(Some(n)), seen, "an entry is gone that nobody took away");
+                    seen += 1;
+                    match seen % 997 {
+                        0 => kept.push(after),
+                        _ => assert_eq!(stream.delete([after]).unwrap(), 1),
+                    }
+                }
+            }
+            kept
+        });
+        let left: Vec<_> = stream.range(..).map(|entry| entry.unwrap().id()).collect();
+        assert_eq!(left, kept);
+        assert_eq!(stream.len().unwrap(), kept.len() as u64);
+    });
+}
+
+/// Limits that are enforced by several threads, and by appends between them, remove what they
+/// should and not more.
+#[test]
+fn retention_and_trims_of_many_threads_agree() {
+    levels(|store| {
+        let stream = small(store, 4096);
+        stream.set_retention(Retention::new().max_len(3)).unwrap();
+        let done = AtomicBool::new(false);
+        let removed = AtomicU64::new(0);
+        scope(|s| {
+            for _ in 0..2 {
+                s.spawn(|| {
+                    while !done.load(Ordering::Acquire) {
+                        removed.fetch_add(stream.enforce_retention().unwrap(), Ordering::Relaxed);
+                    }
+                });
+            }
+            let _done = Done(&done);
+            for n in 0..3 * EACH {
+                let options = AppendOptions::new();
+                let options = if n % 3 == 0 { options.trim(Trim::max_len(0)) } else { options };
+                stream.append_with(stamp(0, n), options).unwrap();
+            }
+        });
+        stream.enforce_retention().unwrap();
+        let length = stream.len().unwrap();
+        assert!(length <= 3 && removed.load(Ordering::Relaxed) <= 3 * EACH, "{length} {removed:?}");
+        assert_eq!(stream.range(..).count() as u64, length);
     });
 }

@@ -91,7 +91,8 @@ const TESTS: &[Test] = tests! {
         invariant_07_names_are_durable_after_the_interval
         invariant_07_a_copy_is_whole_or_not_there
         invariant_07_a_copy_that_failed_leaves_nothing
-        invariant_07_a_copy_that_is_used_at_once_is_whole_or_not_there;
+        invariant_07_a_copy_that_is_used_at_once_is_whole_or_not_there
+        invariant_07_nothing_is_recorded_of_a_stream_behind_its_removal;
     poison:
         invariant_05_a_failed_sync_of_a_segment_stops_that_stream_alone
         invariant_05_the_first_cause_is_kept
@@ -123,6 +124,7 @@ const TESTS: &[Test] = tests! {
         invariant_08_readers_pin_what_they_read
         invariant_08_exact_trims_move_the_first_entry_and_space_returns_by_segments
         invariant_08_what_an_append_trimmed_stays_so_when_its_segment_is_sealed_later
+        invariant_08_the_trims_of_appends_that_share_a_sync_all_take_effect
         invariant_08_segments_without_a_live_entry_go_when_their_deletions_are_durable
         invariant_09_a_delivery_is_one_event
         invariant_09_dropping_a_delivery_acknowledges_nothing;

@@ -261,6 +261,10 @@ impl Loaded {
         }
         self.last.insert(stream, number);
         self.report.records += 1;
+        // Numbers are not given anew.
+        if self.removed.contains(&stream) {
+            return;
+        }
         let gone = part.events.iter().any(|event| matches!(event, Event::StreamRemoved));
         self.events.entry(stream).or_default().extend(part.events);
         if gone {

@@ -39,7 +39,7 @@ pub(crate) struct Live {
 }
 
 impl TrimPlan {
-    fn or_more(self, other: TrimPlan) -> TrimPlan {
+    pub(crate) fn or_more(self, other: TrimPlan) -> TrimPlan {
         if other.trimmed > self.trimmed { other } else { self }
     }
 }
@@ -199,7 +199,8 @@ impl Live {
             }
         };
         let plan = self.bounded(span, tail, plan, most)?;
-        Ok(Some(plan).filter(|plan| plan.removed > 0))
+        let goes = plan.removed > 0 || self.comes_closer(&plan, end, most);
+        Ok(Some(plan).filter(|_| goes))
     }
 
     /// What a stream's retention removes. Nothing above `most` goes.
@@ -218,10 +219,17 @@ impl Live {
             plan = plan.or_more(self.drop_oldest(span, tail, tail, step)?);
         }
         plan = self.bounded(span, tail, plan, most)?;
+        let mut goes = plan.removed > 0 || self.comes_closer(&plan, tail, most);
         // Segments go for their bytes, though nothing in them may live any more.
         let all = self.drop_segments(span, tail, retention.max_bytes.unwrap_or(u64::MAX), most)?;
-        let goes = plan.removed > 0 || all.trimmed > self.trimmed;
+        goes |= all.trimmed > self.trimmed;
         Ok(Some(plan.or_more(all)).filter(|_| goes))
+    }
+
+    /// Whether a trim that is held back moves on over dead entries. `most` is found by looking at
+    /// so many of these and no more; once they are behind, at the next ones.
+    fn comes_closer(&self, plan: &TrimPlan, end: Tail, most: EntryId) -> bool {
+        most < end.last_id && plan.trimmed > self.trimmed
     }
 
     /// The trim that removes nothing.
@@ -289,11 +297,10 @@ impl Live {
     fn drop_up_to(&self, span: &Span, tail: Tail, end: Tail, to: EntryId) -> Result<TrimPlan> {
         // A threshold beyond the end removes everything and leaves the IDs to come alone.
         let trimmed = to.min(end.last_id).max(self.trimmed);
-        let first_ordinal = if trimmed >= end.last_id {
-            end.ordinal
-        } else {
-            ordinal_above(span, trimmed, tail)?.max(self.first_ordinal)
-        };
+        let first_ordinal =
+            if trimmed >= end.last_id { end.ordinal } else { ordinal_above(span, trimmed, tail)? };
+        // What is trimmed already may reach beyond the end that is looked at.
+        let first_ordinal = first_ordinal.max(self.first_ordinal);
         let dead = deleted_from(span, self.first_ordinal, first_ordinal.min(tail.ordinal));
         let removed = (first_ordinal - self.first_ordinal).saturating_sub(dead);
         Ok(TrimPlan { trimmed, first_ordinal, removed })
@@ -379,8 +386,9 @@ fn next_live(span: &Span, from: u64) -> u64 {
         let first = segment.first_ordinal();
         let local = u32::try_from(next.saturating_sub(first)).unwrap_or(u32::MAX);
         match segment.next_live(local) {
-            Some(live) => return first + u64::from(live),
-            None => next = next.max(first + segment.entries()),
+            Ok(live) => return first + u64::from(live),
+            // As many as were looked at: what came meanwhile may be alive.
+            Err(entries) => next = next.max(first + u64::from(entries)),
         }
     }
     next

@@ -217,12 +217,18 @@ impl Log {
 
     /// What readers may see now.
     pub(crate) fn span(&self) -> Span {
-        // The mark is read before the list: segments are added before the mark moves into them.
-        let published = self.published.get();
-        let trimmed = self.view.lock().trimmed;
+        self.look().0
+    }
+
+    /// What readers see, and its end: of the same moment.
+    pub(crate) fn look(&self) -> (Span, Tail) {
+        let view = self.view.lock();
+        let (published, trimmed, tail) = (self.published.get(), view.trimmed, view.tail);
+        drop(view);
+        // After the mark: segments are added before the mark moves into them.
         let segments = self.segments();
         self.note_used();
-        Span { published, segments, trimmed, skip_damage: self.skip_damage }
+        (Span { published, segments, trimmed, skip_damage: self.skip_damage }, tail)
     }
 
     /// Everything that is written, published or not: for trims, which count in order of appending.
@@ -295,7 +301,8 @@ impl Log {
                     break;
                 }
                 tail = Some(hidden.tail);
-                trim = hidden.trim.or(trim);
+                // A later one may trim less: it was planned when the earlier one had no effect yet.
+                trim = trim.into_iter().chain(hidden.trim).reduce(TrimPlan::or_more);
                 writer.hidden.pop_front();
             }
             if let Some(tail) = tail {
@@ -304,8 +311,8 @@ impl Log {
                 if let Some(plan) = trim {
                     view.trimmed = view.trimmed.max(plan.trimmed);
                 }
+                self.published.advance_to(target);
             }
-            self.published.advance_to(target);
         }
         trim
     }

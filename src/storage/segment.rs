@@ -398,8 +398,9 @@ impl Body {
         bitmap.words.get(ordinal as usize / 64).is_some_and(|w| w & (1 << (ordinal % 64)) != 0)
     }
 
-    /// The first entry numbered `from` or more that is not deleted.
-    pub(crate) fn next_live(&self, from: u32) -> Option<u32> {
+    /// The first entry numbered `from` or more that is not deleted, or how many there are without
+    /// one: more may come at any time.
+    pub(crate) fn next_live(&self, from: u32) -> Result<u32, u32> {
         let entries = u32::try_from(self.entries()).unwrap_or(u32::MAX);
         let bitmap = self.deleted.read();
         let mut next = from;
@@ -407,11 +408,12 @@ impl Body {
             let word = bitmap.words.get(next as usize / 64).copied().unwrap_or(0);
             let alive = !word >> (next % 64);
             if alive != 0 {
-                return Some(next + alive.trailing_zeros()).filter(|live| *live < entries);
+                let live = next + alive.trailing_zeros();
+                return if live < entries { Ok(live) } else { Err(entries) };
             }
             next = (next / 64 + 1) * 64;
         }
-        None
+        Err(entries)
     }
 
     pub(crate) fn deleted_count(&self) -> u64 {

@@ -80,9 +80,18 @@ impl Shared {
             };
             let borrowed: Vec<_> =
                 parts.iter().map(|(n, events)| (*n, events.as_slice())).collect();
+            let removed =
+                parts.iter().find(|(_, e)| matches!(e.as_slice(), [Event::StreamRemoved]));
+            let removed = removed.and_then(|(n, _)| names.streams.get(n)).cloned();
+            // Held over the record, so that none of the stream's own comes behind it.
+            let mut state = removed.as_ref().map(|inner| inner.state.lock());
             let grows = parts.iter().any(|(_, e)| !matches!(e.as_slice(), [Event::StreamRemoved]));
             match self.journal.append(&borrowed, grows) {
                 Ok(position) => {
+                    if let Some(state) = &mut state {
+                        state.removed = true;
+                    }
+                    drop(state);
                     if let Some(inner) = made {
                         inner.set_rests_on(position);
                         names.streams.insert(inner.number, Arc::clone(inner));
@@ -95,7 +104,7 @@ impl Shared {
                 }
                 Err(Refused::Error(error)) => return Err(error),
                 Err(Refused::Full) => {
-                    drop(names);
+                    drop((state, names));
                     self.make_room(again)?;
                     again = true;
                 }

@@ -130,9 +130,8 @@ impl StreamInner {
         let (mut clamped, mut events) = (Vec::new(), Vec::from_iter(set_back));
         events.iter().for_each(|event| self.state.lock().apply(event));
         loop {
-            let mut state = self.state.lock();
-            let span = log.span();
-            let tail = log.tail();
+            let mut state = self.lock_state()?;
+            let (span, tail) = log.look();
             let (mut missing, first_id) = count_live(&mut state, log, &span, tail)?;
             // What deliveries say does not count here: it is what is to be taken back.
             let end = Tail { last_id: log_last_id.max(state.counters.floor), ..tail };

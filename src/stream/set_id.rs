@@ -111,7 +111,7 @@ impl StreamInner {
         let mut again = false;
         loop {
             let appender = log.writer()?;
-            let mut state = self.state.lock();
+            let mut state = self.lock_state()?;
             let way = wanted.way(&mut state, log, &appender)?;
             let set = if let Way::Restart(_) = way {
                 drop((state, appender));
@@ -160,7 +160,7 @@ impl StreamInner {
         let mut made: Option<Restart<'_>> = None;
         loop {
             let mut appender = log.writer()?;
-            let mut state = self.state.lock();
+            let mut state = self.lock_state()?;
             let Way::Restart(kept) = wanted.way(&mut state, log, &appender)? else {
                 return Ok(None);
             };

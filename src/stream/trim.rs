@@ -40,7 +40,37 @@ fn plan_retention(
     live.retain(&span, tail, &retention, now_ms, most)
 }
 
+/// Takes in a trim: what is left of the log, which ends at `tail`.
+pub(super) fn count_trim(state: &mut StreamState, log: &Log, tail: Tail, plan: &TrimPlan) {
+    let span = log.written_span();
+    state.trim(plan.trimmed);
+    let Some(live) = &mut state.live else { return };
+    live.trim(&span, plan);
+    if live.last_block_is_dead(&span, tail) {
+        log.restart_block.store(true, Ordering::Release);
+    }
+    let mut view = log.view.lock();
+    view.trimmed = view.trimmed.max(plan.trimmed);
+}
+
 impl StreamInner {
+    /// What deletions have left without a live entry at the beginning goes like what is trimmed.
+    pub(super) fn trim_dead(&self, log: &Log) -> Result<()> {
+        let (tail, mut state) = log.written_tail_with(|| self.state.lock());
+        let span = log.written_span();
+        let Some(live) = &mut state.live else {
+            return Ok(());
+        };
+        if live.first_segment_is_dead(&span) {
+            let plan = live.dead(&span, tail)?;
+            // What damage has swallowed nobody has asked to be gone: its bytes stay.
+            if !log.home.damage.is_below(plan.trimmed) {
+                count_trim(&mut state, log, tail, &plan);
+            }
+        }
+        Ok(())
+    }
+
     /// Whether it has to keep to a retention: that has limits, and the stream is used.
     pub(crate) fn is_limited(&self) -> bool {
         self.limited.load(Ordering::Relaxed)
@@ -48,8 +78,9 @@ impl StreamInner {
 
     /// After the options have changed.
     pub(crate) fn note_limits(&self) {
-        let limited = self.state.lock().retention().has_limit();
-        self.limited.store(limited, Ordering::Relaxed);
+        let state = self.state.lock();
+        // Under the lock: of two changes at once the later one is noted last.
+        self.limited.store(state.retention().has_limit(), Ordering::Relaxed);
     }
 
     /// The stream has changed, and may be beyond a limit now.
@@ -68,7 +99,8 @@ impl StreamInner {
         let (mut removed, mut end, mut again) = (0, 0, false);
         loop {
             self.check_writable(shared)?;
-            let (tail, mut state) = log.written_tail_with(|| self.state.lock());
+            let (tail, state) = log.written_tail_with(|| self.lock_state());
+            let mut state = state?;
             let Some(plan) = plan_retention(&mut state, log, tail, shared.disk.now_ms())? else {
                 return Ok((removed, end));
             };
@@ -130,11 +162,12 @@ impl Stream {
         let mut again = false;
         loop {
             let appender = log.writer()?;
-            let mut state = self.inner.state.lock();
+            let mut state = self.inner.lock_state()?;
             let Some(plan) = plan_trim(&mut state, log, &appender, &to, None)? else {
                 return Ok(0);
             };
             match self.inner.record_trim(shared, &mut state, log, appender.tail(), &plan) {
+                Ok(_) if plan.removed == 0 => again = false,
                 Ok(position) => {
                     drop((state, appender));
                     shared.kick.care();

@@ -212,3 +212,34 @@ fn it_is_stored_with_the_stream() {
     assert_eq!((first_ms(&stream), stream.len().unwrap()), (81, 120));
     assert_eq!(store.get("copy").unwrap().unwrap().len().unwrap(), 200);
 }
+
+/// Fails if a trim that goes only over dead entries is dropped (`Live::comes_closer`,
+/// src/storage/live.rs): it is asked of so many of them at a time.
+#[test]
+fn pending_entries_that_are_gone_hold_nothing_back() {
+    on_both(|store| {
+        for by_limit in [false, true] {
+            let name = if by_limit { "limit" } else { "trim" };
+            // One segment: one that is dead as a whole goes anyhow.
+            let stream = store.stream_with(name, StreamOptions::new()).unwrap();
+            let consumer = stream.create_group("g", Start::First).unwrap().consumer("c").unwrap();
+            put_range(&stream, 1, 2_500);
+            let gone = consumer.read(GroupReadOptions::new()).unwrap();
+            let ids: Vec<_> = gone.iter().map(|entry| entry.id()).collect();
+            assert_eq!(stream.delete(ids).unwrap(), 2_500);
+            put_range(&stream, 3_001, 3_010);
+            consumer.read(GroupReadOptions::new()).unwrap().ack_all().unwrap();
+            put_range(&stream, 4_001, 4_002);
+            let keep = Retention::new().keep_unacked();
+            if by_limit {
+                stream.set_retention(keep.max_len(0)).unwrap();
+                stream.enforce_retention().unwrap();
+            } else {
+                stream.set_retention(keep).unwrap();
+                assert_eq!(stream.trim(Trim::max_len(0)).unwrap(), 10);
+            }
+            let left: Vec<_> = stream.range(..).map(|entry| entry.unwrap().id().ms).collect();
+            assert_eq!(left, [4_001, 4_002]);
+        }
+    });
+}

@@ -2,8 +2,8 @@
 //! is not there at all.
 
 use super::disk::{ENOSPC, FaultDisk, LONG};
-use super::ground::{DIR, JOURNAL, die, id, is_full, open, options, put, seen};
-use crate::{Durability, Start, Store};
+use super::ground::{DIR, JOURNAL, at_once, die, id, is_full, open, options, put, seen};
+use crate::{Durability, ErrorKind, Retention, Start, Store, StreamOptions};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -191,4 +191,34 @@ pub(crate) fn invariant_07_a_copy_that_is_used_at_once_is_whole_or_not_there() {
     assert!(copying.join().unwrap().unwrap());
     using.join().unwrap();
     assert!(copied(&disk.power_cut()));
+}
+
+/// Fails if `StreamInner::lock_state` (src/stream.rs) does not ask whether the stream was removed,
+/// and if `Combine::apply_part` (src/journal/combine.rs) does not ask either: then a stream without
+/// a name is there.
+pub(crate) fn invariant_07_nothing_is_recorded_of_a_stream_behind_its_removal() {
+    let disk = FaultDisk::new();
+    let store = open(&disk, Durability::Always);
+    // Of a level at which its own changes wait for nothing.
+    let level = StreamOptions::new().durability(Durability::Manual);
+    let stream = store.stream_with("s", level).unwrap();
+    put(&stream, [1]);
+    store.sync().unwrap();
+    disk.hold("sync", JOURNAL);
+    let remover = {
+        let store = store.clone();
+        std::thread::spawn(move || store.remove("s"))
+    };
+    disk.wait_held();
+    let late = at_once("a change", move || stream.set_retention(Retention::new().max_len(1)));
+    let refused = late.is_err_and(|e| matches!(e.kind(), ErrorKind::NoStream { .. }));
+    disk.let_go();
+    assert!(remover.join().unwrap().unwrap());
+    die(store);
+    for image in [disk.image(), disk.power_cut()] {
+        let store = open(&image, Durability::Manual);
+        store.recover_all().unwrap();
+        assert_eq!(store.names(), [[0u8; 0]; 0]);
+    }
+    assert!(refused);
 }

@@ -492,3 +492,35 @@ pub(crate) fn invariant_09_dropping_a_delivery_acknowledges_nothing() {
     let store = open(&disk.image(), Durability::Manual);
     assert_eq!(group_of(&store).pending().unwrap().count, 3);
 }
+
+/// Fails if `Log::synced` (src/storage/log.rs) takes the last of the trims for all of them.
+pub(crate) fn invariant_08_the_trims_of_appends_that_share_a_sync_all_take_effect() {
+    let disk = FaultDisk::new();
+    let store = open(&disk, Durability::Always);
+    let stream = store.stream("s").unwrap();
+    put(&stream, 1..10);
+    disk.hold("sync", FIRST);
+    let append = |ms, len| {
+        let options = AppendOptions::new().id(id(ms)).trim(Trim::max_len(len));
+        let (stream, before) = (stream.clone(), store.health().unsynced_bytes);
+        let appender = std::thread::spawn(move || stream.append_with([("a", "b")], options));
+        while store.health().unsynced_bytes == before {
+            std::thread::yield_now();
+        }
+        appender
+    };
+    // The sync that is held is the first one's; the next one is for the two others.
+    let first = append(10, 100);
+    disk.wait_held();
+    let appenders = [first, append(11, 3), append(12, 8)];
+    disk.let_go();
+    for appender in appenders {
+        appender.join().unwrap().unwrap();
+    }
+    assert_eq!(seen(&stream), [9, 10, 11, 12]);
+    die(store);
+    assert_eq!(
+        seen(&open(&disk.power_cut(), Durability::Always).stream("s").unwrap()),
+        [9, 10, 11, 12]
+    );
+}

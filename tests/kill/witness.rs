@@ -134,6 +134,9 @@ impl Known {
             None => None,
         };
         let Some(group) = group else {
+            if !self.ballast.is_empty() {
+                return Err("the ballast is gone".into());
+            }
             return Ok(BTreeSet::new());
         };
         let consumers = group.consumers().map_err(text)?;
@@ -149,7 +152,11 @@ impl Known {
             return Err("a consumer of the ballast is gone".into());
         }
         if !found.is_subset(&allowed) || found.len() > self.ballast.len() + 1 {
-            return Err("a removed consumer of the ballast is back".into());
+            let back: Vec<_> = found.difference(&self.ballast).map(|name| short(name)).collect();
+            let known = self.ballast.len();
+            return Err(format!(
+                "removed consumers of the ballast are back: {back:?}, {known} known"
+            ));
         }
         Ok(found)
     }
@@ -229,4 +236,9 @@ fn look_at_group(stream: &Stream, name: &str, ready: bool) -> Outcome<GroupSeen>
         ));
     }
     Ok(seen)
+}
+
+/// Without the dashes that make it long.
+fn short(name: &[u8]) -> String {
+    String::from_utf8_lossy(name).trim_end_matches('-').to_owned()
 }

@@ -30,9 +30,12 @@ impl AppendTrims {
     }
 
     pub(super) fn add(&mut self, position: u64, trimmed: EntryId) {
+        let mut trimmed = trimmed;
         // Where nobody asks for long, fewer steps do.
-        if self.waiting.len() > 1000 {
-            self.waiting.pop_back();
+        if self.waiting.len() > 1000
+            && let Some((_, before)) = self.waiting.pop_back()
+        {
+            trimmed = trimmed.max(before);
         }
         self.waiting.push_back((position, trimmed));
     }

@@ -361,7 +361,8 @@ impl Writer {
         if log.is_strict() && !planted::EARLY_PUBLISH {
             self.hidden.push_back(Hidden { position: self.position, tail, trim: None });
         } else {
-            log.view.lock().tail = tail;
+            let mut view = log.view.lock();
+            view.tail = tail;
             log.published.advance_alone(self.position);
         }
         log.home.disk.step("written");
