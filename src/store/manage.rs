@@ -284,7 +284,8 @@ impl Store {
     ///
     /// # Errors
     /// `InvalidName`, `InvalidArgument` if the names are the same, `Closed`, `StorageFull`,
-    /// `Corrupt`.
+    /// `Corrupt`. After `Poisoned` the next open tells whether there is a copy; it cannot be used
+    /// before.
     #[doc(alias = "COPY")]
     pub fn copy(
         &self,

@@ -158,7 +158,7 @@ fn one_round(
     *life += 1;
     // What the next opening tells of a cut checkpoint is lost if that opening is killed, too.
     while !first.in_checkpoint && random.one_in(4) {
-        // Killed while it opens what another one left, it has done nothing that is reported.
+        // Mostly killed while it opens what another one left; on a busy machine later.
         let opening = Aim::Call(random.below(2) as usize);
         let target = opening.target(random);
         let level = plan::level_number(*life);
