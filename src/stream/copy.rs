@@ -81,8 +81,11 @@ impl StreamInner {
 /// Says, before the first entry, that the directory is no stream by itself.
 fn mark(home: &Home) -> Result<()> {
     let path = home.dir.join(name::COPYING);
-    let made = home.disk.open(&path, OpenMode::CreateNew);
-    made.map_err(|e| Error::io("create", &path, e))?;
+    match home.disk.open(&path, OpenMode::CreateNew) {
+        // The directory is new and nobody else's: a try before this one had its effect.
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+        made => drop(made.map_err(|e| Error::io("create", &path, e))?),
+    }
     let synced = home.disk.sync_dir(&home.dir);
     synced.map_err(|e| Error::io("sync directory", &home.dir, e))
 }
