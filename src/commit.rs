@@ -17,7 +17,8 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::sync::{
-    AtomicU64, Condvar, Deadline, Mutex, MutexGuard, OBSERVE, PUBLISH, planted, wait_until,
+    AtomicU64, Condvar, Deadline, Mutex, MutexGuard, OBSERVE, PUBLISH, PUBLISH_ALONE, planted,
+    wait_until,
 };
 
 /// A position that only grows. Who reads it sees everything that it covers.
@@ -30,6 +31,9 @@ impl Mark {
 
     /// Moves the mark forward; a smaller position changes nothing.
     pub(crate) fn advance_to(&self, position: u64) {
+        if planted::NO_MAX {
+            return self.0.store(position, PUBLISH);
+        }
         self.0.fetch_max(position, PUBLISH);
     }
 
@@ -37,7 +41,7 @@ impl Mark {
     /// much cheaper than a maximum that others may raise meanwhile.
     pub(crate) fn advance_alone(&self, position: u64) {
         debug_assert!(self.get() <= position, "the mark goes forward");
-        self.0.store(position, PUBLISH);
+        self.0.store(position, PUBLISH_ALONE);
     }
 
     pub(crate) fn get(&self) -> u64 {

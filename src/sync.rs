@@ -27,6 +27,10 @@ pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 pub(crate) const PUBLISH: Ordering =
     if cfg!(planted = "weak_publish") { Ordering::Relaxed } else { Ordering::Release };
 
+/// The same for a position that one thread alone moves.
+pub(crate) const PUBLISH_ALONE: Ordering =
+    if cfg!(planted = "weak_alone") { Ordering::Relaxed } else { Ordering::Release };
+
 /// How a position is read by a thread that will look at what it covers.
 pub(crate) const OBSERVE: Ordering =
     if cfg!(planted = "weak_observe") { Ordering::Relaxed } else { Ordering::Acquire };
@@ -38,6 +42,8 @@ pub(crate) mod planted {
     pub(crate) const LATE_TARGET: bool = cfg!(planted = "late_target");
     /// A leader that returns early leaves the `syncing` flag set.
     pub(crate) const NO_GUARD: bool = cfg!(planted = "no_guard");
+    /// A mark that several threads move takes the position that comes last, not the highest.
+    pub(crate) const NO_MAX: bool = cfg!(planted = "no_max");
     /// A group reader that is done does not wake the next one.
     pub(crate) const NO_BATON: bool = cfg!(planted = "no_baton");
     /// What is published while a group reader looks is forgotten when it has looked.

@@ -15,6 +15,8 @@
 //! | planted         | what is broken                                  | found by         |
 //! |-----------------|-------------------------------------------------|------------------|
 //! | `weak_publish`  | a mark is advanced without Release              | a torn read      |
+//! | `weak_alone`    | the same of a mark that one thread alone moves  | a torn read      |
+//! | `no_max`        | a mark that several move goes back              | not published    |
 //! | `weak_observe`  | a mark is read without Acquire                  | a torn read      |
 //! | `weak_fence`    | no order between a store and a load of others'  | a hang           |
 //! | `late_target`   | the target of a sync is taken after it          | a false durable  |
@@ -56,9 +58,9 @@ fn model(run: impl Fn() + Send + Sync + 'static) {
     builder.check(run);
 }
 
-#[test]
-fn who_sees_a_position_sees_everything_below_it() {
-    model(|| {
+/// A writer that moves a mark in this way, and readers of what it covers.
+fn no_read_is_torn(advance: fn(&Mark, u64)) {
+    model(move || {
         let cells = Arc::new([AtomicU64::new(0), AtomicU64::new(0)]);
         let mark = Arc::new(Mark::new(0));
         let readers = [(); 2].map(|()| {
@@ -75,12 +77,23 @@ fn who_sees_a_position_sees_everything_below_it() {
         for position in 0..2 {
             let cell = cells.get(position as usize).unwrap();
             cell.store(10 + position, Relaxed);
-            mark.advance_to(position + 1);
+            advance(&mark, position + 1);
         }
         for reader in readers {
             reader.join().unwrap();
         }
     });
+}
+
+#[test]
+fn who_sees_a_position_sees_everything_below_it() {
+    no_read_is_torn(Mark::advance_to);
+}
+
+/// As the writer of a log moves its marks.
+#[test]
+fn who_sees_a_position_of_one_writer_sees_everything_below_it() {
+    no_read_is_torn(Mark::advance_alone);
 }
 
 /// A log with its disk, of which only positions matter.
@@ -113,7 +126,7 @@ impl Log {
             return Err(Error::new(ErrorKind::Closed));
         };
         *end += 1;
-        self.written.advance_to(*end);
+        self.written.advance_alone(*end);
         Ok(*end)
     }
 
@@ -171,6 +184,23 @@ fn appenders_share_syncs_and_none_is_durable_too_early() {
         one.join().unwrap().unwrap();
         two.join().unwrap().unwrap();
         assert_eq!(log.commit.durable(), 3);
+    });
+}
+
+#[test]
+fn a_sync_of_all_files_takes_no_position_back() {
+    model(|| {
+        let log = Log::new(false);
+        let one = spawn(&log, Log::append_durably);
+        let two = spawn(&log, Log::append_durably);
+        let copied = log.written.get();
+        log.sync().unwrap();
+        log.done(copied);
+        log.commit.set_durable(copied);
+        assert!(log.commit.durable() >= copied);
+        one.join().unwrap().unwrap();
+        two.join().unwrap().unwrap();
+        assert_eq!(log.commit.durable(), 2);
     });
 }
 
@@ -318,7 +348,8 @@ impl Stream {
     }
 
     fn publish(&self, end: u64) {
-        self.published.advance_to(end);
+        // The one that appends to a log whose entries can be read at once.
+        self.published.advance_alone(end);
         self.list.notify();
     }
 
