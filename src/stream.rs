@@ -429,7 +429,9 @@ impl StreamInner {
         self.sync_written(shared)?;
         let (_, position) = self.change(shared, false, |locked| {
             let holds = locked.state.restart == restart;
-            Ok(((), holds.then_some(Event::Trimmed { to }).into_iter().collect()))
+            let position = log.commit.durable();
+            let said = [Event::Trimmed { to }, Event::Durable { position }];
+            Ok(((), said.into_iter().filter(|_| holds).collect()))
         })?;
         planted::unless(planted::EARLY_UNLINK, || shared.sync_journal(position))?;
         // This start and no later one: a trim that came meanwhile may not be on disk. And none if

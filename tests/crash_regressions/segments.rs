@@ -4,7 +4,7 @@ use super::Test;
 use super::machine::{Cut, append, die, disk, ids, open};
 use super::sim::image::Mode;
 use crate::storage::disk::{Disk, OpenMode};
-use crate::{AppendOptions, Durability, ErrorKind, Trim};
+use crate::{AppendOptions, Durability, EntryId, ErrorKind, GroupReadOptions, Start, Trim};
 use std::path::Path;
 
 pub const TESTS: &[Test] = &[
@@ -13,6 +13,7 @@ pub const TESTS: &[Test] = &[
     ("a_log_goes_on_in_a_new_segment_in_front_of_later_ones", a_log_goes_on_in_a_new_segment),
     ("a_last_segment_that_is_gone_is_damage", a_last_segment_that_is_gone_is_damage),
     ("a_chain_that_never_began_is_set_aside", a_chain_that_never_began_is_set_aside),
+    ("a_trim_brings_nothing_back_that_was_set_aside", a_trim_brings_nothing_back),
     ("a_trim_in_a_torn_end_excuses_no_missing_beginning", a_trim_in_a_torn_end),
 ];
 
@@ -68,6 +69,34 @@ fn a_log_goes_on_in_a_new_segment() {
     die(&disk, (store, stream));
     let store = open(&Cut::late(&disk).boot(), Durability::Manual);
     assert_eq!(ids(&store.stream("s").unwrap()), [first, second]);
+}
+
+/// Deliveries had given IDs out that the log had lost. A trim of all there was went up to these, and
+/// the next recovery took a segment that was set aside, and began there, for the rest of the stream.
+fn a_trim_brings_nothing_back() {
+    let disk = disk();
+    let store = open(&disk, Durability::Manual);
+    let stream = store.stream("s").unwrap();
+    let group = stream.create_group("g", Start::After(EntryId::MIN)).unwrap();
+    let first = append(&stream, 600);
+    store.sync().unwrap();
+    for bytes in [2000, 2500, 2500] {
+        append(&stream, bytes);
+    }
+    // All but the last one, with which the third segment begins.
+    let read = group.consumer("c").unwrap().read(GroupReadOptions::new().count(3)).unwrap();
+    assert_eq!(read.len(), 3);
+    die(&disk, (store, stream, group, read));
+    let cut = Cut::late(&disk).old("0000000000.0000.seg").old("0000000001.0000.seg");
+    let disk = cut.boot();
+    let store = open(&disk, Durability::Manual);
+    let stream = store.stream("s").unwrap();
+    assert_eq!(ids(&stream), [first]);
+    assert_eq!(stream.trim(Trim::max_len(0)).unwrap(), 1);
+    store.sync().unwrap();
+    die(&disk, (store, stream));
+    let store = open(&Cut::late(&disk).boot(), Durability::Manual);
+    assert_eq!(ids(&store.stream("s").unwrap()), []);
 }
 
 /// A sealed segment proves that the one behind it was durable; a log that ended with one was

@@ -27,9 +27,10 @@ impl Recovery<'_> {
         loop {
             let (mut chain, mut beside) = follow_back(candidates);
             let hangs = chain.first().is_some_and(|oldest| {
-                // A segment that was trimmed away is in the journal. A frame may say more, but it
-                // may also be what is about to be cut.
-                let begins = begins_at(oldest, self.known.trimmed);
+                // Segments go for a trim once the journal says that the log is durable up to where
+                // the rest begins. The trim alone tells nothing: the IDs up to it may be those of
+                // entries that an earlier recovery did not find.
+                let begins = begins_at(oldest, EntryId::MIN);
                 !begins && self.durable(&chain) < oldest.begin().position
             });
             let hangs = hangs && !planted::HANGING_CHAIN;
