@@ -143,6 +143,21 @@ pub struct Layout {
     pub block_bytes: u32,
 }
 
+/// What a stream keeps by itself: the newest so many entries, those from an ID on, and what a group
+/// has not done with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keeping {
+    pub most: Option<u64>,
+    pub from: Option<EntryId>,
+    pub unacked: bool,
+}
+
+impl Keeping {
+    pub fn has_limit(&self) -> bool {
+        self.most.is_some() || self.from.is_some()
+    }
+}
+
 /// A stream and one of its groups.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct GroupKey {
@@ -189,6 +204,12 @@ pub enum Call {
         keep: Keep,
         approximate: bool,
     },
+    SetRetention {
+        stream: Name,
+        keeping: Keeping,
+    },
+    /// Removes at once what is beyond the retention.
+    Enforce(Name),
     /// XSETID to a lower ID. `forget`: with a lower max-deleted ID in a call before it.
     SetBack {
         stream: Name,
@@ -354,6 +375,13 @@ pub struct GroupView {
     pub pending: Vec<PendingView>,
 }
 
+impl GroupView {
+    /// It was given the entry, and has it not pending.
+    pub fn has_done_with(&self, id: EntryId) -> bool {
+        id <= self.cursor && self.pending.iter().all(|(pending, ..)| *pending != id)
+    }
+}
+
 /// All that can be seen of a stream.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct StreamView {
@@ -362,6 +390,7 @@ pub struct StreamView {
     pub last_id: EntryId,
     pub max_deleted: EntryId,
     pub entries_added: u64,
+    pub keeping: Keeping,
     pub groups: BTreeMap<Name, GroupView>,
 }
 

@@ -3,7 +3,7 @@
 //! Two models bound what is allowed: `before` says what must be there (it was durable when the
 //! power went), `after` what may be there (it had been called, the call in flight included).
 
-use super::call::{GroupView, Name, Report, StreamView, View};
+use super::call::{GroupView, Keeping, Name, Report, StreamView, View};
 use super::model::{Appended, GroupLife, Model, StreamLife, Violation, broken};
 use crate::id::EntryId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -151,6 +151,11 @@ fn check_stream(
     after: &StreamLife,
     told: &dyn Fn(&Name) -> TakenBack,
 ) -> Result<bool, Violation> {
+    let allowed = &after.keeping.states[before.keeping.durable..];
+    if !allowed.contains(&view.keeping) {
+        let keeping = view.keeping;
+        return broken("retention", format!("it keeps {keeping:?}, allowed {allowed:?}"));
+    }
     let found = check_entries(view, before, after)?;
     if view.length != view.entries.len() as u64 {
         let (length, count) = (view.length, view.entries.len());
@@ -163,7 +168,8 @@ fn check_stream(
         if !state.keys().eq(view.groups.keys()) {
             continue;
         }
-        match check_groups(view, state, before, after, told) {
+        let groups = check_groups(view, state, before, after, told);
+        match groups.and_then(|()| check_settled(view, state, after, found.max(before.durable))) {
             Ok(()) => {
                 return Ok(after.entries[found..].iter().any(|entry| entry.id.is_some()));
             }
@@ -183,6 +189,7 @@ fn check_stream(
 
 /// The walk along what was appended: which of it is there.
 struct Walk<'a> {
+    view: &'a StreamView,
     before: &'a StreamLife,
     after: &'a StreamLife,
     /// Per batch: how many are there, and how many are missing without having been removed.
@@ -190,8 +197,10 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn missing(&mut self, entry: &Appended) -> Result<(), Violation> {
+    /// `first`: nothing in front of it is there either.
+    fn missing(&mut self, entry: &Appended, first: bool) -> Result<(), Violation> {
         match entry.id {
+            _ if first && self.may_be_taken(entry) => return Ok(()),
             Some(id) if self.after.removed.contains(&id) => return Ok(()),
             Some(id) if self.count_of(entry) == 1 => {
                 return broken("C2", format!("{id} is missing, later ones are there"));
@@ -200,6 +209,17 @@ impl Walk<'_> {
         }
         self.units.entry(entry.unit).or_default().1 += 1;
         Ok(())
+    }
+
+    /// Whether the retention may have taken one of the oldest away as the stream was opened.
+    fn may_be_taken(&self, entry: &Appended) -> bool {
+        let Keeping { most, from, unacked } = self.view.keeping;
+        let Some(id) = entry.id else {
+            return self.view.keeping.has_limit();
+        };
+        let beyond =
+            most.is_some_and(|most| self.view.length >= most) || from.is_some_and(|from| id < from);
+        beyond && (!unacked || self.view.groups.values().all(|group| group.has_done_with(id)))
     }
 
     fn count_of(&self, entry: &Appended) -> usize {
@@ -214,7 +234,7 @@ fn check_entries(
     before: &StreamLife,
     after: &StreamLife,
 ) -> Result<usize, Violation> {
-    let mut walk = Walk { before, after, units: BTreeMap::new() };
+    let mut walk = Walk { view, before, after, units: BTreeMap::new() };
     let appended = &after.entries;
     let mut next = 0;
     for (id, content) in &view.entries {
@@ -227,7 +247,7 @@ fn check_entries(
             return broken("C2", text);
         };
         for skipped in &appended[next..found] {
-            walk.missing(skipped)?;
+            walk.missing(skipped, next == 0)?;
         }
         if walk.before.removed_durable.contains(id) {
             return broken("C7", format!("{id} was durably removed and is there again"));
@@ -236,6 +256,9 @@ fn check_entries(
         next = found + 1;
     }
     for (index, entry) in appended.iter().enumerate().skip(next) {
+        if next == 0 && walk.may_be_taken(entry) {
+            continue;
+        }
         let removed = entry.id.is_none_or(|id| after.removed.contains(&id));
         if index < before.durable && !removed {
             let id = entry.id.unwrap_or_default();
@@ -304,6 +327,43 @@ fn check_groups(
             let text = format!("group {name:?}: {}", violation.text);
             Violation { text, ..violation }
         })?;
+    }
+    Ok(())
+}
+
+/// What retention took away because every group had done with it is nothing that a group waits for.
+/// Of the entries up to `sure` those that are not there were taken away, and not lost.
+fn check_settled(
+    view: &StreamView,
+    lives: &BTreeMap<Name, usize>,
+    after: &StreamLife,
+    sure: usize,
+) -> Result<(), Violation> {
+    let there: BTreeSet<EntryId> = view.entries.iter().map(|(id, _)| *id).collect();
+    let gone = after.entries[..sure].iter().filter_map(|entry| entry.id);
+    let gone: BTreeSet<EntryId> = gone.filter(|id| !there.contains(id)).collect();
+    for (name, group) in &view.groups {
+        let life = &after.group_lives[lives[name]];
+        let mut settled = life.settled.intersection(&gone);
+        let missed = settled.find(|id| !life.loose && !group.has_done_with(**id));
+        if let Some(id) = missed {
+            let text = format!("group {name:?}: {id} was taken away, and the group is {group:?}");
+            return broken("retention", text);
+        }
+    }
+    Ok(())
+}
+
+/// A stream that was just opened has nothing that is beyond its retention.
+pub fn check_kept(view: &View) -> Result<(), Violation> {
+    for (name, stream) in &view.streams {
+        let life = StreamLife::new(0).adopt(stream);
+        let beyond = life.beyond();
+        if !beyond.is_empty() {
+            let keeping = stream.keeping;
+            let text = format!("stream {name:?} is to keep {keeping:?}, and has {beyond:?}");
+            return broken("retention", text);
+        }
     }
     Ok(())
 }

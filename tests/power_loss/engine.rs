@@ -5,7 +5,7 @@
 use super::audit;
 use super::call::{Answer, Call, ClaimHow, Content, Entries, Fail, GroupKey, GroupView, Keep};
 use super::call::{
-    Layout, Name, Other, PendingView, Report, StreamView, Subject, Trimming, View, WantId,
+    Keeping, Layout, Name, Other, PendingView, Report, StreamView, Subject, Trimming, View, WantId,
 };
 use super::disk::SimDisk;
 use super::plan::{Config, Level};
@@ -16,7 +16,7 @@ use crate::storage::disk::Disk;
 use crate::store::{Store, StoreOptions};
 use crate::stream::Stream;
 use crate::{AppendOptions, ClaimOptions, Durability, Error, ErrorKind, GroupReadOptions};
-use crate::{NewEntries, PendingFilter, ReadFrom, Start, StreamOptions, Trim};
+use crate::{NewEntries, PendingFilter, ReadFrom, Retention, Start, StreamOptions, Trim};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::Path;
@@ -65,6 +65,22 @@ fn trim_of(keep: Keep, approximate: bool) -> Trim {
         Keep::From(first) => Trim::min_id(first),
     };
     if approximate { trim.approximate() } else { trim }
+}
+
+fn retention(keeping: &Keeping) -> Retention {
+    let mut retention = Retention::new();
+    if let Some(most) = keeping.most {
+        retention = retention.max_len(most);
+    }
+    if let Some(from) = keeping.from {
+        retention = retention.min_id(from);
+    }
+    if keeping.unacked { retention.keep_unacked() } else { retention }
+}
+
+fn keeping_of(retention: &Retention) -> Keeping {
+    let Retention { max_len, min_id, keep_unacked, .. } = *retention;
+    Keeping { most: max_len, from: min_id, unacked: keep_unacked }
 }
 
 fn claim_options(how: &ClaimHow) -> ClaimOptions {
@@ -334,6 +350,7 @@ impl Engine {
             last_id: info.last_id,
             max_deleted: info.max_deleted_id,
             entries_added: info.entries_added,
+            keeping: keeping_of(&stream.retention().map_err(fail)?),
             groups,
         })
     }
@@ -420,6 +437,14 @@ impl Subject for Engine {
             }
             Call::Trim { stream, keep, approximate } => {
                 let removed = self.stream(stream)?.trim(trim_of(*keep, *approximate));
+                return Ok(Answer::Count(removed.map_err(fail)?));
+            }
+            Call::SetRetention { stream, keeping } => {
+                let stream = self.stream(stream)?;
+                stream.set_retention(retention(keeping)).map_err(fail)?;
+            }
+            Call::Enforce(name) => {
+                let removed = self.stream(name)?.enforce_retention();
                 return Ok(Answer::Count(removed.map_err(fail)?));
             }
             Call::SetBack { stream, to, forget } => {

@@ -8,7 +8,7 @@
 use super::call::View;
 use super::call::WantId;
 use super::call::{Answer, Call, Content, Fail, GroupKey, GroupView, Name, Report, Subject};
-use super::check::{Facts, NO_RECOVERY, Told, check};
+use super::check::{Facts, NO_RECOVERY, Told, check, check_kept};
 use super::disk::{Capture, SimDisk};
 use super::image::{Choice, Image, Mode};
 use super::learn::Moment;
@@ -222,6 +222,7 @@ impl Explorer {
         let steps = disk.steps();
         let told = Told { report: &report, interrupted: bounds.interrupted };
         let facts = check(&view, bounds.before, bounds.after, told)?;
+        check_kept(&view)?;
         self.stats.cut_tail += u64::from(new && facts.cut_tail);
         self.stats.note(steps);
         let capture = disk.capture();

@@ -2,8 +2,8 @@
 
 mod groups;
 
-use super::call::{Answer, Call, Content, Fail, GroupKey, GroupView, Keep, Name, StreamView};
-use super::call::{Other, Trimming, WantId};
+use super::call::{Answer, Call, Content, Fail, GroupKey, GroupView, Keep, Keeping, Name};
+use super::call::{Other, StreamView, Trimming, WantId};
 use super::check::check_copy;
 use super::model::{Appended, Model, StreamLife, Violation, broken};
 use crate::id::EntryId;
@@ -74,7 +74,8 @@ impl Model {
                 return broken("call", format!("{call:?} failed without a reason: {fail:?}"));
             }
         }
-        if matches!(fail, Fail::Unsure(_)) {
+        let has_steps = matches!(call, Call::Enforce(_) | Call::StepPrepare);
+        if matches!(fail, Fail::Unsure(_)) || has_steps {
             self.may_have_happened(call);
         }
         if let Call::SetBack { stream, to, forget: true } = call
@@ -147,6 +148,18 @@ impl Model {
                     life.may_be_removed(gone);
                 }
             }
+            Call::SetRetention { stream, keeping } => {
+                if let Some(life) = self.stream_mut(stream) {
+                    life.keeping.push_unsure(*keeping);
+                    life.uncertain = true;
+                }
+            }
+            Call::Enforce(stream) => {
+                if let Some(life) = self.stream_mut(stream) {
+                    life.may_be_enforced();
+                }
+            }
+            Call::StepPrepare => self.lives_there().for_each(StreamLife::may_be_enforced),
             Call::CreateStream(name) => {
                 let mut names = self.names.last().clone();
                 if !names.contains_key(name) {
@@ -168,6 +181,22 @@ impl Model {
                 }
             }
             _ => self.group_may_have_changed(call),
+        }
+    }
+
+    fn lives_there(&mut self) -> impl Iterator<Item = &mut StreamLife> {
+        let there: BTreeSet<usize> = self.names.last().values().copied().collect();
+        let lives = self.lives.iter_mut().enumerate();
+        lives.filter(move |(index, _)| there.contains(index)).map(|(_, life)| life)
+    }
+
+    /// The background did its part for every stream, unless a failure stopped it in one of them.
+    fn enforced(&mut self, moment: &Moment) {
+        for life in self.lives_there() {
+            match moment.faulted || life.uncertain {
+                true => life.may_be_enforced(),
+                false => life.went(&life.beyond(), false),
+            }
         }
     }
 
@@ -249,7 +278,7 @@ impl Model {
                 self.appended(stream, &[(*id, content)], &[given], moment)?;
                 let (always, name) = (always || *durable, stream);
                 if let Some((left, trim)) = left {
-                    self.trimmed_by_append(name, trim, left)?;
+                    self.trimmed_by_append(name, trim, left, moment)?;
                 }
                 if always {
                     self.entries_are_durable(name);
@@ -270,6 +299,18 @@ impl Model {
             (Call::Trim { stream, keep, approximate }, Answer::Count(count)) => {
                 return self.was_trimmed(stream, *keep, *approximate, *count);
             }
+            (Call::SetRetention { stream, keeping }, Answer::Done) => {
+                let Some(life) = self.stream_mut(stream) else {
+                    return broken("call", "a retention of a stream that is not there");
+                };
+                life.keeping.push(*keeping);
+                if always {
+                    life.keeping.settle();
+                }
+            }
+            (Call::Enforce(stream), Answer::Count(count)) => {
+                return self.was_enforced(stream, *count);
+            }
             (Call::SyncStream(stream), Answer::Id(_)) => {
                 self.entries_are_durable(stream);
                 if let Some(life) = self.stream_mut(stream) {
@@ -280,7 +321,8 @@ impl Model {
                 self.entries_are_durable_to(stream, Some(*id));
             }
             (Call::Sync | Call::StepSync, Answer::Done) => self.settle(),
-            (Call::StepPrepare | Call::StepCheckpoint, Answer::Done) => {}
+            (Call::StepPrepare, Answer::Done) => self.enforced(moment),
+            (Call::StepCheckpoint, Answer::Done) => {}
             _ => return self.learn_group(call, answer, moment),
         }
         if always && !matches!(call, Call::SyncStream(_)) && call.changes_names() {
@@ -352,19 +394,37 @@ impl Model {
     }
 
     /// What an append trimmed shows in the length of the stream behind it.
-    fn trimmed_by_append(&mut self, stream: &[u8], trim: Trimming, left: u64) -> Learned {
+    fn trimmed_by_append(
+        &mut self,
+        stream: &[u8],
+        trim: Trimming,
+        left: u64,
+        moment: &Moment,
+    ) -> Learned {
+        let always = self.always;
         let Some(life) = self.stream_mut(stream) else {
             return Ok(());
         };
         let live: Vec<EntryId> = life.live().iter().map(|(id, _)| *id).collect();
         let count = (live.len() as u64).saturating_sub(left);
-        let most = trimmed(life, trim.keep).len() as u64;
-        let right = if trim.approximate { count <= most } else { count == most };
+        let may_go = trimmed(life, trim.keep);
+        let most = may_go.len() as u64;
+        // With such a retention the trim is a step of its own, whose failure is not told.
+        let apart = life.keeping.last().unacked;
+        let may_fail = apart && moment.faulted;
+        let right = if trim.approximate || may_fail { count <= most } else { count == most };
         if !life.uncertain && (!right || left > live.len() as u64) {
             let keep = trim.keep;
             return broken("C7", format!("{left} are left of {live:?} behind a trim to {keep:?}"));
         }
         let gone: Vec<EntryId> = live.into_iter().take(usize::try_from(count).unwrap()).collect();
+        if apart {
+            life.went(&gone, always && !may_fail);
+            if may_fail && count < most {
+                life.may_be_removed(may_go);
+            }
+            return Ok(());
+        }
         life.removed.extend(&gone);
         if let Some(entry) = life.entries.last_mut() {
             entry.trimmed = gone;
@@ -422,11 +482,25 @@ impl Model {
             return broken("C7", format!("a trim to {keep:?} removed {count}, allowed {most}"));
         }
         let gone = may_go.into_iter().take(usize::try_from(count).unwrap());
-        let gone: Vec<EntryId> = gone.collect();
-        life.removed.extend(&gone);
-        if always {
-            life.removed_durable.extend(&gone);
+        life.went(&gone.collect::<Vec<_>>(), always);
+        Ok(())
+    }
+
+    fn was_enforced(&mut self, stream: &[u8], count: u64) -> Learned {
+        let always = self.always;
+        let Some(life) = self.stream_mut(stream) else {
+            return broken("call", "a retention of a stream that is not there");
+        };
+        if life.uncertain {
+            life.may_be_enforced();
+            return Ok(());
         }
+        let beyond = life.beyond();
+        if beyond.len() as u64 != count {
+            let keeping = life.keeping.last();
+            return broken("retention", format!("{keeping:?} removed {count} of {beyond:?}"));
+        }
+        life.went(&beyond, always);
         Ok(())
     }
 }
@@ -454,6 +528,8 @@ impl Call {
             | Call::Batch { stream, .. }
             | Call::Delete { stream, .. }
             | Call::Trim { stream, .. }
+            | Call::SetRetention { stream, .. }
+            | Call::Enforce(stream)
             | Call::SetBack { stream, .. }
             | Call::WaitDurable { stream, .. }
             | Call::SyncStream(stream) => Some(stream),
@@ -462,7 +538,7 @@ impl Call {
     }
 }
 
-/// The entries that an exact trim takes away.
+/// The entries that an exact trim takes away, if the retention lets it.
 fn trimmed(life: &StreamLife, keep: Keep) -> Vec<EntryId> {
     let live = life.live();
     let count = match keep {
@@ -470,7 +546,7 @@ fn trimmed(life: &StreamLife, keep: Keep) -> Vec<EntryId> {
         Keep::From(first) => live.iter().filter(|(id, _)| *id < first).count() as u64,
     };
     let oldest = live.iter().take(usize::try_from(count).unwrap());
-    oldest.map(|(id, _)| *id).collect()
+    life.not_held_back(oldest.map(|(id, _)| *id).collect())
 }
 
 impl StreamLife {
@@ -478,5 +554,16 @@ impl StreamLife {
         self.removed_unsure.extend(&ids);
         self.removed.extend(ids);
         self.uncertain = true;
+    }
+
+    /// What is beyond the retention may be gone; anything, if it is not known what there is.
+    fn may_be_enforced(&mut self) {
+        let mut gone = self.beyond();
+        if self.uncertain && self.keeping.states.iter().any(Keeping::has_limit) {
+            gone = self.live().iter().map(|(id, _)| *id).collect();
+        }
+        if !gone.is_empty() {
+            self.may_be_removed(gone);
+        }
     }
 }

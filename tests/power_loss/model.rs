@@ -8,7 +8,7 @@
 //! Whatever a recovery returned is durable from then on (C3), so after an open the model starts
 //! again from what was seen: [`Model::adopt`].
 
-use super::call::{Content, GroupView, Name, StreamView, View};
+use super::call::{Content, Entries, GroupView, Keeping, Name, StreamView, View};
 use super::plan::Level;
 use crate::id::EntryId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -97,6 +97,8 @@ pub struct GroupLife {
     pub excused: BTreeSet<EntryId>,
     /// The same as ranges: above the first ID, up to the second.
     pub excused_ranges: Vec<(EntryId, EntryId)>,
+    /// Entries that retention took away, as the group had done with them.
+    pub settled: BTreeSet<EntryId>,
     /// Which entry was ever handed to whom.
     pub given: BTreeSet<(EntryId, Name)>,
     /// Where callers set the cursor.
@@ -114,6 +116,7 @@ impl GroupLife {
             loose: false,
             excused: BTreeSet::new(),
             excused_ranges: vec![(EntryId::MIN, start)],
+            settled: BTreeSet::new(),
             given: BTreeSet::new(),
             set_to: BTreeSet::from([start]),
         }
@@ -144,8 +147,8 @@ impl GroupLife {
             }
         }
         let sets = [&mut self.acked, &mut self.acked_durable, &mut self.acked_unsure];
-        sets.into_iter().for_each(|ids| ids.retain(|id| *id <= to));
-        self.excused.retain(|id| *id <= to);
+        let sets = sets.into_iter().chain([&mut self.excused, &mut self.settled]);
+        sets.for_each(|ids| ids.retain(|id| *id <= to));
         pending
     }
 
@@ -164,6 +167,7 @@ impl GroupLife {
             excused: BTreeSet::new(),
             // A cursor beyond the end stands there because a caller put it there.
             excused_ranges: vec![(view.last_id, group.cursor)],
+            settled: BTreeSet::new(),
             given: self.given.iter().cloned().chain(owned).collect(),
             set_to: self.set_to.clone(),
         }
@@ -185,6 +189,7 @@ pub struct StreamLife {
     pub top: EntryId,
     /// Every ID that was given, also those that a crash took back.
     pub given: BTreeSet<EntryId>,
+    pub keeping: Timeline<Keeping>,
     pub groups: Timeline<BTreeMap<Name, usize>>,
     pub group_lives: Vec<GroupLife>,
     /// A call did not say what it did, so nothing exact can be asked until the next open.
@@ -211,6 +216,7 @@ impl StreamLife {
             removed_unsure: BTreeSet::new(),
             top: EntryId::MIN,
             given: BTreeSet::new(),
+            keeping: Timeline::new(Keeping::default()),
             groups: Timeline::new(BTreeMap::new()),
             group_lives: Vec::new(),
             uncertain: false,
@@ -230,9 +236,43 @@ impl StreamLife {
             .collect()
     }
 
+    /// Which of these may go: one after the other, up to one that a group still needs.
+    pub fn not_held_back(&self, ids: Vec<EntryId>) -> Vec<EntryId> {
+        if !self.keeping.last().unacked {
+            return ids;
+        }
+        let groups: Vec<_> = self.groups.last().values().map(|n| &self.group_lives[*n]).collect();
+        let free = |id: &EntryId| groups.iter().all(|group| group.seen.last().has_done_with(*id));
+        ids.into_iter().take_while(free).collect()
+    }
+
+    /// What is beyond the retention now.
+    pub fn beyond(&self) -> Vec<EntryId> {
+        let Keeping { most, from, .. } = *self.keeping.last();
+        let live = self.live();
+        let count = live.len().saturating_sub(most.map_or(live.len(), |most| most as usize));
+        let below = live.iter().filter(|(id, _)| from.is_some_and(|from| *id < from)).count();
+        let ids = live.iter().take(count.max(below)).map(|(id, _)| *id);
+        self.not_held_back(ids.collect())
+    }
+
+    /// These were taken away, and the groups had done with them if that was to be.
+    pub fn went(&mut self, gone: &[EntryId], durable: bool) {
+        if self.keeping.last().unacked && !self.uncertain {
+            for group in self.groups.last().values() {
+                self.group_lives[*group].settled.extend(gone);
+            }
+        }
+        self.removed.extend(gone);
+        if durable {
+            self.removed_durable.extend(gone);
+        }
+    }
+
     pub fn settle(&mut self) {
         self.durable = self.entries.len();
         self.removed_durable = &self.removed - &self.removed_unsure;
+        self.keeping.settle();
         self.groups.settle();
         self.group_lives.iter_mut().for_each(GroupLife::settle);
     }
@@ -261,6 +301,7 @@ impl StreamLife {
             removed: BTreeSet::new(),
             removed_durable: BTreeSet::new(),
             removed_unsure: BTreeSet::new(),
+            keeping: Timeline::new(*self.keeping.last()),
             groups: Timeline::new(self.groups.last().clone()),
             goes_on: true,
             ..self.clone()
@@ -287,15 +328,16 @@ impl StreamLife {
 
     pub fn adopt(&self, view: &StreamView) -> StreamLife {
         let mut life = StreamLife::new(0);
-        for (index, (id, content)) in view.entries.iter().enumerate() {
+        let taken = self.taken_by_the_open(view);
+        for (id, content) in taken.iter().chain(&view.entries) {
             life.entries.push(Appended {
                 id: Some(*id),
                 content: content.clone(),
-                unit: index as u64,
+                unit: life.entries.len() as u64,
                 trimmed: Vec::new(),
             });
         }
-        life.units = view.entries.len() as u64;
+        life.units = life.entries.len() as u64;
         life.top = view.last_id;
         life.max_deleted = view.max_deleted;
         life.ghosts.clone_from(&self.ghosts);
@@ -314,8 +356,22 @@ impl StreamLife {
             life.group_lives.push(known.adopt(view, group));
         }
         life.groups = Timeline::new(groups);
+        life.keeping = Timeline::new(view.keeping);
         life.settle();
+        life.removed.extend(taken.iter().map(|(id, _)| *id));
         life
+    }
+
+    /// What the retention took away as the stream was opened. It is not on disk that it is gone.
+    fn taken_by_the_open(&self, view: &StreamView) -> Entries {
+        if !view.keeping.has_limit() {
+            return Vec::new();
+        }
+        let first = view.entries.first().map(|(id, _)| *id);
+        let live = self.live().into_iter();
+        live.take_while(|(id, _)| first.map_or(*id <= view.last_id, |first| *id < first))
+            .map(|(id, content)| (id, content.clone()))
+            .collect()
     }
 
     fn group_lives_called(&self, name: &[u8]) -> impl Iterator<Item = &GroupLife> {

@@ -61,6 +61,8 @@ pub enum OpKind {
     Trim {
         approximate: bool,
     },
+    SetRetention,
+    Enforce,
     SetBack,
     CreateGroup,
     RemoveGroup,
@@ -166,6 +168,8 @@ const OTHERS: &[(u64, OpKind)] = &[
     (4, OpKind::ClaimWith),
     (1, OpKind::WaitDurable),
     (3, OpKind::SetBack),
+    (2, OpKind::SetRetention),
+    (3, OpKind::Enforce),
     (1, OpKind::SetOptions),
     (4, OpKind::Meanwhile),
     (1, OpKind::ReopenOtherwise),

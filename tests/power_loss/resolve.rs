@@ -4,7 +4,9 @@
 //! it lacks is taken instead, so that plans stay short and every prefix of them is meaningful.
 
 use super::call::WantId;
-use super::call::{Call, ClaimHow, Content, GroupKey, Keep, Layout, Name, Other, Trimming};
+use super::call::{
+    Call, ClaimHow, Content, GroupKey, Keep, Keeping, Layout, Name, Other, Trimming,
+};
 use super::model::{GroupLife, Model, StreamLife};
 use super::plan::{Config, Level, Op, OpKind, Size};
 use super::rng::Rng;
@@ -109,6 +111,8 @@ impl Resolver<'_> {
             }
             OpKind::Delete => self.delete(stream, life, rng),
             OpKind::Trim { approximate } => trim(stream, life, approximate, rng),
+            OpKind::Enforce if life.keeping.last().has_limit() => Call::Enforce(stream),
+            OpKind::SetRetention | OpKind::Enforce => set_retention(stream, life, rng),
             OpKind::SetBack => set_back(stream, life, rng),
             OpKind::Batch { entries, size } => {
                 let entries = (0..entries).map(|_| (WantId::Auto, self.content(size, rng)));
@@ -356,6 +360,20 @@ fn trimming(life: &StreamLife, approximate: bool, rng: &mut Rng) -> Trimming {
 fn trim(stream: Name, life: &StreamLife, approximate: bool, rng: &mut Rng) -> Call {
     let Trimming { keep, approximate } = trimming(life, approximate, rng);
     Call::Trim { stream, keep, approximate }
+}
+
+fn set_retention(stream: Name, life: &StreamLife, rng: &mut Rng) -> Call {
+    let live = life.live();
+    let from = match live.get(rng.index(live.len() + 1)) {
+        Some((id, _)) => *id,
+        None => above(life.top, rng),
+    };
+    let keeping = Keeping {
+        most: rng.percent(60).then(|| rng.below(live.len() as u64 + 3)),
+        from: rng.percent(30).then_some(from),
+        unacked: rng.percent(60),
+    };
+    Call::SetRetention { stream, keeping }
 }
 
 fn set_back(stream: Name, life: &StreamLife, rng: &mut Rng) -> Call {

@@ -255,7 +255,8 @@ impl GroupLife {
                 if *to > from {
                     self.excused_ranges.push((from, *to));
                 }
-                // What lies above may be delivered once more.
+                // What lies above may be delivered once more, if it is still there.
+                self.settled.retain(|id| id <= to);
                 self.may_come_again(|id| id > to);
             }
             _ => {}

@@ -3,7 +3,7 @@
 //! Deliberately naive: a change is a tag with some texts, IDs and numbers, and a snapshot is a list
 //! of changes.
 
-use super::super::call::{Content, GroupView, Name, StreamView, View};
+use super::super::call::{Content, GroupView, Keeping, Name, StreamView, View};
 use crate::id::EntryId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -266,6 +266,7 @@ impl ToyStream {
             last_id: self.last,
             max_deleted: self.max_deleted,
             entries_added: self.added,
+            keeping: Keeping::default(),
             groups: self.groups.iter().map(|(name, group)| (name.clone(), group.view())).collect(),
         }
     }
