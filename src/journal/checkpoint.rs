@@ -114,7 +114,7 @@ impl Journal {
         let _one = self.begin_checkpoint();
         // The file that is overwritten holds the state before last. The last one must be durable
         // by now, or a power cut could leave none.
-        if self.commit.durable() < self.inner.lock().switched_at && !planted::CHECKPOINT_SYNC {
+        if self.commit.durable() < self.inner.lock().switched_at && !planted::checkpoint_sync() {
             self.sync_after(self.written.get(), || source.sync_streams())?;
         }
         let (slot, turn, size, mut copied, first_record) = {
@@ -138,7 +138,7 @@ impl Journal {
             }
         }
         self.place.disk.step("checkpoint sync");
-        planted::unless(planted::CHECKPOINT_SYNC, || next.sync())?;
+        planted::unless(planted::checkpoint_sync(), || next.sync())?;
         let mut inner = self.inner.lock();
         let end = inner.end;
         self.copy_locked(&inner, &mut next, copied, end)?;

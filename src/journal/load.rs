@@ -128,7 +128,7 @@ pub(crate) fn load(place: &Place, skip_damage: bool) -> Result<Loaded> {
     let mut damaged: Vec<(PathBuf, u64)> = damaged.map(|slot| (slot.path.clone(), 0)).collect();
     damaged.sort();
     files.sort_by_key(|file| std::cmp::Reverse(file.turn));
-    if planted::OLDEST_TURN {
+    if planted::oldest_turn() {
         files.reverse();
     }
     let newest = files.first().map(File::tail);
@@ -287,7 +287,7 @@ fn walk(window: &mut Window<'_>, durable: u64, read: &mut File) -> Result<()> {
             continue;
         }
         let torn = at >= durable && !was_durable(window, read.seed, at)?;
-        if torn && !planted::JOURNAL_HOLE {
+        if torn && !planted::journal_hole() {
             return Ok(());
         }
         read.gaps.push(at);

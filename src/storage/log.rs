@@ -273,8 +273,8 @@ impl Log {
             if segment.position() >= target || segment.end_position() <= durable {
                 continue;
             }
-            let synced = planted::unless(planted::SEGMENT_SYNC, || file.sync());
-            if let Err(e) = planted::unless(planted::SYNC_ERROR, || synced) {
+            let synced = planted::unless(planted::segment_sync(), || file.sync());
+            if let Err(e) = planted::unless(planted::sync_error(), || synced) {
                 self.poisoned.store(true, Ordering::Release);
                 return Err(Error::io("sync", &segment.path, e));
             }
@@ -423,7 +423,7 @@ impl Log {
             };
             self.commit.sync_now(|| self.written(), |target| self.sync_files(target), synced)
         };
-        let mut result = planted::unless(planted::CLOSE_SYNC, sync);
+        let mut result = planted::unless(planted::close_sync(), sync);
         if result.is_ok() && self.append_close()? {
             result = sync();
         }

@@ -144,7 +144,7 @@ impl Recovery<'_> {
         }
         found.sort();
         self.report.strays.sort();
-        let step = u64::from(!planted::NUMBER_REUSED);
+        let step = u64::from(!planted::number_reused());
         self.next_number = found.last().map_or(0, |(number, ..)| number + step);
         let mut candidates = Vec::new();
         for (number, generation, path) in found {

@@ -298,7 +298,7 @@ impl<'a> Walk<'a> {
         point.chain = chain(point.chain, header.crc);
         self.now = point;
         let ends = header.kind != Kind::Batch || header.flags & COMMIT != 0;
-        if ends || planted::COMMIT_IGNORED {
+        if ends || planted::commit_ignored() {
             self.committed = point;
             self.settle_told();
         }
@@ -316,7 +316,7 @@ impl<'a> Walk<'a> {
         {
             frames_behind = true;
             let bytes = self.window.get(place, header.frame_len())?;
-            let body = if planted::DURABLE_FROM_BAD_FRAME {
+            let body = if planted::durable_from_bad_frame() {
                 bytes.get(header.header_len()..).unwrap_or_default()
             } else {
                 header.body(bytes, self.seed, place).unwrap_or_default()

@@ -75,7 +75,8 @@ pub(crate) fn create(
             return Err(error);
         }
     };
-    let name_synced = planted::unless(planted::SEGMENT_NAME_SYNC, || home.disk.sync_dir(&home.dir));
+    let name_synced =
+        planted::unless(planted::segment_name_sync(), || home.disk.sync_dir(&home.dir));
     if let Err(e) = name_synced {
         drop(home.disk.remove_file(&final_path));
         return Err(Error::io("sync directory", &home.dir, e));
@@ -100,7 +101,7 @@ fn create_tmp(
     .map_err(|e| Error::io("create", tmp, e))?;
     file.allocate(size).map_err(|e| full(Error::io("allocate", tmp, e), size))?;
     file.write_at(&header.encode(), 0).map_err(|e| Error::io("write", tmp, e))?;
-    let synced = planted::unless(planted::NEW_SEGMENT_SYNC, || file.sync());
+    let synced = planted::unless(planted::new_segment_sync(), || file.sync());
     synced.map_err(|e| Error::io("sync", tmp, e))?;
     Ok(file)
 }

@@ -72,7 +72,7 @@ impl Shared {
     /// Makes the names of the streams' directories durable.
     pub(crate) fn sync_streams_dir(&self) -> Result<()> {
         let dir = self.streams_dir();
-        planted::unless(planted::STREAM_NAME_SYNC, || self.disk.sync_dir(&dir)).map_err(|e| {
+        planted::unless(planted::stream_name_sync(), || self.disk.sync_dir(&dir)).map_err(|e| {
             let error = Error::io("sync directory", &dir, e);
             if error.is_failed_sync() {
                 self.poison(error.clone());

@@ -116,7 +116,7 @@ impl Shared {
     /// durable.
     pub(super) fn finish_names(&self, position: u64, of: Option<&StreamInner>) -> Result<()> {
         let strict = of.is_some_and(|stream| stream.level(self) == Durability::Always);
-        if (strict || self.options.durability == Durability::Always) && !planted::LAZY_NAMES {
+        if (strict || self.options.durability == Durability::Always) && !planted::lazy_names() {
             self.sync_journal(position)?;
         }
         Ok(())

@@ -102,7 +102,8 @@ impl Stream {
         shared.check_writable()?;
         self.wait_for_room(log, list.len(), options.timeout)?;
         // A frame may be on disk earlier than the acknowledgements that its trim would rest on.
-        let later = options.trim.filter(|_| self.inner.state.lock().retention().keep_unacked);
+        let waits = || self.inner.state.lock().retention().keep_unacked;
+        let later = options.trim.filter(|_| waits() && !planted::unacked_in_frame());
         let trim = options.trim.filter(|_| later.is_none());
         let (id, position) =
             self.with_room(log, || self.try_append(log, list, options.id, trim))?;
@@ -185,7 +186,9 @@ impl Stream {
         }
         if strict || durable {
             self.inner.sync_to(shared, log, position)?;
-            planted::unless(planted::LAZY_CREATION, || shared.sync_journal(self.inner.rests_on()))?;
+            planted::unless(planted::lazy_creation(), || {
+                shared.sync_journal(self.inner.rests_on())
+            })?;
         }
         Ok(())
     }

@@ -54,7 +54,7 @@ impl StreamInner {
         let log = self.log(shared)?;
         if !self.is_limited() {
             self.note_limits();
-            if self.is_limited() {
+            if self.is_limited() && !planted::late_retention() {
                 // What stands in the way now is told by the background, which tries again.
                 drop(self.enforce(shared));
                 self.ask_for_retention(shared);
@@ -107,7 +107,7 @@ impl StreamInner {
             trimmed: state.trimmed,
             restart: state.restart,
             restart_unsure: state.restart_unsure,
-            floor: match planted::FLOOR_WITHOUT_DELIVERIES {
+            floor: match planted::floor_without_deliveries() {
                 true => state.counters.floor,
                 false => state.counters.floor.max(delivered),
             },
@@ -136,7 +136,7 @@ impl StreamInner {
             // What deliveries say does not count here: it is what is to be taken back.
             let end = Tail { last_id: log_last_id.max(state.counters.floor), ..tail };
             let facts = state.facts(end, first_id);
-            let more = match planted::JOURNAL_FIRST {
+            let more = match planted::journal_first() {
                 true => Vec::new(),
                 false => state.groups.clamp(&facts),
             };
@@ -171,7 +171,7 @@ impl StreamInner {
             // The entries to come may take the IDs over which a group was taken back (a position
             // that a caller set keeps none from being given). Were this lost once they are there,
             // the group would pass them over.
-            return planted::unless(planted::LAZY_TAKING_BACK, || shared.sync_journal(position));
+            return planted::unless(planted::lazy_taking_back(), || shared.sync_journal(position));
         }
     }
 
@@ -197,7 +197,7 @@ impl StreamInner {
             events,
             counters: state.counters,
             deleted: state.deleted.clone(),
-            marked: match planted::DELETIONS_DROPPED {
+            marked: match planted::deletions_dropped() {
                 true => Vec::new(),
                 false => self.marked_deletions(&state),
             },
@@ -328,7 +328,7 @@ fn count_live(
     span: &Span,
     tail: Tail,
 ) -> Result<(Vec<EntryId>, Option<EntryId>)> {
-    if !planted::FLOOR_WITHOUT_TRIMS {
+    if !planted::floor_without_trims() {
         state.apply(&Event::Trimmed { to: span.trimmed });
     }
     let deleted = std::mem::take(&mut state.deleted);

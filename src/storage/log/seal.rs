@@ -17,7 +17,7 @@ impl Log {
                 break;
             };
             if segment.sealed.load(Ordering::Acquire)
-                || (durable <= next.position() + FILE_HEADER as u64 && !planted::EARLY_FOOTER)
+                || (durable <= next.position() + FILE_HEADER as u64 && !planted::early_footer())
             {
                 continue;
             }

@@ -358,7 +358,7 @@ impl Writer {
         active.segment.grew(active.end, active.entries);
         let tail = Tail { last_id: self.last_id, ordinal: self.ordinal };
         log.written.advance_alone(self.position);
-        if log.is_strict() && !planted::EARLY_PUBLISH {
+        if log.is_strict() && !planted::early_publish() {
             self.hidden.push_back(Hidden { position: self.position, tail, trim: None });
         } else {
             let mut view = log.view.lock();
@@ -382,7 +382,7 @@ impl Writer {
         let block = self.next_block(log, *first, list.len());
         let room = self.room_in_block(entries);
         let flags = extras.flags()
-            | if room == entries.len() || planted::COMMIT_ALWAYS { COMMIT } else { 0 };
+            | if room == entries.len() || planted::commit_always() { COMMIT } else { 0 };
         let mut out = std::mem::take(&mut self.scratch);
         let frame = FrameBuilder::begin(&mut out, Kind::Batch, flags, block);
         extras.write(&mut out);

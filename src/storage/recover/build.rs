@@ -17,13 +17,13 @@ impl Recovery<'_> {
             let from = durable.saturating_sub(base).max(FILE_HEADER as u64);
             let path = &candidate.path;
             let file = candidate.open()?;
-            if from < scan.end && !planted::NOT_STORED_AGAIN {
+            if from < scan.end && !planted::not_stored_again() {
                 store_again(&*file, path, from, scan.end)?;
                 // Of a closed log that was the Close frame alone: its own sync may have failed.
                 self.report.rescued_bytes += if scan.closed { 0 } else { scan.end - from };
             }
             self.home.disk.step("recovery sync");
-            let synced = planted::unless(planted::RECOVERY_SYNC, || file.sync());
+            let synced = planted::unless(planted::recovery_sync(), || file.sync());
             synced.map_err(|e| Error::io("sync", path, e))?;
         }
         for path in self.of_no_use.drain(..) {
@@ -54,7 +54,7 @@ impl Recovery<'_> {
             chained = after;
             let is_last = n + 1 == count;
             if is_last
-                && (!self.later_aside || planted::LATER_ASIDE)
+                && (!self.later_aside || planted::later_aside())
                 && !self.known.read_only
                 && let Some((len, last_block)) = goes_on(&candidate)?
             {
@@ -69,7 +69,7 @@ impl Recovery<'_> {
         }
         let log_last_id = tail.last_id;
         // A footer may know of a trim that took entries which did not last.
-        let trims = if planted::FLOOR_WITHOUT_TRIMS { EntryId::MIN } else { trimmed };
+        let trims = if planted::floor_without_trims() { EntryId::MIN } else { trimmed };
         tail.last_id = tail.last_id.max(self.known.floor).max(trims);
         self.report.set_aside.sort();
         self.report.gaps = self.home.damage.gaps();
@@ -111,7 +111,7 @@ fn store_again(file: &dyn DiskFile, path: &Path, from: u64, end: u64) -> Result<
 fn goes_on(candidate: &Candidate) -> Result<Option<(u64, Option<Block>)>> {
     match &candidate.content {
         Content::Scanned(scan)
-            if (scan.nonzero_end <= scan.end || planted::NONZERO_TAIL) && !candidate.hurt =>
+            if (scan.nonzero_end <= scan.end || planted::nonzero_tail()) && !candidate.hurt =>
         {
             let len = candidate.open()?.len().map_err(|e| Error::io("stat", &candidate.path, e))?;
             Ok(Some((len, scan.last_block.map(continued))))

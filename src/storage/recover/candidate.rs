@@ -86,7 +86,7 @@ impl Candidate {
     /// restart there may have been others between the two.
     pub(super) fn end_by(&self, next: &Candidate) -> Option<u64> {
         let (number, end) = next.begin().previous?;
-        if planted::ANY_CHAIN {
+        if planted::any_chain() {
             return (self.number < next.number).then_some(end);
         }
         let position = self.begin().position.checked_add(end)?;

@@ -33,7 +33,7 @@ impl Recovery<'_> {
                 let begins = begins_at(oldest, EntryId::MIN);
                 !begins && self.durable(&chain) < oldest.begin().position
             });
-            let hangs = hangs && !planted::HANGING_CHAIN;
+            let hangs = hangs && !planted::hanging_chain();
             if self.known.skip_damage && !hangs {
                 self.join_older(&mut chain, &mut beside);
             }
@@ -49,7 +49,7 @@ impl Recovery<'_> {
 
     /// Up to where entries are gone: as the journal, the frames and the footers say.
     pub(super) fn trimmed(&self, chain: &[Candidate]) -> EntryId {
-        let told = chain.iter().map(Candidate::trimmed).filter(|_| !planted::FRAME_TRIMS);
+        let told = chain.iter().map(Candidate::trimmed).filter(|_| !planted::frame_trims());
         told.fold(self.known.trimmed, EntryId::max)
     }
 

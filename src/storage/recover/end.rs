@@ -37,7 +37,7 @@ impl Recovery<'_> {
             }
             match (wanted, next_begin) {
                 (Some(end), _)
-                    if candidate.end() < end && base + end > durable && !planted::HOLE =>
+                    if candidate.end() < end && base + end > durable && !planted::hole() =>
                 {
                     self.cut_here(chain, n - 1);
                     return Ok(());
@@ -133,7 +133,7 @@ impl Recovery<'_> {
         let (last_id, chain) = candidate.last_id_and_chain();
         let restarts = next.restart > candidate.begin().restart;
         let agrees = next.chain == chain && (restarts || next.last_id >= last_id);
-        if !agrees && !self.known.skip_damage && !planted::HOLE && !planted::ANY_CHAIN {
+        if !agrees && !self.known.skip_damage && !planted::hole() && !planted::any_chain() {
             let what = "the segment does not end as the one behind it says";
             return Err(Error::corrupt(what).at(&candidate.path).offset(end));
         }
