@@ -287,8 +287,12 @@ impl Budget {
             if self.count.is_some_and(|count| places.len() >= count) || self.is_spent() {
                 return Ok((places, true));
             }
-            let Some(place) = forward.next(span)? else {
-                return Ok((places, false));
+            let place = match forward.next(span) {
+                Ok(Some(place)) => place,
+                Ok(None) => return Ok((places, false)),
+                // What lies in front of damage is given; the next look meets it.
+                Err(_) if !places.is_empty() => return Ok((places, true)),
+                Err(error) => return Err(error),
             };
             self.spent += place.len as usize;
             places.push(place);

@@ -338,10 +338,7 @@ impl StreamInner {
 
     /// A sync up to `target` has ended: under `Always` that is when entries can be seen.
     fn publish(&self, log: &Log, target: u64) {
-        if let Some(plan) = log.synced(target) {
-            let (tail, mut state) = log.written_tail_with(|| self.state.lock());
-            count_trim(&mut state, log, tail, &plan);
-        }
+        log.synced(target, |plan, tail| count_trim(&mut self.state.lock(), log, tail, plan));
         if log.is_strict() {
             self.waiters.notify();
         }

@@ -283,17 +283,17 @@ impl Log {
     }
 
     /// What a finished sync up to `target` changes: publication under `Always`, and rolled segments
-    /// whose files need not stay open. Returns what the published entries trim, which readers see
-    /// by now and the caller has to count.
-    pub(crate) fn synced(&self, target: u64) -> Option<TrimPlan> {
+    /// whose files need not stay open. `count` is told what the published entries trim, and the end
+    /// of what is written, with the writer locked: no restart comes in between.
+    pub(crate) fn synced(&self, target: u64, count: impl FnOnce(&TrimPlan, Tail)) {
         let mut unsynced = self.unsynced.lock();
         let keep = unsynced.len().saturating_sub(1);
         let done =
             unsynced.iter().take(keep).take_while(|(s, _)| s.end_position() <= target).count();
         unsynced.drain(..done);
         drop(unsynced);
-        let mut trim: Option<TrimPlan> = None;
         if self.is_strict() {
+            let mut trim: Option<TrimPlan> = None;
             let mut writer = self.writer.lock();
             let mut tail = None;
             while let Some(hidden) = writer.hidden.front().copied() {
@@ -313,8 +313,10 @@ impl Log {
                 }
                 self.published.advance_to(target);
             }
+            if let Some(plan) = trim {
+                count(&plan, Tail { last_id: writer.last_id, ordinal: writer.ordinal });
+            }
         }
-        trim
     }
 
     /// The end of what is known to be on disk. Under `Always` entries are published between the end
@@ -387,9 +389,7 @@ impl Log {
         let gone = segments
             .windows(2)
             .take_while(|pair| {
-                pair.get(1).is_some_and(|next| {
-                    next.begin.last_id <= trimmed && durable > next.position() + FILE_HEADER as u64
-                })
+                pair.get(1).is_some_and(|next| begins_behind(next, trimmed, durable))
             })
             .count();
         if gone == 0 {
@@ -400,10 +400,11 @@ impl Log {
         taken
     }
 
-    /// Whether [`Log::take_trimmed`] would find something.
+    /// Whether [`Log::take_trimmed`] would find something if all were durable that is written.
     pub(crate) fn has_trimmed(&self, trimmed: EntryId) -> bool {
+        let written = self.written();
         let segments = self.segments.read();
-        segments.get(1).is_some_and(|next| next.begin.last_id <= trimmed)
+        segments.get(1).is_some_and(|next| begins_behind(next, trimmed, written))
     }
 
     /// Takes no appends any more, makes everything durable and appends a Close frame that says so.
@@ -418,7 +419,7 @@ impl Log {
         }
         let sync = || {
             let synced = |target| {
-                self.synced(target);
+                self.synced(target, |_, _| ());
                 done();
             };
             self.commit.sync_now(|| self.written(), |target| self.sync_files(target), synced)
@@ -460,4 +461,9 @@ impl Log {
         self.writer.lock().closed = true;
         self.commit.close(reason);
     }
+}
+
+/// Whether all before this segment may go: it is trimmed, and that one begins behind it for good.
+fn begins_behind(next: &Segment, trimmed: EntryId, durable: u64) -> bool {
+    next.begin.last_id <= trimmed && durable > next.position() + FILE_HEADER as u64
 }

@@ -235,7 +235,12 @@ impl Store {
         let Some(position) = removed else {
             return Ok(false);
         };
-        shared.finish_names(position, Some(&inner))?;
+        let finished = shared.finish_names(position, Some(&inner));
+        if finished.is_err() {
+            // It is in the table no more, where others would find those who wait.
+            inner.waiters.wake_all();
+        }
+        finished?;
         shared.discard(&inner);
         Ok(true)
     }

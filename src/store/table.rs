@@ -88,8 +88,9 @@ impl Shared {
             let grows = parts.iter().any(|(_, e)| !matches!(e.as_slice(), [Event::StreamRemoved]));
             match self.journal.append(&borrowed, grows) {
                 Ok(position) => {
-                    if let Some(state) = &mut state {
+                    if let (Some(state), Some(inner)) = (&mut state, &removed) {
                         state.removed = true;
+                        inner.set_gone();
                     }
                     drop(state);
                     if let Some(inner) = made {

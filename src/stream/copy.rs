@@ -44,7 +44,7 @@ impl StreamInner {
         }
         let written = log.written();
         log.sync_files(written)?;
-        log.synced(written);
+        log.synced(written, |_, _| ());
         log.commit.set_durable(written);
         log.close(&|| {})?;
         let counters = |mut counters: Counters| {

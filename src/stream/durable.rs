@@ -8,6 +8,11 @@ impl StreamInner {
         self.gone.load(Ordering::Acquire)
     }
 
+    /// From the record of its removal on.
+    pub(crate) fn set_gone(&self) {
+        self.gone.store(true, Ordering::Release);
+    }
+
     /// What comes before a handle is given out: opens the log, and sets the level, which until the
     /// close is the strongest that anybody `asked` for. `default` is for who asks for none.
     pub(crate) fn hand_out(

@@ -87,7 +87,8 @@ impl Stream {
     ///
     /// # Errors
     /// `SetIdTooSmall`; `StorageFull` where the ID goes back, which may take a new segment;
-    /// `Corrupt`, `Poisoned`, `NoStream`, `Closed`.
+    /// `TooManyFiles` and its kin there, too; `Corrupt`, `Poisoned`, `ReadOnly`, `NoStream`,
+    /// `Closed`.
     #[doc(alias = "XSETID")]
     pub fn set_id(
         &self,

@@ -155,7 +155,7 @@ impl Stream {
     /// in the background. [`Retention::keep_unacked`] bounds it.
     ///
     /// # Errors
-    /// `InvalidTrim`, `Corrupt`, `Poisoned`, `NoStream`, `Closed`.
+    /// `InvalidTrim`, `Corrupt`, `Poisoned`, `ReadOnly`, `NoStream`, `Closed`.
     #[doc(alias = "XTRIM")]
     pub fn trim(&self, to: Trim) -> Result<u64> {
         to.check()?;

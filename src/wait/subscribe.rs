@@ -77,6 +77,9 @@ struct Feed {
     sender: Sender<Result<Entry>>,
 }
 
+/// A channel has room for all that it may hold from the start.
+const MOST_HELD: usize = 1 << 16;
+
 /// How many entries are taken at a time.
 const BATCH: usize = 256;
 
@@ -136,16 +139,16 @@ impl Feed {
 
 impl Stream {
     /// A channel that gets the entries after a position as they come, from a thread of its own. It
-    /// holds at most `capacity` of them. The thread ends with the [`Subscription`]; when the store
-    /// is closed, the stream is removed or a failed sync has stopped it, it ends by itself, and the
-    /// last message is the error.
+    /// holds at most `capacity` of them, and no more than 65,536. The thread ends with the
+    /// [`Subscription`]; when the store is closed, the stream is removed or a failed sync has
+    /// stopped it, it ends by itself, and the last message is the error.
     ///
     /// # Errors
     /// `NoStream`, `Closed`; `Io` if no thread can be started.
     #[doc(alias = "XREAD")]
     pub fn subscribe(&self, from: Start, capacity: usize) -> Result<Subscription> {
         let after = self.tail(from)?.after;
-        let (sender, receiver) = bounded(capacity.max(1));
+        let (sender, receiver) = bounded(capacity.clamp(1, MOST_HELD));
         let (alive, ends) = bounded(0);
         let waiter = Arc::new(Waiter::new());
         let feed = Feed {

@@ -285,3 +285,14 @@ fn a_stream_of_another_store_can_be_waited_for_alone() {
     let found = store.read(&[(&stream, Start::First)], now()).unwrap();
     assert_eq!(sizes(&found), [("s".to_owned(), 1)]);
 }
+
+#[test]
+fn a_subscription_without_a_limit_is_one_with_a_large_channel() {
+    on_both(|store| {
+        let stream = store.stream("s").unwrap();
+        put_range(&stream, 1, 3);
+        let entries = stream.subscribe(Start::First, usize::MAX).unwrap();
+        let ids: Vec<_> = entries.take(3).map(|entry| entry.unwrap().id()).collect();
+        assert_eq!(texts(ids), ["1-0", "2-0", "3-0"]);
+    });
+}
