@@ -67,8 +67,6 @@ faults! {
 
 // What the bytes say.
 faults! {
-    /// The checksum of a header leaves the ID out.
-    crc_without_id;
     /// Checksums are the same at every offset.
     crc_without_offset;
     /// Bodies are not checked.
@@ -77,8 +75,6 @@ faults! {
     commit_ignored;
     /// Every frame of a batch ends it.
     commit_always;
-    /// Frames that fail their checks tell how far the log is durable.
-    durable_from_bad_frame;
 }
 
 // What recovery makes of the segments.

@@ -447,7 +447,7 @@ impl Shared {
         if self.options.read_only {
             return Ok(());
         }
-        let mut result = self.flush();
+        let mut result = planted::unless(planted::close_sync(), || self.flush());
         for stream in &streams {
             let ended = stream.close(self).and_then(|()| stream.note_end(self));
             result = result.and(ended);

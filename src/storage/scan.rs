@@ -316,11 +316,7 @@ impl<'a> Walk<'a> {
         {
             frames_behind = true;
             let bytes = self.window.get(place, header.frame_len())?;
-            let body = if planted::durable_from_bad_frame() {
-                bytes.get(header.header_len()..).unwrap_or_default()
-            } else {
-                header.body(bytes, self.seed, place).unwrap_or_default()
-            };
+            let body = header.body(bytes, self.seed, place).unwrap_or_default();
             if let Some(Extras { durable_distance: Some(distance), .. }) =
                 Extras::read(header.flags, body, &mut 0)
             {

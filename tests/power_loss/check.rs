@@ -320,15 +320,38 @@ fn check_groups(
     told: &dyn Fn(&Name) -> TakenBack,
 ) -> Result<(), Violation> {
     for (name, group) in &view.groups {
-        let life = lives[name];
-        let known = before.group_lives.get(life);
-        let after = &after.group_lives[life];
-        check_group(view, group, known, after, told(name)).map_err(|violation| {
+        let known = before.group_lives.get(lives[name]);
+        let life = &after.group_lives[lives[name]];
+        let checked = check_group(view, group, known, life, told(name));
+        checked.and_then(|()| check_pending(view, group, life, after)).map_err(|violation| {
             let text = format!("group {name:?}: {}", violation.text);
             Violation { text, ..violation }
         })?;
     }
     Ok(())
+}
+
+/// What is pending lies below the end of the log, or below something that was removed. Otherwise it
+/// was lost, and the group had to be taken back. (Where IDs were given twice, it may belong to those
+/// that were given first.)
+fn check_pending(
+    view: &StreamView,
+    group: &GroupView,
+    life: &GroupLife,
+    stream: &StreamLife,
+) -> Result<(), Violation> {
+    // Retention may have taken all away as the stream was opened.
+    let all_taken = view.entries.is_empty() && view.keeping.has_limit();
+    let last = view.entries.last().map(|(id, _)| *id).or(all_taken.then_some(view.last_id));
+    let removed = stream.removed.last().copied();
+    let end = [last, removed].into_iter().flatten().fold(stream.floor, EntryId::max);
+    let mut pending = group.pending.iter().map(|(id, ..)| *id);
+    match pending.find(|id| *id > end) {
+        Some(id) if !life.loose && !stream.uncertain && !stream.lowered => {
+            broken("C9", format!("{id} is pending, and its entry is lost"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What retention took away because every group had done with it is nothing that a group waits for.

@@ -32,6 +32,11 @@ impl Model {
             (Call::Meanwhile { call, .. }, Err(_)) => return self.learn(call, got, moment),
             _ => {}
         }
+        if let Call::SetBack { stream, .. } = call
+            && let Some(life) = self.stream_mut(stream)
+        {
+            life.floor = life.top;
+        }
         match got {
             Ok(answer) => self.learn_answer(call, answer, moment),
             Err(fail) => self.learn_failure(call, fail, moment),

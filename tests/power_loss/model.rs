@@ -187,6 +187,8 @@ pub struct StreamLife {
     pub removed_unsure: BTreeSet<EntryId>,
     /// No ID at or below this one may be given again.
     pub top: EntryId,
+    /// The last ID when the model began, or as XSETID set it.
+    pub floor: EntryId,
     /// Every ID that was given, also those that a crash took back.
     pub given: BTreeSet<EntryId>,
     pub keeping: Timeline<Keeping>,
@@ -203,6 +205,8 @@ pub struct StreamLife {
     pub max_deleted: EntryId,
     /// What was pending when the last ID was set back, and may be above it.
     pub ghosts: BTreeSet<EntryId>,
+    /// The last ID was set back once, so what is pending may lie above it.
+    pub lowered: bool,
 }
 
 impl StreamLife {
@@ -215,6 +219,7 @@ impl StreamLife {
             removed_durable: BTreeSet::new(),
             removed_unsure: BTreeSet::new(),
             top: EntryId::MIN,
+            floor: EntryId::MIN,
             given: BTreeSet::new(),
             keeping: Timeline::new(Keeping::default()),
             groups: Timeline::new(BTreeMap::new()),
@@ -224,6 +229,7 @@ impl StreamLife {
             goes_on: false,
             max_deleted: EntryId::MIN,
             ghosts: BTreeSet::new(),
+            lowered: false,
         }
     }
 
@@ -304,6 +310,7 @@ impl StreamLife {
             keeping: Timeline::new(*self.keeping.last()),
             groups: Timeline::new(self.groups.last().clone()),
             goes_on: true,
+            floor: self.top,
             ..self.clone()
         };
         life.settle();
@@ -313,7 +320,8 @@ impl StreamLife {
     /// The stream once its last ID was set back: nothing of what lies above counts any more, and
     /// its IDs are free again.
     pub fn set_back(&self, to: EntryId, born: usize) -> StreamLife {
-        let mut life = StreamLife { born, goes_on: true, top: to, ..self.clone() };
+        let mut life =
+            StreamLife { born, goes_on: true, top: to, floor: to, lowered: true, ..self.clone() };
         let counts = |entry: &Appended| entry.id.is_none_or(|id| id <= to);
         life.durable = self.entries[..self.durable].iter().filter(|entry| counts(entry)).count();
         life.entries.retain(counts);
@@ -339,8 +347,10 @@ impl StreamLife {
         }
         life.units = life.entries.len() as u64;
         life.top = view.last_id;
+        life.floor = view.last_id;
         life.max_deleted = view.max_deleted;
         life.ghosts.clone_from(&self.ghosts);
+        life.lowered = self.lowered;
         life.given.clone_from(&self.given);
         life.given.extend(view.entries.iter().map(|(id, _)| *id));
         let mut groups = BTreeMap::new();
