@@ -99,7 +99,7 @@ pub(super) fn combine(files: Vec<File>, skip_damage: bool) -> Result<Loaded> {
         let Some(newest) = files.first() else {
             return Ok(loaded);
         };
-        if files.iter().any(|file| file.turn > 1) {
+        if files.iter().any(|file| file.turn > 1 || file.was_complete()) {
             if skip_damage {
                 loaded.gone = true;
                 (loaded.slot, loaded.turn) = (newest.slot, newest.turn);
@@ -109,7 +109,9 @@ pub(super) fn combine(files: Vec<File>, skip_damage: bool) -> Result<Loaded> {
             let what = "no journal file has a complete checkpoint";
             return Err(Error::corrupt(what).at(&newest.path).offset(newest.stop));
         }
-        // The very first checkpoint never became whole: nothing was ever promised.
+        // The very first checkpoint never became whole: nothing was ever promised. The next one
+        // takes its place, as there is one file of a turn.
+        loaded.slot = (newest.slot + 2) % 3;
         return Ok(loaded);
     };
     loaded.turn = files.first().map_or(0, |file| file.turn);

@@ -281,6 +281,29 @@ fn of_kind(disk: &MemDisk, file: &str, kind: Kind) -> Vec<u64> {
     frames(disk, file).into_iter().filter(|frame| frame.1 == kind).map(|frame| frame.0).collect()
 }
 
+/// Fails if a journal that never had a second checkpoint passes for one that never had a first, as
+/// long as the damage is of its end mark: the store then opened without any of its state (found by
+/// the fuzz target `checkpoint`).
+#[test]
+fn the_first_checkpoint_is_missed_where_it_was_on_disk() {
+    let (disk, journal) = alone();
+    append(&journal, 1, &created("a"));
+    journal.sync().unwrap();
+    // Tells that all before it is durable.
+    append(&journal, 1, &trimmed(5));
+    let begun = copy(&disk);
+    let end = of_kind(&disk, "1", Kind::CheckpointEnd);
+    spoil(&disk, "1", end[0]);
+    let refused = load(&place(&disk), false).unwrap_err();
+    assert!(refused.is_corruption(), "{refused}");
+    let skipped = load(&place(&disk), true).unwrap();
+    assert!(skipped.has_holes() && skipped.events.is_empty(), "{skipped:?}");
+    // Torn off before anything was promised it is no damage, and what comes next takes its place.
+    never_written(&begun, "1", end[0]);
+    let loaded = load(&place(&begun), false).unwrap();
+    assert!(!loaded.has_holes() && loaded.turn == 0 && loaded.slot == 0, "{loaded:?}");
+}
+
 /// Streams 1 to 3, a checkpoint while which streams 1 and 2 change, and what follows.
 fn with_copies(events: impl Fn(u64) -> Vec<Event>) -> (Arc<MemDisk>, Journal) {
     let (disk, journal) = alone();
