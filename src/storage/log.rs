@@ -35,6 +35,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+mod ahead;
 mod begin;
 mod next;
 mod rest;
@@ -42,6 +43,7 @@ mod restart;
 mod seal;
 mod trims;
 mod writer;
+use ahead::Pace;
 use begin::{Active, Begun, Prepared};
 use next::Making;
 pub(crate) use restart::Restart;
@@ -135,25 +137,31 @@ pub(crate) struct LogParts {
     pub(crate) skip_damage: bool,
 }
 
+impl LogParts {
+    /// The last segment, mapped anew for more.
+    fn goes_on_in(&self) -> Result<Option<Active>> {
+        let (Some(segment), Some((file, size))) = (self.segments.last(), &self.active) else {
+            return Ok(None);
+        };
+        let mapped = file.map(*size, true).map_err(|e| Error::io("map", &segment.path, e))?;
+        let region = Arc::new(mapped.frozen_to(segment.end()));
+        segment.set_region(Arc::clone(&region));
+        let Some(region) = region.writer() else {
+            return Err(Error::corrupt("the segment has a writer already").at(&segment.path));
+        };
+        let (segment, file) = (Arc::clone(segment), Arc::clone(file));
+        let (end, entries) = (segment.end(), segment.entries());
+        Ok(Some(Active { segment, file, region, end, size: *size, entries }))
+    }
+}
+
 impl Log {
     /// A log over segments that recovery has found good and synced.
     pub(crate) fn new(home: Home, parts: LogParts) -> Result<Log> {
         let position = parts.position;
         let previous = parts.segments.last().map(|s| (s.number(), s.end()));
-        let mut active = None;
-        let mut unsynced = Vec::new();
-        if let (Some(segment), Some((file, size))) = (parts.segments.last(), &parts.active) {
-            let mapped = file.map(*size, true).map_err(|e| Error::io("map", &segment.path, e))?;
-            let region = Arc::new(mapped.frozen_to(segment.end()));
-            segment.set_region(Arc::clone(&region));
-            let Some(region) = region.writer() else {
-                return Err(Error::corrupt("the segment has a writer already").at(&segment.path));
-            };
-            let (segment, file) = (Arc::clone(segment), Arc::clone(file));
-            unsynced.push((Arc::clone(&segment), Arc::clone(&file)));
-            let (end, entries) = (segment.end(), segment.entries());
-            active = Some(Active { segment, file, region, end, size: *size, entries });
-        }
+        let active = parts.goes_on_in()?;
+        let unsynced = active.iter().map(Active::open).collect();
         let last_size = active.as_ref().map_or(FIRST_SEGMENT / 2, |a| a.size);
         let writer = Writer {
             active,
@@ -175,6 +183,7 @@ impl Log {
             hidden: VecDeque::new(),
             last_size,
             closed: false,
+            pace: Pace::new(position),
         };
         Ok(Log {
             home,

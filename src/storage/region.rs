@@ -166,6 +166,24 @@ impl Region {
         self
     }
 
+    /// Has the system find memory for these bytes, so that nobody who stores to them waits for
+    /// that. Changes no byte, and says so if it cannot be done; the heap is always ready.
+    pub(crate) fn touch(&self, from: u64, to: u64) -> io::Result<()> {
+        if from >= to || to > self.len || !self.writable {
+            return Err(out_of_range("no bytes of a region that is written"));
+        }
+        match &self.mem {
+            Mem::Heap(_) => Ok(()),
+            #[cfg(target_os = "linux")]
+            Mem::Map(map) => {
+                let advice = memmap2::Advice::PopulateWrite;
+                map.advise_range(advice, from as usize, (to - from) as usize)
+            }
+            #[cfg(not(target_os = "linux"))]
+            Mem::Map(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
     fn base(&self) -> *mut u8 {
         match &self.mem {
             Mem::Map(map) => map.as_mut_ptr(),
@@ -252,6 +270,11 @@ pub(crate) struct RegionWriter {
 }
 
 impl RegionWriter {
+    /// What is written to.
+    pub(crate) fn region(&self) -> &Arc<Region> {
+        &self.region
+    }
+
     /// Copies bytes in. They become visible to borrowers by [`RegionWriter::freeze`].
     #[inline]
     pub(crate) fn write(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
@@ -359,5 +382,42 @@ mod tests {
         let mut read = [0; 13];
         file.read_exact_at(&mut read, 4090).unwrap();
         assert_eq!(&read, b"across a page");
+    }
+
+    /// The page faults of this thread that needed no disk.
+    #[cfg(target_os = "linux")]
+    fn faults() -> u64 {
+        let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+        let behind_name = stat.rsplit(')').next().unwrap();
+        behind_name.split_whitespace().nth(7).unwrap().parse().unwrap()
+    }
+
+    /// Fails if nothing is asked of the system, or of other bytes.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn nobody_waits_for_bytes_that_were_touched() {
+        const LEN: u64 = 16 << 20;
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(LEN).unwrap();
+        let region = Arc::new(Region::map(&file, LEN, true).unwrap());
+        let mut writer = region.writer().unwrap();
+        writer.write(0, b"first").unwrap();
+        writer.freeze(5);
+        if let Err(error) = region.touch(5, LEN / 2) {
+            // A system that is too old for the call.
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+            return;
+        }
+        let mut store = |from: u64, to: u64| {
+            let before = faults();
+            (from..to).step_by(4096).for_each(|at| writer.write(at, b"x").unwrap());
+            faults() - before
+        };
+        let (touched, untouched) = (store(4096, LEN / 2), store(LEN / 2, LEN));
+        assert!(touched < 4 && untouched > 4, "{touched} and {untouched} faults");
+        assert_eq!(region.slice(0, 5), Some(&b"first"[..]));
+        for (from, to) in [(5, 5), (0, LEN + 1)] {
+            assert!(region.touch(from, to).is_err());
+        }
     }
 }

@@ -91,6 +91,12 @@ impl Prepared {
     }
 }
 
+impl Active {
+    pub(super) fn open(&self) -> OpenSegment {
+        (Arc::clone(&self.segment), Arc::clone(&self.file))
+    }
+}
+
 impl Begun {
     pub(super) fn open(&self) -> OpenSegment {
         (Arc::clone(&self.segment), Arc::clone(&self.file))

@@ -36,13 +36,18 @@ impl Drop for Maker<'_> {
 }
 
 impl Log {
-    /// Prepares the next segment if the last one is more than half full.
+    /// Prepares what comes next: the segment if the last one is more than half full, and memory for
+    /// a fast writer.
     pub(crate) fn prepare(&self) -> Result<()> {
         self.care.store(false, Ordering::Relaxed);
-        self.make_next(|writer| {
+        // Before the syncs that a segment takes, and behind them on into that.
+        self.make_ready();
+        let made = self.make_next(|writer| {
             let due = writer.active.as_ref().is_some_and(|a| a.end > a.size / 2);
             (writer.next.is_none() && due).then_some(0)
-        })
+        });
+        self.make_ready();
+        made
     }
 
     /// Makes the next segment for an append that finds no room for `need` bytes.

@@ -74,6 +74,7 @@ impl Log {
             writer.parked = Some(Parked { segment, end, size, entries });
         }
         let prepared = writer.next.take();
+        writer.pace = Pace::new(writer.position);
         self.unsynced.lock().clear();
         self.drop_maps_but(None);
         drop(writer);
@@ -111,7 +112,7 @@ impl Log {
 
     /// Goes on in a segment of the list, of which the log holds neither map nor descriptor.
     pub(super) fn go_on_in(&self, writer: &mut Writer, active: Active) {
-        self.unsynced.lock().push((Arc::clone(&active.segment), Arc::clone(&active.file)));
+        self.unsynced.lock().push(active.open());
         let mut segments = self.segments.write();
         let replaced = |old: &Arc<Segment>| match old.number() == active.segment.number() {
             true => Arc::clone(&active.segment),

@@ -1,5 +1,6 @@
 //! The writing end of a log: what only the appending thread touches, under the writer lock.
 
+use super::ahead::Pace;
 use super::rest::Parked;
 use super::trims::Hidden;
 use super::*;
@@ -41,6 +42,7 @@ pub(crate) struct Writer {
     pub(super) hidden: VecDeque<Hidden>,
     pub(super) last_size: u64,
     pub(super) closed: bool,
+    pub(super) pace: Pace,
 }
 
 /// The writer, locked.
@@ -336,7 +338,17 @@ impl Writer {
         active.entries += entries;
         self.position = active.segment.position() + active.end;
         self.chain = chain(self.chain, crc);
+        if self.pace.is_due(self.position) {
+            self.look_at_pace(log);
+        }
         Ok(())
+    }
+
+    #[cold]
+    fn look_at_pace(&mut self, log: &Log) {
+        if self.pace.look(self.position, log.home.disk.monotonic()) {
+            log.ask_for_care();
+        }
     }
 
     pub(super) fn took(&mut self, id: EntryId, len: usize) {

@@ -1,0 +1,214 @@
+//! Memory made ready ahead of a log that grows fast.
+//!
+//! The first store to a page of a map waits while the system finds and zeroes memory for it, which
+//! costs a fast writer a third of its time. So the background has that done for the bytes that come
+//! next. They count as changed from then on, and a sync writes them too: never more than a quarter
+//! of what the log has to write anyway. A slow log is left alone, and one under `Always`, which
+//! stores nothing through its map.
+
+use super::*;
+use std::time::Duration;
+
+/// How often the writer looks at the clock, in bytes of the log.
+const STEP: u64 = 1 << 20;
+/// A log is fast that takes no longer for a step.
+const FAST: Duration = Duration::from_millis(10);
+/// How far the memory is made ready at most: the way of a fast log while the background is held up.
+const REACH: u64 = 16 << 20;
+/// How much at once, so that the writer is asked again where it is by then.
+const PIECE: u64 = 2 << 20;
+
+/// How fast a log grows, and how far ahead of its end the memory is ready.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Pace {
+    /// The position at which to look at the clock again, and when that was done last.
+    look_at: u64,
+    looked: Duration,
+    fast: bool,
+    /// Ready up to this offset of the segment with this number, and all before it.
+    ready: (u64, u64),
+}
+
+/// Bytes of a segment that nobody has stored to yet.
+type Fresh = (Arc<Region>, u64, u64);
+
+impl Pace {
+    /// For a log that ends at this position.
+    pub(super) fn new(position: u64) -> Pace {
+        Pace { look_at: position + STEP, ..Pace::default() }
+    }
+
+    #[inline]
+    pub(super) fn is_due(&self, position: u64) -> bool {
+        position >= self.look_at
+    }
+
+    /// Takes in that the log has come so far. Returns whether there is something to make ready.
+    pub(super) fn look(&mut self, position: u64, now: Duration) -> bool {
+        self.fast = now.saturating_sub(self.looked) <= FAST;
+        self.look_at = position + STEP;
+        self.looked = now;
+        self.fast
+    }
+
+    fn ready_in(&self, number: u64) -> u64 {
+        match self.ready.0.cmp(&number) {
+            std::cmp::Ordering::Less => 0,
+            std::cmp::Ordering::Equal => self.ready.1,
+            std::cmp::Ordering::Greater => u64::MAX,
+        }
+    }
+}
+
+impl Writer {
+    /// What to make ready now, a piece at a time.
+    fn next_fresh(&mut self, durable: u64) -> Option<Fresh> {
+        let active = self.active.as_ref().filter(|_| self.pace.fast)?;
+        let reach = REACH.min(self.position.saturating_sub(durable) / 4);
+        let number = active.segment.number();
+        let from = self.pace.ready_in(number).max(active.end);
+        let to = active.size.min(active.end + reach);
+        if from < to {
+            let to = to.min(from + PIECE);
+            self.pace.ready = (number, to);
+            return Some((Arc::clone(active.region.region()), from, to));
+        }
+        let next = self.next.as_ref()?;
+        let number = next.header.number;
+        let from = self.pace.ready_in(number);
+        let to = next.size.min((active.end + reach).saturating_sub(active.size));
+        (from < to).then(|| {
+            let to = to.min(from + PIECE);
+            self.pace.ready = (number, to);
+            (Arc::clone(&next.region), from, to)
+        })
+    }
+}
+
+impl Log {
+    /// Makes ready what a fast writer comes to next. What the system refuses is left to the writer.
+    pub(super) fn make_ready(&self) {
+        while !self.is_strict() {
+            let fresh = self.writer.lock().next_fresh(self.commit.durable());
+            let Some((region, from, to)) = fresh else {
+                return;
+            };
+            if region.touch(from, to).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::disk::Disk;
+    use super::super::super::mem::MemDisk;
+    use super::*;
+    use crate::options::StreamOptions;
+    use std::path::Path;
+
+    const SEGMENT: u64 = 4 << 20;
+
+    /// An empty log that counts as fast or as slow, whatever the clock says.
+    fn log(fast: bool) -> Log {
+        let disk = Arc::new(MemDisk::new()) as Arc<dyn Disk>;
+        disk.create_dir(Path::new("/1")).unwrap();
+        let mut options = StoredOptions::from(&StreamOptions::new());
+        options.segment_bytes = SEGMENT;
+        let parts = LogParts {
+            segments: Vec::new(),
+            position: 0,
+            active: None,
+            next_number: 0,
+            name: b"s".to_vec(),
+            options,
+            tail: Tail::default(),
+            top: EntryId::MIN,
+            trimmed: EntryId::MIN,
+            restart: 0,
+            chain: 0,
+            block: None,
+            skip_damage: false,
+        };
+        let log = Log::new(Home::new(&disk, "/1".into(), [7; 16], 1), parts).unwrap();
+        log.writer.lock().pace = Pace { look_at: u64::MAX, fast, ..Pace::default() };
+        log
+    }
+
+    /// Appends an entry of 200 KiB.
+    fn append(log: &Log, ms: u64) {
+        let list = vec![1; 200 << 10];
+        let lacking = log.writer().unwrap().lacks_room(list.len());
+        if let Some(need) = lacking {
+            log.make_room(need).unwrap();
+        }
+        log.writer().unwrap().append(EntryId::new(ms, 0), &list, None).unwrap();
+    }
+
+    /// The number of the segment that is being written, and its end.
+    fn end(log: &Log) -> (u64, u64) {
+        let writer = log.writer.lock();
+        let active = writer.active.as_ref().unwrap();
+        (active.segment.number(), active.end)
+    }
+
+    /// Fails if the way ahead is longer than a quarter of what is not durable, or ends where the
+    /// segment does.
+    #[test]
+    fn the_way_ahead_is_a_part_of_what_is_not_durable() {
+        let log = log(true);
+        let mut ready = (0, 0);
+        let mut crossed = 0;
+        for ms in 1..200 {
+            append(&log, ms);
+            log.prepare().unwrap();
+            let (number, end) = end(&log);
+            if ready < (number, end) {
+                ready = (number, end);
+            }
+            ready = ready.max(log.writer.lock().pace.ready);
+            let unsynced = log.written();
+            let reach = REACH.min(unsynced / 4);
+            let size = log.writer.lock().active.as_ref().unwrap().size;
+            let ahead = if ready.0 == number { ready.1 - end } else { size - end + ready.1 };
+            assert!(ahead <= reach, "{ahead} bytes ahead of {unsynced}");
+            let next = log.writer.lock().next.as_ref().map(|next| next.size);
+            let room = size - end + next.unwrap_or(0);
+            assert_eq!(ahead, reach.min(room), "entry {ms}");
+            crossed += u32::from(ready.0 > number);
+        }
+        assert!(crossed > 10, "the next segment was made ready {crossed} times");
+    }
+
+    /// Fails if a slow log is hurried on, or one that stores nothing through its map, or if what
+    /// was synced counts.
+    #[test]
+    fn nothing_is_made_ready_that_would_not_be_waited_for() {
+        let (slow, strict, synced) = (log(false), log(true), log(true));
+        strict.be_strict();
+        for ms in 1..100 {
+            for log in [&slow, &strict, &synced] {
+                append(log, ms);
+            }
+            slow.prepare().unwrap();
+            strict.prepare().unwrap();
+            let written = synced.written();
+            assert!(synced.writer.lock().next_fresh(written).is_none());
+        }
+        for log in [slow, strict] {
+            assert_eq!(log.writer.lock().pace.ready, (0, 0));
+        }
+    }
+
+    #[test]
+    fn the_pace_is_that_of_the_last_step() {
+        let mut pace = Pace::new(5);
+        assert!(!pace.is_due(STEP + 4));
+        assert!(pace.is_due(STEP + 5));
+        assert!(!pace.look(STEP + 5, Duration::from_secs(60)), "a minute for one step");
+        assert!(!pace.is_due(2 * STEP));
+        assert!(pace.look(2 * STEP + 5, Duration::from_millis(60_010)));
+        assert!(!pace.look(3 * STEP + 5, Duration::from_millis(60_021)));
+    }
+}
