@@ -310,6 +310,8 @@ fn marks_behind(window: &mut Window<'_>, read: &mut File) -> Result<()> {
             read.supersede(Superseded::read(body, 0));
         }
     }
+    // The last frame may end in zeros, and nothing is written into it.
+    read.nonzero_end = read.nonzero_end.max(at);
     Ok(())
 }
 
