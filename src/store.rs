@@ -19,7 +19,7 @@ use crate::storage::process::Process;
 use crate::storage::recover::StreamRecovery;
 use crate::storage::watched::Loss;
 use crate::stream::{Frozen, StreamInner};
-use crate::worker::Worker;
+use crate::worker::{Task, Worker};
 use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -149,7 +149,7 @@ pub(crate) struct Shared {
     pub(crate) names: RwLock<Names>,
     pub(crate) journal: Journal,
     pub(crate) report: Mutex<RecoveryReport>,
-    pub(crate) background: Mutex<Option<String>>,
+    pub(crate) background: Mutex<BTreeMap<Task, String>>,
     closed: AtomicBool,
     /// Why nothing is written any more in the whole store.
     poisoned: OnceLock<Error>,
@@ -252,7 +252,7 @@ impl Shared {
             names,
             journal,
             report: Mutex::new(report),
-            background: Mutex::new(None),
+            background: Mutex::default(),
             closed: AtomicBool::new(false),
             poisoned: OnceLock::new(),
             process: Process::this(),

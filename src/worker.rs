@@ -111,10 +111,10 @@ impl Worker {
         let (stop_sync, sync_stopped) = bounded(1);
         let (stop_care, care_stopped) = bounded(1);
         let mut worker = Worker { stop: vec![stop_sync, stop_care], threads: Vec::new() };
-        worker.spawn("streamlog-sync", shared, move |shared| {
+        worker.spawn(("streamlog-sync", Task::Sync), shared, move |shared| {
             sync_loop(shared, &sync_jobs, &sync_stopped);
         });
-        worker.spawn("streamlog-care", shared, move |shared| {
+        worker.spawn(("streamlog-care", Task::Prepare), shared, move |shared| {
             care_loop(shared, &care_jobs, &care_stopped);
         });
         // Set last: without its threads a store works, and what they do is done by its callers.
@@ -127,7 +127,7 @@ impl Worker {
 
     fn spawn(
         &mut self,
-        name: &'static str,
+        (name, task): (&'static str, Task),
         shared: &Arc<Shared>,
         body: impl FnOnce(&Shared) + Send + 'static,
     ) {
@@ -142,7 +142,7 @@ impl Worker {
         match std::thread::Builder::new().name(name.to_owned()).spawn(body) {
             Ok(thread) => self.threads.push(thread),
             Err(error) => {
-                *shared.background.lock() = Some(format!("cannot start {name}: {error}"));
+                shared.background.lock().insert(task, format!("cannot start {name}: {error}"));
             }
         }
     }
@@ -212,7 +212,7 @@ fn sync_loop(shared: &Shared, jobs: &Receiver<Job>, stop: &Receiver<()>) {
         shared.flush_streams(|stream| {
             stream.take_asked_sync() || stream.level(shared) != Durability::Manual
         });
-        note(shared, shared.sync_journal(upto));
+        note(shared, Task::Sync, shared.sync_journal(upto));
     }
 }
 
@@ -241,7 +241,7 @@ fn care_loop(shared: &Shared, jobs: &Receiver<()>, stop: &Receiver<()>) {
         // A timer runs only while there is a stream that may come to rest, or entries that may go.
         rest = rest.or_else(|| shared.next_rest().and_then(after));
         match next(jobs, stop, rest.into_iter().chain(retention).min()) {
-            Ok(()) => note(shared, shared.prepare()),
+            Ok(()) => note(shared, Task::Prepare, shared.prepare()),
             Err(RecvTimeoutError::Timeout) if is_past(rest) => {
                 rest = None;
                 shared.rest();
@@ -259,7 +259,8 @@ fn retain(shared: &Shared, mut due: Option<Instant>) -> Option<Instant> {
         // Before the pass: what is appended during it asks for the next one.
         shared.kick.retention.store(false, Ordering::Release);
         let (enforced, next) = shared.enforce_retention();
-        note(shared, enforced.and(shared.prepare()));
+        note(shared, Task::Retain, enforced);
+        note(shared, Task::Prepare, shared.prepare());
         let pause = next.map(Duration::from_millis);
         due = pause.and_then(|pause| after(pause.clamp(RETENTION_PAUSE, RETENTION_LONGEST)));
     }
@@ -277,7 +278,39 @@ fn is_past(time: Option<Instant>) -> bool {
     time.is_some_and(|time| time <= Instant::now())
 }
 
-/// Keeps the last failure for `Store::health`; a later success clears it.
-fn note(shared: &Shared, result: crate::error::Result<()>) {
-    *shared.background.lock() = result.err().map(|error| error.to_string());
+/// What the threads do by themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Task {
+    Sync,
+    Prepare,
+    Retain,
+}
+
+/// Keeps the last failure for `Store::health`; a later success at the same task clears it.
+fn note(shared: &Shared, task: Task, result: crate::error::Result<()>) {
+    let mut background = shared.background.lock();
+    match result {
+        Ok(()) => drop(background.remove(&task)),
+        Err(error) => drop(background.insert(task, error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+
+    /// Fails if a task that went well clears what another one could not do: a full disk that keeps
+    /// retention from its work then showed only until the next sync.
+    #[test]
+    fn a_failure_shows_until_its_own_task_goes_well() {
+        let store = Store::in_memory().unwrap();
+        let shared = store.shared();
+        note(shared, Task::Retain, Err(Error::new(ErrorKind::StorageFull { needed: 7 })));
+        note(shared, Task::Sync, Ok(()));
+        note(shared, Task::Prepare, Ok(()));
+        assert!(store.health().background.is_some_and(|told| told.contains('7')));
+        note(shared, Task::Retain, Ok(()));
+        assert_eq!(store.health().background, None);
+    }
 }

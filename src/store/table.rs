@@ -15,7 +15,7 @@ impl Shared {
     pub(super) fn health(&self) -> Health {
         let mut health = Health {
             poisoned: self.poison_cause(),
-            background: self.background.lock().clone(),
+            background: self.background.lock().values().next().cloned(),
             closed: self.check_open().is_err(),
             ..Health::default()
         };
