@@ -17,6 +17,8 @@ const FAST: Duration = Duration::from_millis(10);
 const REACH: u64 = 16 << 20;
 /// How much at once, so that the writer is asked again where it is by then.
 const PIECE: u64 = 2 << 20;
+/// What is not worth a call: else there would be one for each append meanwhile, without an end.
+const LEAST: u64 = 256 << 10;
 
 /// How fast a log grows, and how far ahead of its end the memory is ready.
 #[derive(Clone, Copy, Debug, Default)]
@@ -64,25 +66,27 @@ impl Writer {
     /// What to make ready now, a piece at a time.
     fn next_fresh(&mut self, durable: u64) -> Option<Fresh> {
         let active = self.active.as_ref().filter(|_| self.pace.fast)?;
-        let reach = REACH.min(self.position.saturating_sub(durable) / 4);
+        let reach = active.end + REACH.min(self.position.saturating_sub(durable) / 4);
         let number = active.segment.number();
         let from = self.pace.ready_in(number).max(active.end);
-        let to = active.size.min(active.end + reach);
-        if from < to {
-            let to = to.min(from + PIECE);
+        if let Some(to) = piece(from, reach, active.size) {
             self.pace.ready = (number, to);
             return Some((Arc::clone(active.region.region()), from, to));
         }
-        let next = self.next.as_ref()?;
+        let next = self.next.as_ref().filter(|_| reach > active.size)?;
         let number = next.header.number;
         let from = self.pace.ready_in(number);
-        let to = next.size.min((active.end + reach).saturating_sub(active.size));
-        (from < to).then(|| {
-            let to = to.min(from + PIECE);
-            self.pace.ready = (number, to);
-            (Arc::clone(&next.region), from, to)
-        })
+        let to = piece(from, reach - active.size, next.size)?;
+        self.pace.ready = (number, to);
+        Some((Arc::clone(&next.region), from, to))
     }
+}
+
+/// The end of the next piece, of the bytes from `from` on that lie within reach.
+fn piece(from: u64, reach: u64, size: u64) -> Option<u64> {
+    let to = reach.min(size);
+    let left = to.saturating_sub(from);
+    (left >= LEAST || (left > 0 && to == size)).then(|| to.min(from + PIECE))
 }
 
 impl Log {
@@ -175,7 +179,7 @@ mod tests {
             assert!(ahead <= reach, "{ahead} bytes ahead of {unsynced}");
             let next = log.writer.lock().next.as_ref().map(|next| next.size);
             let room = size - end + next.unwrap_or(0);
-            assert_eq!(ahead, reach.min(room), "entry {ms}");
+            assert!(ahead + LEAST > reach.min(room), "{ahead} bytes ahead behind entry {ms}");
             crossed += u32::from(ready.0 > number);
         }
         assert!(crossed > 10, "the next segment was made ready {crossed} times");
