@@ -213,6 +213,11 @@ impl Error {
         matches!(self.kind(), ErrorKind::Io { op } if op.starts_with("sync"))
     }
 
+    /// Whether there was no space for something.
+    pub(crate) fn is_full(&self) -> bool {
+        matches!(self.kind(), ErrorKind::StorageFull { .. })
+    }
+
     /// Whether a descriptor or a map was wanted and there was none.
     pub(crate) fn is_shortage(&self) -> bool {
         matches!(self.kind(), ErrorKind::TooManyFiles | ErrorKind::TooManyMappings)

@@ -70,8 +70,9 @@ pub(crate) struct StreamInner {
     asked: AtomicBool,
     /// The background was asked for a sync, whatever the level says.
     asked_sync: AtomicBool,
-    /// Its retention has limits, and the stream is used.
+    /// Its retention has limits, and the stream is used; what its groups do counts besides.
     limited: AtomicBool,
+    limited_by_groups: AtomicBool,
 }
 
 impl std::fmt::Debug for StreamInner {
@@ -160,6 +161,7 @@ impl StreamInner {
             asked: AtomicBool::new(false),
             asked_sync: AtomicBool::new(false),
             limited: AtomicBool::new(false),
+            limited_by_groups: AtomicBool::new(false),
         }
     }
 
@@ -254,7 +256,9 @@ impl StreamInner {
                     locked.apply(self.log.get(), &events);
                     if position > 0 {
                         shared.kick.dirty();
-                        self.ask_for_retention(shared);
+                        if self.is_limited_by_groups() {
+                            shared.kick.retention();
+                        }
                     }
                     if shared.journal.asks_for_care() {
                         shared.kick.care();
@@ -384,16 +388,32 @@ impl StreamInner {
         }
     }
 
+    /// None of it waits for the rest to go well: on a full disk, only what is removed makes room.
     fn maintain_log(&self, shared: &Shared, log: &Log) -> Result<()> {
-        log.prepare()?;
-        log.poison_if_sync(self.seal(shared, log))?;
+        let prepared = log.prepare();
+        let sealed = log.poison_if_sync(self.seal(shared, log));
+        let removed = self.remove_dead(shared, log);
+        let short = prepared.as_ref().is_err_and(Error::is_full);
+        let prepared = if short && matches!(removed, Ok(true)) { log.prepare() } else { prepared };
+        prepared.and(sealed).and(removed.map(drop))
+    }
+
+    /// Removes the segments that are gone. Returns whether there were any.
+    fn remove_dead(&self, shared: &Shared, log: &Log) -> Result<bool> {
         self.trim_dead(log)?;
-        let mut gone = log.take_retired();
-        if !gone.is_empty() {
+        let retired = log.count_retired();
+        if retired > 0 {
             // The restart that left them behind.
             shared.sync_journal(self.rests_on())?;
+            self.unlink(shared, log, log.take_retired(retired))?;
         }
-        gone.extend(self.take_trimmed(shared, log)?);
+        let trimmed = self.take_trimmed(shared, log)?;
+        let any = retired > 0 || !trimmed.is_empty();
+        self.unlink(shared, log, trimmed)?;
+        Ok(any)
+    }
+
+    fn unlink(&self, shared: &Shared, log: &Log, gone: Vec<Arc<Segment>>) -> Result<()> {
         if gone.is_empty() {
             return Ok(());
         }
@@ -456,7 +476,10 @@ impl StreamInner {
             log.abandon(Error::new(ErrorKind::Closed));
             return Ok(());
         }
+        // A footer spares the next opening some work. Where there is no space for it, nothing is
+        // missing.
         let sealed = self.seal(shared, log);
+        let sealed = if sealed.as_ref().is_err_and(Error::is_full) { Ok(()) } else { sealed };
         log.close(&|| self.waiters.notify()).and(sealed)
     }
 

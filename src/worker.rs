@@ -36,6 +36,8 @@ pub(crate) struct Kick {
     dirty: AtomicBool,
     /// Some stream may be beyond a limit of its retention.
     retention: AtomicBool,
+    /// There is something else to do in the background.
+    wanted: AtomicBool,
 }
 
 impl std::fmt::Debug for Kick {
@@ -78,12 +80,13 @@ impl Kick {
     #[inline]
     pub(crate) fn retention(&self) {
         if !self.retention.load(Ordering::Relaxed) && !self.retention.swap(true, Ordering::AcqRel) {
-            self.care();
+            send(self.care.get(), ());
         }
     }
 
     /// There is something to prepare, seal or drop.
     pub(crate) fn care(&self) {
+        self.wanted.store(true, Ordering::Release);
         send(self.care.get(), ());
     }
 }
@@ -241,7 +244,11 @@ fn care_loop(shared: &Shared, jobs: &Receiver<()>, stop: &Receiver<()>) {
         // A timer runs only while there is a stream that may come to rest, or entries that may go.
         rest = rest.or_else(|| shared.next_rest().and_then(after));
         match next(jobs, stop, rest.into_iter().chain(retention).min()) {
-            Ok(()) => note(shared, Task::Prepare, shared.prepare()),
+            Ok(()) => {
+                if shared.kick.wanted.swap(false, Ordering::AcqRel) {
+                    note(shared, Task::Prepare, shared.prepare());
+                }
+            }
             Err(RecvTimeoutError::Timeout) if is_past(rest) => {
                 rest = None;
                 shared.rest();

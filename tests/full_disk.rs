@@ -26,6 +26,9 @@ use streamlog::{
 const CHILD: &str = "STREAMLOG_FULL_CHILD";
 const LIMITED: &str = "STREAMLOG_FULL_LIMITED";
 
+/// Longer than anything here takes; what has not happened by then never does.
+const LONG: std::time::Duration = std::time::Duration::from_secs(30);
+
 fn main() -> ExitCode {
     if let Some(root) = std::env::var_os(CHILD) {
         match std::env::var_os(LIMITED) {
@@ -187,6 +190,20 @@ fn acks(group: &Group, root: &Path, wanted: u64) -> u64 {
     refused
 }
 
+/// Fails if the background removes no segment where it cannot prepare one: the space that a trim
+/// frees then never came back.
+fn trims_make_room(stream: &Stream) {
+    stream.trim(Trim::max_len(5)).unwrap();
+    let began = Instant::now();
+    for _ in 0..50 {
+        while let Err(error) = put(stream, 500) {
+            assert!(is_full(&error), "{error}");
+            assert!(began.elapsed() < LONG, "a trim made no room");
+            std::thread::yield_now();
+        }
+    }
+}
+
 fn full(root: &Path) {
     let began = Instant::now();
     let wanted = std::env::var("STREAMLOG_FULL_ACKS").ok().and_then(|text| text.parse().ok());
@@ -203,6 +220,10 @@ fn full(root: &Path) {
         let group = stream.create_group("g", Start::First).unwrap();
         let consumer = group.consumer("c").unwrap();
         drop(consumer.read(GroupReadOptions::new().count(200)).unwrap());
+    }
+    // Segments that a trim can take away.
+    for _ in 0..2_000 {
+        put(&lax, 50).unwrap();
     }
     store.sync().unwrap();
     let ballast = fill(root);
@@ -237,6 +258,7 @@ fn full(root: &Path) {
     let group = lax.get_group("g").unwrap().unwrap();
     assert_eq!(group.pending().unwrap().count, pending);
     let again = refused + acks(&group, root, 1_000);
+    trims_make_room(&lax);
     // Space comes back, and everything goes on without another opening.
     std::fs::remove_file(ballast).unwrap();
     let before = ids(&lax).len();

@@ -132,7 +132,8 @@ const TESTS: &[Test] = tests! {
         invariant_08_keep_unacked_beats_every_other_limit
         invariant_08_acks_that_a_drop_rests_on_are_synced_first
         invariant_08_verifying_removes_no_entry
-        invariant_08_retention_removes_what_a_naive_count_removes;
+        invariant_08_retention_removes_what_a_naive_count_removes
+        invariant_08_retention_ends_however_fast_others_append;
     locks:
         invariant_10_no_lock_is_held_over_a_sync
         invariant_10_no_lock_is_held_over_the_callers_code

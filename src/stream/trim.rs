@@ -76,11 +76,19 @@ impl StreamInner {
         self.limited.load(Ordering::Relaxed)
     }
 
+    /// The same, and what its groups do counts.
+    pub(super) fn is_limited_by_groups(&self) -> bool {
+        self.limited_by_groups.load(Ordering::Relaxed)
+    }
+
     /// After the options have changed.
     pub(crate) fn note_limits(&self) {
         let state = self.state.lock();
         // Under the lock: of two changes at once the later one is noted last.
-        self.limited.store(state.retention().has_limit(), Ordering::Relaxed);
+        let retention = state.retention();
+        self.limited.store(retention.has_limit(), Ordering::Relaxed);
+        let by_groups = retention.has_limit() && retention.keep_unacked;
+        self.limited_by_groups.store(by_groups, Ordering::Relaxed);
     }
 
     /// The stream has changed, and may be beyond a limit now.
@@ -93,17 +101,25 @@ impl StreamInner {
 
     /// Removes what is beyond the retention. Returns how many entries, and the position behind the
     /// record, or 0 if there was nothing to remove.
+    ///
+    /// It ends however fast others append: what comes meanwhile asks for the next time.
     pub(crate) fn enforce(&self, shared: &Shared) -> Result<(u64, u64)> {
         self.check(shared)?;
         let log = self.log(shared)?;
+        let now_ms = shared.disk.now_ms();
         let (mut removed, mut end, mut again) = (0, 0, false);
+        let mut seen: Option<u64> = None;
         loop {
             self.check_writable(shared)?;
             let (tail, state) = log.written_tail_with(|| self.lock_state());
             let mut state = state?;
-            let Some(plan) = plan_retention(&mut state, log, tail, shared.disk.now_ms())? else {
+            let Some(plan) = plan_retention(&mut state, log, tail, now_ms)? else {
                 return Ok((removed, end));
             };
+            let came = tail.ordinal.saturating_sub(seen.replace(tail.ordinal).unwrap_or(u64::MAX));
+            if came > 0 && plan.removed <= came {
+                return Ok((removed, end));
+            }
             match self.record_trim(shared, &mut state, log, tail, &plan) {
                 Ok(position) => (removed, end, again) = (removed + plan.removed, position, false),
                 Err(Refused::Error(error)) => return Err(error),

@@ -58,6 +58,8 @@ struct State {
     /// Each of them, if that was asked for.
     every: Option<Vec<Called>>,
     fault: Option<Fault>,
+    /// What happens at each of these steps.
+    meanwhile: Option<(&'static str, Arc<dyn Fn() + Send + Sync>)>,
     /// The calls that met it.
     hits: Vec<Called>,
     gate: Option<(&'static str, &'static str)>,
@@ -109,6 +111,11 @@ impl FaultDisk {
 
     pub(crate) fn set_clock(&self, ms: u64) {
         self.now.store(ms, Ordering::Relaxed);
+    }
+
+    /// From now on this happens at each such step, in the thread that makes it.
+    pub(crate) fn meanwhile(&self, step: &'static str, what: impl Fn() + Send + Sync + 'static) {
+        self.lock().meanwhile = Some((step, Arc::new(what)));
     }
 
     /// From now on such calls fail, the first rule that fits first.
@@ -387,6 +394,15 @@ impl Disk for FaultDisk {
 
     fn random(&self) -> u64 {
         self.files.random()
+    }
+
+    fn step(&self, what: &'static str) {
+        let state = self.lock();
+        let meanwhile = state.meanwhile.clone().filter(|(step, _)| *step == what);
+        drop(state);
+        if let Some((_, meanwhile)) = meanwhile {
+            meanwhile();
+        }
     }
 }
 

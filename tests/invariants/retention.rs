@@ -8,6 +8,7 @@ use crate::{
     Stream, StreamOptions, Trim,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 fn open(disk: &FaultDisk) -> Store {
@@ -422,4 +423,26 @@ pub(crate) fn invariant_08_retention_removes_what_a_naive_count_removes() {
             rig.step(&mut random);
         }
     }
+}
+
+/// Fails if `StreamInner::enforce` (src/stream/trim.rs) goes on until nothing is beyond the limit:
+/// one entry more for each round, and it never ended.
+pub(crate) fn invariant_08_retention_ends_however_fast_others_append() {
+    const MOST: u64 = 1_000;
+    let disk = FaultDisk::new();
+    let store = open(&disk);
+    let stream = store.stream("s").unwrap();
+    put(&stream, 1..200);
+    stream.set_retention(Retention::new().max_len(10)).unwrap();
+    let (busy, next) = (stream.clone(), AtomicU64::new(200));
+    disk.meanwhile("record stored", move || {
+        let ms = next.fetch_add(1, Ordering::Relaxed);
+        if ms < MOST {
+            put(&busy, ms..ms + 1);
+        }
+    });
+    assert!(stream.enforce_retention().unwrap() >= 189);
+    let seen = seen(&stream);
+    assert!((10..15).contains(&seen.len()), "{} entries", seen.len());
+    assert!(seen.last() < Some(&(MOST / 2)), "it ended with the appends");
 }

@@ -51,9 +51,16 @@ impl Log {
         Ok(restart)
     }
 
-    /// Takes the segments that a restart has left behind.
-    pub(crate) fn take_retired(&self) -> Vec<Arc<Segment>> {
-        std::mem::take(&mut *self.retired.lock())
+    /// How many segments restarts have left behind.
+    pub(crate) fn count_retired(&self) -> usize {
+        self.retired.lock().len()
+    }
+
+    /// Takes the first of them.
+    pub(crate) fn take_retired(&self, count: usize) -> Vec<Arc<Segment>> {
+        let mut retired = self.retired.lock();
+        let count = count.min(retired.len());
+        retired.drain(..count).collect()
     }
 }
 
