@@ -131,10 +131,11 @@ pub(crate) fn load(place: &Place, skip_damage: bool) -> Result<Loaded> {
     if planted::oldest_turn() {
         files.reverse();
     }
-    let newest = files.first().map(File::tail);
+    let tails: Vec<Tail> = files.iter().map(File::tail).collect();
     let breaks_off = files.first().is_some_and(File::breaks_off);
     let mut loaded = combine(files, skip_damage)?;
-    loaded.newest = newest;
+    // One that stays: the next checkpoint may take the place of the newest, that has none.
+    loaded.newest = tails.into_iter().find(|tail| tail.slot != (loaded.slot + 1) % 3);
     if breaks_off {
         loaded.forget_ends();
     }

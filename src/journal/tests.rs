@@ -304,6 +304,35 @@ fn the_first_checkpoint_is_missed_where_it_was_on_disk() {
     assert!(!loaded.has_holes() && loaded.turn == 0 && loaded.slot == 0, "{loaded:?}");
 }
 
+/// Fails if the file that takes the place of the newest is told of in that very file, and in no
+/// other one: what it holds was missed by nobody then if its header was damaged.
+#[test]
+fn a_checkpoint_behind_two_that_broke_off_is_told_of() {
+    let (disk, journal) = alone();
+    append(&journal, 1, &created("a"));
+    journal.sync().unwrap();
+    drop(journal);
+    let one = Dumped { streams: 1, events: |_| vec![created("a")] };
+    // Two openings that end before their checkpoint is whole.
+    for (file, before) in [("0", "1"), ("2", "0")] {
+        let loaded = load(&place(&disk), false).unwrap();
+        drop(Journal::start(place(&disk), &loaded, &one).unwrap());
+        never_written(&disk, file, of_kind(&disk, file, Kind::CheckpointEnd)[0]);
+        let told = of_kind(&disk, before, Kind::Superseded);
+        never_written(&disk, before, told.first().copied().unwrap_or(FILE_HEADER as u64));
+    }
+    let loaded = load(&place(&disk), false).unwrap();
+    assert_eq!(loaded.events[&1], [created("a")]);
+    let journal = Journal::start(place(&disk), &loaded, &one).unwrap();
+    append(&journal, 1, &trimmed(5));
+    journal.sync().unwrap();
+    assert_eq!(found(&disk).events[&1], [created("a"), trimmed(5)]);
+    let header = disk.open(Path::new("/store/state/2"), OpenMode::Write).unwrap();
+    header.write_at(&[0xff; 8], 40).unwrap();
+    let loaded = load(&place(&disk), false).unwrap();
+    assert_eq!(loaded.events[&1], [created("a"), trimmed(5)]);
+}
+
 /// Streams 1 to 3, a checkpoint while which streams 1 and 2 change, and what follows.
 fn with_copies(events: impl Fn(u64) -> Vec<Event>) -> (Arc<MemDisk>, Journal) {
     let (disk, journal) = alone();
