@@ -48,6 +48,9 @@ pub(crate) struct Fault {
 /// A call of the seam: what it was, and on what.
 pub(crate) type Called = (&'static str, PathBuf);
 
+/// A step, and what happens then.
+type Meanwhile = (&'static str, Arc<dyn Fn() + Send + Sync>);
+
 #[derive(Default)]
 struct State {
     /// Every call that changes something or makes it durable, as `call path`.
@@ -59,7 +62,7 @@ struct State {
     every: Option<Vec<Called>>,
     fault: Option<Fault>,
     /// What happens at each of these steps.
-    meanwhile: Option<(&'static str, Arc<dyn Fn() + Send + Sync>)>,
+    meanwhile: Option<Meanwhile>,
     /// The calls that met it.
     hits: Vec<Called>,
     gate: Option<(&'static str, &'static str)>,
