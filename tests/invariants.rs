@@ -63,6 +63,7 @@ const TESTS: &[Test] = tests! {
         invariant_06_segments_go_by_a_trim_whose_entry_comes_before_its_record;
     back:
         invariant_01_a_lowered_last_id_and_what_came_after_it_last
+        invariant_01_a_trim_outlasts_the_frame_that_says_it_when_the_log_is_restarted
         invariant_01_a_restart_without_its_record_has_not_taken_place
         invariant_01_a_restart_is_on_disk_before_its_record
         invariant_01_what_changes_while_a_restart_is_made_is_not_forgotten

@@ -70,8 +70,14 @@ impl Wanted {
         }
         let mut events = Vec::new();
         if self.last < tail.last_id {
-            let restart = restart.unwrap_or(state.restart);
-            events.push(Event::SetBack { to: self.last, restart });
+            let number = restart.unwrap_or(state.restart);
+            events.push(Event::SetBack { to: self.last, restart: number });
+        }
+        // The frames that say it may lie in segments that go. They are on disk by now. What is
+        // recorded in memory does not matter: that counts frames which recovery found, too.
+        let trimmed = state.trimmed.min(self.last);
+        if restart.is_some() && trimmed > EntryId::MIN {
+            events.push(Event::Trimmed { to: trimmed });
         }
         events.push(Event::Counters(counters));
         // Counters of groups come down with a number that is given; one may be above it by itself.
