@@ -24,6 +24,8 @@ pub(crate) struct StreamState {
     pub(crate) recorded: EntryId,
     /// The segment with which the log was restarted last; 0: none.
     pub(crate) restart: u64,
+    /// The ID to which that set the log back.
+    pub(crate) restarted_at: EntryId,
     /// A record is missing that may have named another one.
     pub(crate) restart_unsure: bool,
     /// Deletions that were not marked in the log yet, because it is not open.
@@ -64,8 +66,9 @@ impl StreamState {
             Event::Durable { position } => self.durable = self.durable.max(*position),
             Event::SetBack { to, restart } => {
                 self.restart_unsure = *restart == ANY_RESTART;
-                if !self.restart_unsure {
-                    self.restart = *restart;
+                // Without a restart the last ID may have been lowered again.
+                if !self.restart_unsure && self.restart != *restart {
+                    (self.restart, self.restarted_at) = (*restart, *to);
                 }
                 self.trimmed = self.trimmed.min(*to);
                 self.recorded = self.recorded.min(*to);
@@ -126,10 +129,10 @@ impl StreamState {
         if let Some(options) = self.options {
             events.push(Event::StreamCreated { name: self.name.clone().into(), options });
         }
-        let unsure = self.restart_unsure.then_some(ANY_RESTART);
-        let known = Some(self.restart).filter(|restart| *restart != 0);
-        for restart in known.into_iter().chain(unsure) {
-            events.push(Event::SetBack { to: EntryId::MAX, restart });
+        let unsure = self.restart_unsure.then_some((EntryId::MAX, ANY_RESTART));
+        let known = Some((self.restarted_at, self.restart)).filter(|known| known.1 != 0);
+        for (to, restart) in known.into_iter().chain(unsure) {
+            events.push(Event::SetBack { to, restart });
         }
         if self.recorded > EntryId::MIN {
             events.push(Event::Trimmed { to: self.recorded });

@@ -68,7 +68,8 @@ pub(crate) enum Event {
     },
     /// The last ID was lowered to `to` (XSETID): IDs above it are given again, so what was trimmed
     /// or deleted above it is forgotten. `restart`: the segment with which the log was restarted
-    /// last, 0 if it never was, [`ANY_RESTART`] if a lost record may have said that.
+    /// last, 0 if it never was, [`ANY_RESTART`] if a lost record may have said that. The first one
+    /// that names a segment has the ID to which that set the log back; so do checkpoints.
     SetBack {
         to: EntryId,
         restart: u64,

@@ -50,6 +50,7 @@ pub(crate) struct Known {
     pub(crate) trimmed: EntryId,
     /// The segment with which the log was restarted last, as `StreamState` has it.
     pub(crate) restart: u64,
+    pub(crate) restarted_at: EntryId,
     pub(crate) restart_unsure: bool,
     /// No ID at or below this is given again.
     pub(crate) floor: EntryId,

@@ -28,6 +28,7 @@ impl StreamInner {
             options,
             trimmed: EntryId::MIN,
             restart: 0,
+            restarted_at: EntryId::MIN,
             restart_unsure: false,
             floor: EntryId::MIN,
             durable: 0,

@@ -106,6 +106,7 @@ impl StreamInner {
             options: state.options.unwrap_or(StoredOptions::from(&shared.options.stream)),
             trimmed: state.trimmed,
             restart: state.restart,
+            restarted_at: state.restarted_at,
             restart_unsure: state.restart_unsure,
             floor: match planted::floor_without_deliveries() {
                 true => state.counters.floor,

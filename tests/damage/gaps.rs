@@ -30,7 +30,7 @@ fn entries_of(path: &Path) -> Vec<Frame> {
 }
 
 /// The entries, which must be the same from both ends and as many as the stream says.
-fn checked(stream: &Stream) -> Vec<u64> {
+pub(crate) fn checked(stream: &Stream) -> Vec<u64> {
     let found = ids(stream);
     let mut back: Vec<u64> = stream.range(..).rev().map(|e| e.unwrap().id().ms).collect();
     back.reverse();

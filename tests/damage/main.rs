@@ -15,6 +15,7 @@ mod journal;
 mod lost;
 mod made;
 mod records;
+mod restart;
 mod segments;
 mod store;
 mod tail;

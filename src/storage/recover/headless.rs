@@ -80,7 +80,7 @@ impl Recovery<'_> {
         let file = open.map_err(|e| Error::io("open", &one.path, e))?;
         let found = match &one.first {
             Some(first) => Some(first.clone()),
-            None => one.first_from(&*file, before, next, self.known.restart)?,
+            None => one.first_from(&*file, before, next, &self.known)?,
         };
         let found = found.filter(|first| one.certain || one.fits(first, before, next));
         match found {
@@ -109,11 +109,21 @@ impl Headless {
     }
 
     /// The segment with which the log was restarted last; `known`: as the journal says.
-    fn restart(&self, before: &[Candidate], next: Option<&Candidate>, known: u64) -> u64 {
-        match next.filter(|next| !next.restarts()) {
-            Some(next) => next.begin().restart,
-            None if self.header.number >= known => known,
-            None => before.last().map_or(0, |one| one.begin().restart),
+    fn restart(
+        &self,
+        before: &[Candidate],
+        next: Option<&Candidate>,
+        first_id: Option<EntryId>,
+        known: u64,
+    ) -> u64 {
+        match (next.filter(|next| !next.restarts()), before.last()) {
+            (Some(next), _) => next.begin().restart,
+            _ if self.header.number >= known => known,
+            // Nowhere else IDs go back.
+            (None, Some(last)) if first_id.is_some_and(|id| id <= last.last_id_and_chain().0) => {
+                self.header.number
+            }
+            (None, last) => last.map_or(0, |last| last.begin().restart),
         }
     }
 
@@ -123,59 +133,84 @@ impl Headless {
         file: &dyn DiskFile,
         before: &[Candidate],
         next: Option<&Candidate>,
-        known_restart: u64,
+        known: &Known,
     ) -> Result<Option<First>> {
-        let end_of = |one: &Candidate| one.begin().position.saturating_add(one.end());
-        let position = match next.and_then(|next| Some((next, next.begin().previous?))) {
-            Some((next, (_, end))) => next.begin().position.checked_sub(end),
-            None => match before.last() {
-                // What has a footer has a successor.
-                Some(last) if matches!(last.content, Content::Sealed(_)) => Some(end_of(last)),
-                Some(_) => None,
-                None => (self.header.number == 0).then_some(0),
-            },
+        let index = self.footer.as_ref().map(|footer| &footer.index[..]).unwrap_or_default();
+        let block = self.first_block(file)?;
+        let first_id = index.first().map(|block| block.id).or(block.map(|(id, _)| id));
+        let restart = self.restart(before, next, first_id, known.restart);
+        let restarts = restart != 0 && restart == self.header.number;
+        // In front of a restart segments may have gone.
+        let near = next.filter(|next| !next.restarts());
+        let position = match next {
+            Some(next) if near.is_some() || restarts => position_before(next),
+            None if restarts => Some(self.restart_position(file, before, known.durable)?),
+            _ => self.position_behind(before, next),
         };
         let Some(position) = position else {
             return Ok(None);
         };
-        let previous = before.iter().rev().find(|one| end_of(one) == position);
-        let index = self.footer.as_ref().map(|footer| &footer.index[..]).unwrap_or_default();
-        let block = self.first_block(file)?;
-        let counted = self.footer.as_ref().zip(next);
-        let ordinal = match (counted, previous) {
-            (Some((footer, next)), _) => next.begin().ordinal.checked_sub(footer.entries),
-            (None, Some(one)) => Some(one.begin().ordinal.saturating_add(one.entries())),
-            (None, None) if position == 0 => Some(0),
-            (None, None) => block.map(|(_, ordinal)| ordinal),
+        let behind = before.iter().rev().find(|one| end_of(one) == position);
+        let last_id = match behind.filter(|_| !restarts) {
+            Some(one) => one.last_id_and_chain().0,
+            // Where the log was restarted, IDs do not go on from those before.
+            None => {
+                let told = (restarts && restart == known.restart).then_some(known.restarted_at);
+                let most = first_id.map(|id| id.prev().unwrap_or_default());
+                let most = most.or(near.map(|next| next.begin().last_id));
+                most.into_iter().chain(told).min().unwrap_or_default()
+            }
         };
-        let restart = self.restart(before, next, known_restart);
-        let restarts = restart != 0 && restart == self.header.number;
-        // Where the log was restarted, IDs do not go on from those before.
-        let last_id = match (previous.filter(|_| !restarts), index.first()) {
-            (Some(one), _) => one.last_id_and_chain().0,
-            (None, Some(block)) => block.id.prev().unwrap_or_default(),
-            (None, None) => block.and_then(|(id, _)| id.prev()).unwrap_or_default(),
+        let counted = self.footer.as_ref().zip(near);
+        let ordinal = match (counted, behind) {
+            (Some((footer, next)), _) => next.begin().ordinal.checked_sub(footer.entries),
+            // Where a restart lies may have been a guess, on which the next segment rests by now.
+            (None, Some(one)) if !restarts => Some(ordinal_behind(one)),
+            _ if position == 0 && !restarts => Some(0),
+            _ => block.map(|(_, ordinal)| ordinal).or(before.last().map(ordinal_behind)),
         };
         let follows = |ordinal: &u64| block.is_none_or(|(id, n)| n >= *ordinal && id > last_id);
         let Some(ordinal) = ordinal.filter(follows) else {
             return Ok(None);
         };
-        let begin = Begin {
-            previous: match previous {
-                Some(one) => Some((one.number, one.end())),
-                // Nobody knows where the one before ended.
-                None => (position > 0).then_some((self.header.number.saturating_sub(1), 0)),
-            },
-            position,
-            last_id,
-            ordinal,
-            chain: 0,
-            restart,
-            name: Vec::new(),
-        };
+        let previous = if restarts { kept(before, last_id) } else { behind };
+        // Nobody knows where one ended that is gone. A restart may have had none before it.
+        let gone = (position > 0 && !restarts).then(|| (self.header.number.saturating_sub(1), 0));
+        let previous = previous.map(|one| (one.number, one.end())).or(gone);
+        let (chain, name) = (0, Vec::new());
+        let begin = Begin { previous, position, last_id, ordinal, chain, restart, name };
         let least = FILE_HEADER as u64 + ALIGN;
         let offset = index.first().map_or(least, |block| u64::from(block.offset));
         Ok(Some(First { begin, offset, chain: 0, durable: 0 }))
+    }
+
+    /// The position of a segment of which the next one does not tell it.
+    fn position_behind(&self, before: &[Candidate], next: Option<&Candidate>) -> Option<u64> {
+        match (before.last(), next) {
+            // What has a footer has a successor, and so has what others follow on.
+            (Some(last), Some(_)) => Some(end_of(last)),
+            (Some(last), None) => matches!(last.content, Content::Sealed(_)).then(|| end_of(last)),
+            (None, _) if self.header.number == 0 => Some(0),
+            (None, next) => position_before(next?),
+        }
+    }
+
+    /// The lowest position that a segment can have with which the log was restarted: behind all
+    /// before it that are left, and so that it reaches up to what was `durable`.
+    fn restart_position(
+        &self,
+        file: &dyn DiskFile,
+        before: &[Candidate],
+        durable: u64,
+    ) -> Result<u64> {
+        let end = match &self.footer {
+            Some(footer) => footer.end,
+            None => Window::new(file, &self.path)?
+                .nonzero_end(FILE_HEADER as u64)?
+                .next_multiple_of(ALIGN),
+        };
+        let least = before.iter().map(end_of).max().unwrap_or(0);
+        Ok(least.max(durable.saturating_sub(end)))
     }
 
     /// The first block start that can be read: its ID and its number.
@@ -226,4 +261,28 @@ impl Headless {
             headless: damaged,
         })
     }
+}
+
+/// The position of the segment before `next` if nothing was dropped between the two, and else the
+/// highest that it can have.
+fn position_before(next: &Candidate) -> Option<u64> {
+    let (_, end) = next.begin().previous?;
+    next.begin().position.checked_sub(end)
+}
+
+/// The position at which a segment ends.
+fn end_of(one: &Candidate) -> u64 {
+    one.begin().position.saturating_add(one.end())
+}
+
+/// How many entries were appended up to the end of a segment.
+fn ordinal_behind(one: &Candidate) -> u64 {
+    one.begin().ordinal.saturating_add(one.entries())
+}
+
+/// The segment that a restart which sets back to `last_id` lies behind: the newest that has
+/// something at or below that. All the others were dropped; one of which everything up to there was
+/// deleted was so, too, but nothing tells that.
+fn kept(before: &[Candidate], last_id: EntryId) -> Option<&Candidate> {
+    before.iter().rev().find(|one| one.begin().last_id < last_id)
 }

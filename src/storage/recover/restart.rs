@@ -48,6 +48,9 @@ impl Recovery<'_> {
         let found = later.min_by_key(|segment| (Reverse(segment.begin().restart), segment.number));
         let to = found.map_or(EntryId::MAX, |segment| segment.begin().last_id);
         let restart = found.map_or(known.restart, |segment| segment.begin().restart);
+        if restart != known.restart {
+            known.restarted_at = to;
+        }
         (known.restart, known.trimmed) = (restart, known.trimmed.min(to));
         Some(Event::SetBack { to, restart })
     }
