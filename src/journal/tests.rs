@@ -185,8 +185,7 @@ fn found(disk: &MemDisk) -> Loaded {
 
 /// Where the frames of a journal file begin, and what they are.
 fn frames(disk: &MemDisk, file: &str) -> Vec<(u64, Kind)> {
-    let bytes = bytes_of(disk, file);
-    let seed = FileHeader::decode(&bytes).unwrap().seed();
+    let (bytes, seed) = (bytes_of(disk, file), seed_of(disk, file));
     let mut frames = Vec::new();
     let mut at = FILE_HEADER as u64;
     while let Some(header) = Header::decode(&bytes[at as usize..], seed, at) {
@@ -194,6 +193,10 @@ fn frames(disk: &MemDisk, file: &str) -> Vec<(u64, Kind)> {
         at += header.frame_len();
     }
     frames
+}
+
+fn seed_of(disk: &MemDisk, file: &str) -> u32 {
+    FileHeader::decode(&bytes_of(disk, file)).unwrap().seed()
 }
 
 fn bytes_of(disk: &MemDisk, file: &str) -> Vec<u8> {
@@ -331,6 +334,37 @@ fn a_checkpoint_behind_two_that_broke_off_is_told_of() {
     header.write_at(&[0xff; 8], 40).unwrap();
     let loaded = load(&place(&disk), false).unwrap();
     assert_eq!(loaded.events[&1], [created("a"), trimmed(5)]);
+}
+
+/// Fails if what a file is told goes behind its last byte that is not zero, whatever frame that
+/// belongs to (found by the fuzz target `checkpoint`).
+#[test]
+fn what_a_file_is_told_lies_behind_its_last_frame() {
+    let (disk, journal) = alone();
+    append(&journal, 1, &created("a"));
+    journal.sync().unwrap();
+    append(&journal, 1, &trimmed(5));
+    let torn = frames(&disk, "1").last().unwrap().0;
+    let ends_in_zeros = Event::GroupCreated {
+        group: 0,
+        name: [0; 40].into(),
+        last_id: EntryId::MIN,
+        entries_read: None,
+        pinned: EntryId::MIN,
+    };
+    append(&journal, 1, &ends_in_zeros);
+    drop(journal);
+    let (last, _) = *frames(&disk, "1").last().unwrap();
+    let before = bytes_of(&disk, "1")[last as usize..].to_vec();
+    assert!(before[..96].ends_with(&[0; 32]));
+    spoil(&disk, "1", torn);
+    let loaded = load(&place(&disk), false).unwrap();
+    let one = Dumped { streams: 1, events: |_| vec![created("a")] };
+    drop(Journal::start(place(&disk), &loaded, &one).unwrap());
+    let after = bytes_of(&disk, "1")[last as usize..].to_vec();
+    let len = Header::decode(&before, seed_of(&disk, "1"), last).unwrap().frame_len() as usize;
+    assert_eq!(after[..len], before[..len]);
+    assert!(after[len..].iter().any(|byte| *byte != 0), "it was told nothing");
 }
 
 /// Streams 1 to 3, a checkpoint while which streams 1 and 2 change, and what follows.
