@@ -77,6 +77,15 @@ faults! {
     commit_always;
 }
 
+// What only other damage shows than a loss of power: what lies behind these bytes in the same
+// sector fails its checks too. The tests of invariants look for them.
+faults! {
+    /// The checksum of a header leaves the ID out.
+    crc_without_id;
+    /// Frames that fail their checks tell how far the log is durable.
+    durable_from_bad_frame;
+}
+
 // What recovery makes of the segments.
 faults! {
     /// A log goes on behind a torn tail.

@@ -85,7 +85,9 @@ const TESTS: &[Test] = tests! {
         invariant_03_with_a_full_journal_what_grows_the_state_changes_nothing
         invariant_04_nothing_behind_a_torn_tail_comes_back
         invariant_04_a_segment_with_nothing_behind_its_frames_is_continued
-        invariant_04_damage_is_refused_or_skipped_and_never_cut;
+        invariant_04_damage_is_refused_or_skipped_and_never_cut
+        invariant_04_an_id_that_changed_is_damage
+        invariant_04_a_torn_frame_says_nothing_of_what_was_durable;
     names:
         invariant_03_a_journal_of_which_one_file_grew_opens_on_a_full_disk
         invariant_03_a_stream_for_whose_record_there_is_no_room_is_not_there

@@ -73,6 +73,12 @@ fn seed_at(file: u32, offset: u64) -> u32 {
     if planted::crc_without_offset() { file } else { file ^ ((offset / ALIGN) as u32) }
 }
 
+/// What the checksum of a header covers.
+#[inline]
+fn checked(header: &[u8]) -> &[u8] {
+    if planted::crc_without_id() { &header[4..HEADER] } else { &header[4..] }
+}
+
 /// The length of a frame with this much header and body, padding included.
 #[inline]
 pub(crate) fn padded(len: usize) -> u64 {
@@ -111,7 +117,7 @@ impl Header {
         let header = bytes.get(..len)?;
         let crc = u32_at(header, 0);
         let size = u32_at(header, 8);
-        if size == 0 || crc != checksum(seed_at(seed, offset), &header[4..]) {
+        if size == 0 || crc != checksum(seed_at(seed, offset), checked(header)) {
             return None;
         }
         if flags & !ALL_FLAGS != 0 {
@@ -198,7 +204,7 @@ impl FrameBuilder {
         let size = u32_at(out, 8) | body_len as u32;
         out[4..8].copy_from_slice(&body_crc.to_le_bytes());
         out[8..12].copy_from_slice(&size.to_le_bytes());
-        let crc = checksum(seed, &out[4..self.header_len]);
+        let crc = checksum(seed, checked(&out[..self.header_len]));
         out[..4].copy_from_slice(&crc.to_le_bytes());
         out.resize(padded(out.len()) as usize, 0);
         crc

@@ -316,10 +316,7 @@ impl<'a> Walk<'a> {
         {
             frames_behind = true;
             let bytes = self.window.get(place, header.frame_len())?;
-            let body = header.body(bytes, self.seed, place).unwrap_or_default();
-            if let Some(Extras { durable_distance: Some(distance), .. }) =
-                Extras::read(header.flags, body, &mut 0)
-            {
+            if let Some(distance) = told_distance(&header, bytes, self.seed, place) {
                 let position = self.begin.position + place;
                 self.durable = self.durable.max(position.saturating_sub(distance));
             }
@@ -352,14 +349,21 @@ pub(crate) fn was_durable(window: &mut Window<'_>, seed: u32, at: u64) -> Result
     let mut from = at + ALIGN;
     while let Some((place, header)) = next_frame(window, seed, from, limit)? {
         let bytes = window.get(place, header.frame_len())?;
-        let body = header.body(bytes, seed, place).unwrap_or_default();
-        let extras = Extras::read(header.flags, body, &mut 0).unwrap_or_default();
-        if extras.durable_distance.is_some_and(|d| place.saturating_sub(d) > at) {
+        let distance = told_distance(&header, bytes, seed, place);
+        if distance.is_some_and(|d| place.saturating_sub(d) > at) {
             return Ok(true);
         }
         from = place + header.frame_len();
     }
     Ok(false)
+}
+
+/// How far in front of a good frame lies what it says was durable.
+fn told_distance(header: &Header, bytes: &[u8], seed: u32, place: u64) -> Option<u64> {
+    let good = header.body(bytes, seed, place);
+    let unchecked = || bytes.get(header.header_len()..);
+    let body = if planted::durable_from_bad_frame() { unchecked() } else { good };
+    Extras::read(header.flags, body?, &mut 0)?.durable_distance
 }
 
 /// The next good frame that begins in `from..limit`.
@@ -377,7 +381,7 @@ pub(crate) fn next_frame(
             && header.frame_len() <= room
         {
             let bytes = window.get(at, header.frame_len())?;
-            if header.body(bytes, seed, at).is_some() {
+            if header.body(bytes, seed, at).is_some() || planted::durable_from_bad_frame() {
                 return Ok(Some((at, header)));
             }
         }

@@ -265,3 +265,57 @@ pub(crate) fn invariant_04_damage_is_refused_or_skipped_and_never_cut() {
     assert_eq!(stream.info().unwrap().segments, 2);
     assert_eq!(disk.bytes(&path), bytes);
 }
+
+/// Fails if the checksum of a frame's header does not cover the ID of the block that it begins.
+/// (Planted `crc_without_id`.)
+pub(crate) fn invariant_04_an_id_that_changed_is_damage() {
+    let disk = unclean();
+    let path = segment(1, 0);
+    let block: Vec<u8> = [15u64, 0, 4].iter().flat_map(|number| number.to_le_bytes()).collect();
+    let at = disk.bytes(&path).windows(block.len()).position(|bytes| bytes == block).unwrap();
+    // Between the entries before it and behind it, so that nothing else tells.
+    disk.scribble(&path, at as u64 + 8, &[7]);
+    let store = open(&disk, Durability::Manual);
+    assert!(error(store.stream("s")).is_corruption());
+    die(store);
+    let skip = options(Durability::Manual).on_damage(OnDamage::Skip);
+    let store = open_with(&disk.image(), &skip).unwrap();
+    assert!(!seen(&store.stream("s").unwrap()).contains(&15));
+}
+
+/// Fails if a frame that fails its checks tells how far the log was durable: what was torn then
+/// counts as damage, and the store is refused after a mere loss of power.
+/// (Planted `durable_from_bad_frame`.)
+pub(crate) fn invariant_04_a_torn_frame_says_nothing_of_what_was_durable() {
+    let disk = FaultDisk::new();
+    let store = open(&disk, Durability::Manual);
+    let stream = store.stream("s").unwrap();
+    put(&stream, 11..15);
+    // The record of the stream, so that the next sync is the log's alone.
+    store.sync().unwrap();
+    put(&stream, 15..20);
+    let path = segment(1, 0);
+    disk.hold("sync", ".seg$");
+    let syncing = std::thread::spawn({
+        let stream = stream.clone();
+        move || stream.sync().unwrap()
+    });
+    disk.wait_held();
+    // Not covered by that sync, of which the next one tells.
+    put(&stream, [20]);
+    disk.let_go();
+    assert_eq!(syncing.join().unwrap(), id(19));
+    put(&stream, [21]);
+    die(store);
+    let disk = disk.image();
+    let torn = value_at(&disk, &path, 20);
+    let behind = (torn + 100).next_multiple_of(8) + 13;
+    assert!(disk.bytes(&path)[behind as usize] > 0, "it tells nothing");
+    disk.scribble(&path, torn, b"torn");
+    // So near that all in front of it was durable, the torn one too.
+    disk.scribble(&path, behind, &[0]);
+    let store = open(&disk, Durability::Manual);
+    let stream = store.stream("s").unwrap();
+    assert_eq!(seen(&stream), (11..20).collect::<Vec<_>>());
+    assert_eq!(store.recovery().streams[0].gaps, []);
+}
