@@ -1,6 +1,8 @@
 //! Deleting and trimming: the numbers that Redis's own tests fix, and what the counters say.
 
 use crate::ground::{id, kind, live, on_both, put, put_all, put_range};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::scope;
 use streamlog::{AppendOptions, EntryId, ErrorKind, Store, Stream, StreamOptions, Trim};
 
 /// A stream with blocks of so many entries.
@@ -260,5 +262,28 @@ fn a_tombstone_at_the_end_goes_with_the_trim_in_front_of_it() {
         let info = stream.info().unwrap();
         assert_eq!((info.length, info.blocks), (0, 0));
         assert_eq!(info.max_deleted_id, id("2-0"));
+    });
+}
+
+/// Fails at one of some thousand looks if `Store::verify` takes the missing file of a segment that
+/// is no longer the stream's for an error.
+#[test]
+fn a_verification_does_not_miss_what_is_trimmed_away_meanwhile() {
+    on_both(|store| {
+        let options = StreamOptions::new().segment_bytes(4096);
+        let stream = store.stream_with("s", options).unwrap();
+        let done = AtomicBool::new(false);
+        scope(|threads| {
+            threads.spawn(|| {
+                let trim = AppendOptions::new().trim(Trim::max_len(9));
+                for _ in 0..3000 {
+                    stream.append_with([("v", vec![7; 1000])], trim).unwrap();
+                }
+                done.store(true, Ordering::Relaxed);
+            });
+            while !done.load(Ordering::Relaxed) {
+                assert!(store.verify().unwrap().is_whole());
+            }
+        });
     });
 }
