@@ -419,7 +419,7 @@ impl Shared {
             let expires = stream.enforce(self).and_then(|_| stream.expires_in_ms(self));
             let due = expires.as_ref().map_or(Some(u64::MAX), |due| *due);
             next = next.into_iter().chain(due).min();
-            first = first.and(expires.map(drop));
+            first = first.and(stream.unless_gone(expires.map(drop)));
         }
         (first, next)
     }

@@ -378,7 +378,7 @@ impl StreamInner {
         if done.is_err() {
             self.failed(shared, log);
         }
-        done
+        self.unless_gone(done)
     }
 
     /// Wakes the background if the log has something for it.

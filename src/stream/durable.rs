@@ -8,6 +8,12 @@ impl StreamInner {
         self.gone.load(Ordering::Acquire)
     }
 
+    /// What the background failed to do with a stream that was removed meanwhile, and its files
+    /// with it, is not missed.
+    pub(crate) fn unless_gone(&self, done: Result<()>) -> Result<()> {
+        if self.is_gone() { Ok(()) } else { done }
+    }
+
     /// From the record of its removal on.
     pub(crate) fn set_gone(&self) {
         self.gone.store(true, Ordering::Release);

@@ -1,7 +1,9 @@
 //! Streams as things with names: made, found, listed, renamed, copied, removed.
 
 use crate::ground::{id, kind, live, on_both, put, put_range, waiting};
-use streamlog::{EntryId, ErrorKind, GroupReadOptions, ReadOptions, Start, Store, StreamOptions};
+use streamlog::{
+    EntryId, ErrorKind, GroupReadOptions, ReadOptions, Retention, Start, Store, StreamOptions,
+};
 
 fn missing(name: &str) -> ErrorKind {
     ErrorKind::NoStream { name: name.as_bytes().to_vec() }
@@ -231,4 +233,22 @@ fn handles_can_be_sent_and_shared() {
     shared::<streamlog::Batch>();
     shared::<streamlog::Delivery>();
     shared::<streamlog::Error>();
+}
+
+/// Fails in some of 8,000 rounds if the background takes the missing files of a stream that was
+/// removed while it worked on it for a failure.
+#[test]
+fn a_removal_in_the_middle_of_background_work_is_no_failure() {
+    let store = Store::in_memory().unwrap();
+    let retention = Retention::new().max_len(5);
+    for round in 0..8000 {
+        let options = StreamOptions::new().segment_bytes(4096);
+        let options = if round % 2 == 0 { options } else { options.retention(retention) };
+        let stream = store.stream_with("s", options).unwrap();
+        for _ in 0..8 {
+            stream.append([("v", vec![7; 1000])]).unwrap();
+        }
+        store.remove("s").unwrap();
+        assert_eq!(store.health().background, None);
+    }
 }
