@@ -391,7 +391,14 @@ impl StreamInner {
     /// None of it waits for the rest to go well: on a full disk, only what is removed makes room.
     fn maintain_log(&self, shared: &Shared, log: &Log) -> Result<()> {
         let prepared = log.prepare();
+        // But for a failed sync, behind which nothing more is written.
+        if log.is_poisoned() {
+            return prepared;
+        }
         let sealed = log.poison_if_sync(self.seal(shared, log));
+        if log.is_poisoned() {
+            return sealed;
+        }
         let removed = self.remove_dead(shared, log);
         let short = prepared.as_ref().is_err_and(Error::is_full);
         let prepared = if short && matches!(removed, Ok(true)) { log.prepare() } else { prepared };

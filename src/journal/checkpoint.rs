@@ -17,7 +17,7 @@ impl Journal {
             return self.grow(size);
         }
         match self.checkpoint(source) {
-            Err(e) if matches!(e.kind(), ErrorKind::StorageFull { .. }) => {
+            Err(e) if e.is_full() => {
                 self.grow(size)?;
                 self.checkpoint(source)
             }

@@ -27,7 +27,7 @@ pub(super) fn make_equal(place: &Place, files: &[Arc<dyn DiskFile>; 3]) -> Resul
         longest = longest.max(len);
     }
     match allocate_all(place, files, longest, 2) {
-        Err(e) if matches!(e.kind(), ErrorKind::StorageFull { .. }) => {
+        Err(e) if e.is_full() => {
             let size = shortest.max(place.sizes.first);
             allocate_all(place, files, size, 2).map(|()| size)
         }

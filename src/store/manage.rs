@@ -28,10 +28,6 @@ pub(super) fn remove_dir(disk: &dyn Disk, dir: &Path) {
     drop(disk.remove_dir(dir));
 }
 
-fn is_full(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::StorageFull { .. })
-}
-
 impl Store {
     /// Opens the store in a directory with default options; see
     /// [`StoreOptions::open`](crate::StoreOptions::open).
@@ -333,7 +329,7 @@ impl Store {
             parts.push((number, events.clone()));
             Some(parts)
         });
-        let refused = position.as_ref().map_or_else(is_full, Option::is_none);
+        let refused = position.as_ref().map_or_else(Error::is_full, Option::is_none);
         if refused {
             remove_dir(&*shared.disk, &dir);
         }

@@ -116,12 +116,15 @@ impl StreamInner {
             let Some(plan) = plan_retention(&mut state, log, tail, now_ms)? else {
                 return Ok((removed, end));
             };
-            let came = tail.ordinal.saturating_sub(seen.replace(tail.ordinal).unwrap_or(u64::MAX));
+            let came = seen.map_or(0, |seen| tail.ordinal.saturating_sub(seen));
             if came > 0 && plan.removed <= came {
                 return Ok((removed, end));
             }
             match self.record_trim(shared, &mut state, log, tail, &plan) {
-                Ok(position) => (removed, end, again) = (removed + plan.removed, position, false),
+                Ok(position) => {
+                    (removed, end, again) = (removed + plan.removed, position, false);
+                    seen = Some(tail.ordinal);
+                }
                 Err(Refused::Error(error)) => return Err(error),
                 Err(Refused::Full) => {
                     drop(state);
