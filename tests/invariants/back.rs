@@ -381,7 +381,7 @@ pub(crate) fn invariant_07_what_is_durable_behind_a_restart_has_its_record() {
     }
 }
 
-/// Fails if `StreamInner::maintain_log` (src/stream.rs) unlinks what a restart left behind before
+/// Fails if `StreamInner::maintain_log` (src/stream/care.rs) unlinks what a restart left behind before
 /// its record is durable, or never; or if `Recovery::clear_away` (src/storage/recover/restart.rs)
 /// leaves it in place.
 pub(crate) fn invariant_08_what_a_restart_left_behind_is_unlinked_once_it_is_durable() {
@@ -427,7 +427,7 @@ pub(crate) fn invariant_08_what_a_restart_left_behind_is_unlinked_once_it_is_dur
     }
 }
 
-/// Fails if `StreamInner::take_trimmed` (src/stream.rs) takes segments by a trim of before a restart.
+/// Fails if `StreamInner::take_trimmed` (src/stream/care.rs) takes segments by a trim of before a restart.
 pub(crate) fn invariant_08_a_trim_of_before_a_restart_takes_nothing_of_after() {
     let disk = FaultDisk::new();
     let (store, stream) = emptied(&disk, Durability::Manual);

@@ -330,7 +330,7 @@ pub(crate) fn invariant_06_a_trim_is_not_written_down_before_the_entry_that_brou
     assert_eq!(seen(&store.stream("s").unwrap()), [4]);
 }
 
-/// Fails if `StreamInner::take_trimmed` (src/stream.rs) records the start before the entry that
+/// Fails if `StreamInner::take_trimmed` (src/stream/care.rs) records the start before the entry that
 /// brought it is on disk.
 pub(crate) fn invariant_06_segments_go_by_a_trim_whose_entry_comes_before_its_record() {
     let disk = FaultDisk::new();

@@ -284,7 +284,7 @@ fn long_stream(disk: &FaultDisk) -> (Store, Stream) {
     (store, stream)
 }
 
-/// Fails if `StreamInner::maintain` (src/stream.rs) takes files away before it syncs the journal.
+/// Fails if `StreamInner::maintain` (src/stream/care.rs) takes files away before it syncs the journal.
 /// (Planted `early_unlink`.)
 pub(crate) fn invariant_08_the_new_start_is_durable_before_a_segment_is_unlinked() {
     type Cut = fn(&Stream);
@@ -313,7 +313,7 @@ pub(crate) fn invariant_08_the_new_start_is_durable_before_a_segment_is_unlinked
     }
 }
 
-/// Fails if `StreamInner::maintain_log` (src/stream.rs) takes away what is below the start of the
+/// Fails if `StreamInner::maintain_log` (src/stream/care.rs) takes away what is below the start of the
 /// moment instead of the one that it made durable.
 pub(crate) fn invariant_08_a_trim_that_comes_during_the_sync_unlinks_nothing_yet() {
     let disk = FaultDisk::new();
@@ -333,7 +333,7 @@ pub(crate) fn invariant_08_a_trim_that_comes_during_the_sync_unlinks_nothing_yet
     assert_eq!(seen(&stream_of(&store)), (200..400).collect::<Vec<_>>());
 }
 
-/// Fails if `StreamInner::maintain` (src/stream.rs) goes on although the journal's sync failed.
+/// Fails if `StreamInner::maintain` (src/stream/care.rs) goes on although the journal's sync failed.
 pub(crate) fn invariant_08_without_a_durable_start_no_segment_is_unlinked() {
     let disk = FaultDisk::new();
     let (store, stream) = long_stream(&disk);
@@ -347,7 +347,7 @@ pub(crate) fn invariant_08_without_a_durable_start_no_segment_is_unlinked() {
     assert_eq!(seen(&stream_of(&store)).len(), 399);
 }
 
-/// Fails if `StreamInner::maintain` (src/stream.rs) unlinks a segment that a reader has and that
+/// Fails if `StreamInner::maintain` (src/stream/care.rs) unlinks a segment that a reader has and that
 /// is not mapped yet.
 pub(crate) fn invariant_08_readers_pin_what_they_read() {
     let disk = FaultDisk::new();

@@ -274,7 +274,7 @@ pub(crate) fn invariant_05_a_failed_sync_of_a_new_segment_stops_that_stream_alon
     }
 }
 
-/// Fails if `StreamInner::maintain` (src/stream.rs) only passes on the errors of the syncs that
+/// Fails if `StreamInner::maintain` (src/stream/care.rs) only passes on the errors of the syncs that
 /// seal a segment or that follow the removal of one.
 pub(crate) fn invariant_05_a_failed_sync_of_the_background_stops_that_stream_alone() {
     for (call, path, trim) in [("sync", FIRST, false), ("sync_dir", "/streams/1$", true)] {

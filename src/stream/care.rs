@@ -1,0 +1,106 @@
+//! What the background does for a stream: the next segment, footers, and the files that go.
+
+use super::*;
+
+impl StreamInner {
+    /// Seals, prepares the next segment, and drops segments that were trimmed away.
+    pub(crate) fn maintain(&self, shared: &Shared) -> Result<()> {
+        let Some(log) = self.log.get() else {
+            return Ok(());
+        };
+        self.asked.store(false, Ordering::Release);
+        if self.gone.load(Ordering::Acquire) || log.is_poisoned() {
+            return Ok(());
+        }
+        let done = self.maintain_log(shared, log);
+        if done.is_err() {
+            self.failed(shared, log);
+        }
+        self.unless_gone(done)
+    }
+
+    /// Wakes the background if the log has something for it.
+    pub(super) fn care(&self, shared: &Shared, log: &Log) {
+        if log.wants_care() && !self.asked.swap(true, Ordering::AcqRel) {
+            shared.kick.care();
+        }
+    }
+
+    /// None of it waits for the rest to go well: on a full disk, only what is removed makes room.
+    fn maintain_log(&self, shared: &Shared, log: &Log) -> Result<()> {
+        let prepared = log.prepare();
+        // But for a failed sync, behind which nothing more is written.
+        if log.is_poisoned() {
+            return prepared;
+        }
+        let sealed = log.poison_if_sync(self.seal(shared, log));
+        if log.is_poisoned() {
+            return sealed;
+        }
+        let removed = self.remove_dead(shared, log);
+        let short = prepared.as_ref().is_err_and(Error::is_full);
+        let prepared = if short && matches!(removed, Ok(true)) { log.prepare() } else { prepared };
+        prepared.and(sealed).and(removed.map(drop))
+    }
+
+    /// Removes the segments that are gone. Returns whether there were any.
+    fn remove_dead(&self, shared: &Shared, log: &Log) -> Result<bool> {
+        self.trim_dead(log)?;
+        let retired = log.count_retired();
+        if retired > 0 {
+            // The restart that left them behind.
+            shared.sync_journal(self.rests_on())?;
+            self.unlink(shared, log, log.take_retired(retired))?;
+        }
+        let trimmed = self.take_trimmed(shared, log)?;
+        let any = retired > 0 || !trimmed.is_empty();
+        self.unlink(shared, log, trimmed)?;
+        Ok(any)
+    }
+
+    fn unlink(&self, shared: &Shared, log: &Log, gone: Vec<Arc<Segment>>) -> Result<()> {
+        if gone.is_empty() {
+            return Ok(());
+        }
+        for segment in gone {
+            // A reader that has the segment may not have mapped it yet, and without its name it
+            // could not any more. Nobody comes by it anew: it is out of the list.
+            if segment.keep_for_readers().is_err() {
+                continue;
+            }
+            // A file that cannot be removed now is below the start and harmless; the next open of
+            // the stream tries again.
+            drop(shared.disk.remove_file(&segment.path));
+        }
+        let dir = &log.home.dir;
+        let synced = shared.disk.sync_dir(dir);
+        log.poison_if_sync(synced.map_err(|e| Error::io("sync directory", dir, e)))
+    }
+
+    /// The segments that were trimmed away, once that is durable.
+    fn take_trimmed(&self, shared: &Shared, log: &Log) -> Result<Vec<Arc<Segment>>> {
+        let trimmed = log.view.lock().trimmed;
+        if !log.has_trimmed(trimmed) {
+            return Ok(Vec::new());
+        }
+        // The start is durable before a segment goes: in the journal, whatever said it first. The
+        // entries whose appends said it come before the record.
+        let (to, restart) = {
+            let state = self.state.lock();
+            (state.trimmed, state.restart)
+        };
+        self.sync_written(shared)?;
+        let (_, position) = self.change(shared, false, |locked| {
+            let holds = locked.state.restart == restart;
+            let position = log.commit.durable();
+            let said = [Event::Trimmed { to }, Event::Durable { position }];
+            Ok(((), said.into_iter().filter(|_| holds).collect()))
+        })?;
+        planted::unless(planted::early_unlink(), || shared.sync_journal(position))?;
+        // This start and no later one: a trim that came meanwhile may not be on disk. And none if
+        // its IDs are other entries' by now.
+        let state = self.state.lock();
+        let holds = state.restart == restart;
+        Ok(if holds { log.take_trimmed(to) } else { Vec::new() })
+    }
+}
