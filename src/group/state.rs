@@ -208,7 +208,7 @@ impl Groups {
             group.dump(emit);
         }
         // Last, because the events above raise the first two.
-        if (self.next, self.delivered, self.before) != (0, EntryId::MIN, EntryId::MIN) {
+        if *self != Groups::default() {
             let (next_group, delivered, before) = (self.next, self.delivered, self.before);
             emit(Event::GroupCounters { next_group, delivered, before });
         }
