@@ -29,10 +29,10 @@ mod unix {
 
     pub(super) fn main() {
         let tests: [(&str, Test); 4] = [
-            ("a_forked_child_is_refused_every_call", calls),
+            ("contract_c17_a_forked_child_is_refused_every_call", calls),
             ("a_forked_child_waits_for_no_lock", locked),
             ("a_forked_child_keeps_what_it_had_borrowed", borrowed),
-            ("a_forked_child_keeps_no_lock_alive", lock),
+            ("contract_c17_a_forked_child_keeps_no_lock_alive", lock),
         ];
         for (name, test) in tests {
             let place = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();

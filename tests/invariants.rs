@@ -1,4 +1,5 @@
-//! The eleven numbered invariants of the crate's design, each with tests named after it.
+//! The eleven numbered invariants of the crate's design, and the eighteen promises of its contract,
+//! each with tests named after it.
 //!
 //! `cargo test --test invariants`; arguments are parts of names, as with the usual harness. Most
 //! tests need a disk that fails, waits or forgets where they say, so the crate's own sources are
@@ -7,12 +8,17 @@
 //! A comment at each test names the change of the code that makes it fail; the test was seen to
 //! fail with it.
 #![allow(dead_code, unused_imports, unreachable_pub)]
+#![allow(unsafe_code)] // A global allocator cannot be written without.
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
 include!("ground/source.rs");
 
+#[path = "byte_sweep/alloc.rs"]
+mod alloc;
 #[path = "invariants/back.rs"]
 mod back;
+#[path = "invariants/contract.rs"]
+mod contract;
 #[path = "invariants/disk.rs"]
 mod disk;
 #[path = "invariants/ground.rs"]
@@ -32,8 +38,12 @@ mod retention;
 #[path = "invariants/space.rs"]
 mod space;
 
+use contract::{bounds, damaged, levels, pending, removed};
 use std::panic::catch_unwind;
 use std::process::ExitCode;
+
+#[global_allocator]
+static COUNTING: alloc::Counting = alloc::Counting;
 
 /// A test and its name.
 type Test = (&'static str, fn());
@@ -46,6 +56,50 @@ macro_rules! tests {
 }
 
 const TESTS: &[Test] = tests! {
+    levels:
+        contract_c01_a_killed_process_loses_no_entry_at_any_level
+        contract_c01_a_power_cut_takes_no_entry_that_was_to_be_durable
+        contract_c01_a_power_cut_takes_no_more_than_the_level_allows
+        contract_c01_an_interval_syncs_by_itself
+        contract_c02_after_any_crash_the_log_is_a_prefix
+        contract_c03_what_an_opening_gave_stays
+        contract_c03_what_an_opening_cut_stays_away
+        contract_c04_after_any_crash_a_batch_is_whole_or_not_there
+        contract_c04_readers_see_a_batch_whole_or_not_at_all
+        contract_c04_a_batch_lies_in_one_segment
+        contract_c05_under_always_nobody_sees_what_is_not_durable
+        contract_c05_elsewhere_it_can_be_asked_what_is_durable;
+    removed:
+        contract_c06_ids_only_grow_whatever_the_clock_does
+        contract_c06_the_id_of_a_lost_entry_is_not_given_again
+        contract_c07_under_always_what_was_removed_never_returns
+        contract_c07_elsewhere_what_was_removed_before_a_sync_never_returns
+        contract_c07_an_approximate_trim_removes_no_more_than_an_exact_one;
+    pending:
+        contract_c08_what_a_group_has_behind_it_is_pending_or_acknowledged
+        contract_c09_a_group_names_only_what_its_stream_knows
+        contract_c09_a_position_that_a_caller_set_is_kept
+        contract_c10_a_crash_may_repeat_a_delivery_and_never_skips_one
+        contract_c10_what_comes_after_a_crash_is_delivered
+        contract_c11_under_always_an_acknowledgement_is_durable
+        contract_c11_a_read_without_acknowledgement_is_delivered_once
+        contract_c12_entries_are_synced_before_the_records_of_groups;
+    damaged:
+        contract_c13_an_opening_tells_what_it_found_and_did
+        contract_c13_an_opening_tells_what_hangs_together_no_more
+        contract_c14_damage_is_refused_with_its_place
+        contract_c14_damage_can_be_skipped_and_is_told_of
+        contract_c14_salvage_gives_what_can_be_proved
+        contract_c15_a_failed_sync_stops_the_stream_and_is_told_by_its_first_cause
+        contract_c15_a_full_disk_and_a_lack_of_descriptors_leave_no_trace;
+    bounds:
+        contract_c16_appends_of_many_threads_have_one_order
+        contract_c16_what_a_reader_holds_stays_valid
+        contract_c16_nobody_waits_for_a_reader_or_reads_behind_a_sync
+        contract_c17_a_second_writer_is_refused_at_once
+        contract_c17_reading_only_writes_nothing
+        contract_c18_no_bytes_on_disk_cost_more_than_their_size
+        contract_c18_no_argument_is_too_much;
     ids:
         invariant_01_ids_increase_over_deletions_and_trims_of_lost_entries
         invariant_01_ids_increase_over_deliveries_of_lost_entries

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Plants each fault of src/planted.rs, one at a time, and checks that the power-loss simulator finds
-# it: prints which promise it saw broken and after how many states. Where tests of invariants name
-# the fault in their comments (as "Planted `it`"), it checks that these fail with it, too.
+# it: prints which promise it saw broken and after how many states. Where tests of invariants or of
+# the contract name the fault in their comments (as "Planted `it`"), it checks that these fail with
+# it, too.
 # Run from the root of the crate. Arguments are the faults to plant; without any, all of them.
 #
 # The flag goes to the test alone (`cargo rustc`), as that includes the sources which it changes.
@@ -21,12 +22,12 @@ build() {
     cp "$(cat "$log")" "$dir/planted-$1"
 }
 
-# The tests of invariants whose comments name the fault $1.
+# The tests of invariants and of the contract whose comments name the fault $1.
 invariants() {
     awk -v fault="\`$1\`" '
         /Planted `/ { named = index($0, fault) }
-        /fn invariant_/ { if (named) { sub(/.*fn /, ""); sub(/\(.*/, ""); print }; named = 0 }
-    ' tests/invariants/*.rs
+        /fn (invariant|contract)_/ { if (named) { sub(/.*fn /, ""); sub(/\(.*/, ""); print }; named = 0 }
+    ' tests/invariants/*.rs tests/invariants/contract/*.rs
 }
 
 # The fault $1 if no loss of power shows it.
