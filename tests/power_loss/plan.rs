@@ -211,9 +211,13 @@ impl Plan {
         let mut ops = Vec::new();
         while (ops.len() as u64) < count {
             let kind = kind(&mut rng, takes_all);
-            // Runs of the same operation fill segments, and build up what is not yet on disk.
-            let append = matches!(kind, OpKind::Append { .. } | OpKind::Read { .. } | OpKind::Ack);
-            let times = if append && rng.percent(15) { 2 + rng.below(6) } else { 1 };
+            // Runs of the same operation fill segments, and build up what is not yet on disk: with
+            // three journal files it takes three checkpoints in a row to have none of them durable.
+            let runs = matches!(
+                kind,
+                OpKind::Append { .. } | OpKind::Read { .. } | OpKind::Ack | OpKind::StepCheckpoint
+            );
+            let times = if runs && rng.percent(15) { 2 + rng.below(6) } else { 1 };
             for _ in 0..times {
                 let dice = rng.next();
                 ops.push(Op { kind, dice });
