@@ -32,7 +32,8 @@ pub(super) fn adopt(
     let known_end = loaded.next_stream;
     let refuse = options.on_damage == OnDamage::Refuse;
     // Where records are missing, a stream that no record knows may have been made by one of them.
-    let uncertain = loaded.has_holes();
+    // Without any checkpoint all of them are: a stream is made only behind a durable one.
+    let uncertain = loaded.has_holes() || loaded.turn == 0;
     let mut gone = Vec::new();
     for (file, kind) in found {
         let path = streams.join(&file);
@@ -46,7 +47,6 @@ pub(super) fn adopt(
             continue;
         }
         if loaded.turn == 0 && refuse {
-            // A stream is made only behind a durable checkpoint.
             let what = "no journal file has a complete checkpoint";
             return Err(Error::corrupt(what).at(&dir.join(name::STATE)));
         }

@@ -1,9 +1,9 @@
 //! The state journal: its torn tail, its damage, and what that stops.
 
-use crate::files::{change, copy, open, open_skipping, used};
+use crate::files::{change, copy, open, open_skipping, segments, used};
 use crate::ground::{all, error, kind, live, put, put_range};
 use std::path::{Path, PathBuf};
-use streamlog::{ErrorKind, GroupReadOptions, Start, Store, Stream};
+use streamlog::{ErrorKind, GroupReadOptions, Start, Store, Stream, Trim};
 
 fn stream(store: &Store, name: &str) -> Stream {
     store.get(name).unwrap().unwrap()
@@ -232,4 +232,33 @@ fn a_journal_without_any_checkpoint_is_refused() {
     }
     let refused = error(crate::files::options().open(dir.path()));
     assert!(refused.is_corruption(), "{refused}");
+}
+
+/// Its last segment does not say by itself that the log was durable up to there, and no other one
+/// is left that could.
+#[test]
+fn a_trimmed_stream_that_loses_the_journal_keeps_its_entries_and_reports_a_gap() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let s = store.stream("s").unwrap();
+    put_range(&s, 1, 300);
+    s.trim(Trim::max_len(5)).unwrap();
+    store.sync().unwrap();
+    while segments(dir.path(), 1).len() > 1 {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let died = copy(dir.path());
+    for file in ["0", "1", "2"] {
+        std::fs::remove_file(died.path().join("state").join(file)).unwrap();
+    }
+    let refused = error(crate::files::options().open(died.path()));
+    assert!(refused.is_corruption(), "{refused}");
+    for _ in 0..2 {
+        let store = open_skipping(died.path()).unwrap();
+        let s = stream(&store, "s");
+        let live = live(&s);
+        assert_eq!(live.last().map(String::as_str), Some("300-0"), "{live:?}");
+        let gaps = store.recovery().streams[0].gaps.clone();
+        assert!(!gaps.is_empty(), "what is missing in front is not reported");
+    }
 }

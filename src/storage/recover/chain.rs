@@ -23,28 +23,55 @@ impl Recovery<'_> {
     /// its beginning before that was durable (two rolls without a sync between them, and the first
     /// of the new segments is torn) ends the log no less than a torn frame does: it is set aside,
     /// and the next highest number is tried.
+    ///
+    /// Where damage has swallowed records of the stream, all chains may seem to have: what told
+    /// that their beginnings were durable, and trimmed, is lost. Then the newest one is the log.
     pub(super) fn pick_chain(&mut self, mut candidates: Vec<Candidate>) -> Vec<Candidate> {
-        loop {
-            let (mut chain, mut beside) = follow_back(candidates);
-            let hangs = chain.first().is_some_and(|oldest| {
-                // Segments go for a trim once the journal says that the log is durable up to where
-                // the rest begins. The trim alone tells nothing: the IDs up to it may be those of
-                // entries that an earlier recovery did not find.
-                let begins = begins_at(oldest, EntryId::MIN);
-                !begins && self.durable(&chain) < oldest.begin().position
-            });
-            let hangs = hangs && !planted::hanging_chain();
-            if self.known.skip_damage && !hangs {
-                self.join_older(&mut chain, &mut beside);
+        let mut hanging: Vec<Vec<Candidate>> = Vec::new();
+        let (chain, mut beside) = loop {
+            let (chain, beside) = follow_back(candidates);
+            if !self.hangs(&chain) {
+                break (chain, beside);
             }
-            if !hangs {
-                self.beside = beside.into_iter().map(|s| (s.begin().restart, s.path)).collect();
-                return chain;
-            }
-            self.report.set_aside.extend(chain.into_iter().map(|segment| segment.path));
-            self.later_aside = true;
+            hanging.push(chain);
             candidates = beside;
+        };
+        let unsure = self.known.skip_damage && self.known.restart_unsure;
+        let chain = if chain.is_empty() && unsure && !hanging.is_empty() {
+            let newest = hanging.remove(0);
+            beside = hanging.drain(..).flatten().collect();
+            beside.sort_by_key(|candidate| candidate.number);
+            newest
+        } else {
+            chain
+        };
+        self.later_aside |= !hanging.is_empty();
+        let aside = hanging.into_iter().flatten().map(|segment| segment.path);
+        self.report.set_aside.extend(aside);
+        self.finish_chain(chain, beside)
+    }
+
+    fn finish_chain(
+        &mut self,
+        mut chain: Vec<Candidate>,
+        mut beside: Vec<Candidate>,
+    ) -> Vec<Candidate> {
+        if self.known.skip_damage {
+            self.join_older(&mut chain, &mut beside);
         }
+        self.beside = beside.into_iter().map(|s| (s.begin().restart, s.path)).collect();
+        chain
+    }
+
+    /// Whether the beginning of a chain was lost before that was durable.
+    fn hangs(&self, chain: &[Candidate]) -> bool {
+        // Segments go for a trim once the journal says that the log is durable up to where the rest
+        // begins. The trim alone tells nothing: the IDs up to it may be those of entries that an
+        // earlier recovery did not find.
+        let hangs = chain.first().is_some_and(|oldest| {
+            !begins_at(oldest, EntryId::MIN) && self.durable(chain) < oldest.begin().position
+        });
+        hangs && !planted::hanging_chain()
     }
 
     /// Up to where entries are gone: as the journal, the frames and the footers say.
