@@ -158,6 +158,7 @@ const TESTS: &[Test] = tests! {
         invariant_05_nobody_waits_for_several_streams_of_which_one_is_stopped
         invariant_05_a_failed_sync_of_the_journal_stops_the_store
         invariant_05_a_failed_sync_of_a_checkpoint_stops_the_store
+        invariant_05_what_a_stopped_store_had_not_opened_yet_is_read
         invariant_05_a_failed_sync_of_the_streams_directory_stops_the_store
         invariant_05_a_failed_sync_of_a_new_segment_stops_that_stream_alone
         invariant_05_a_failed_sync_of_the_background_stops_that_stream_alone

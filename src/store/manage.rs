@@ -285,8 +285,8 @@ impl Store {
     ///
     /// # Errors
     /// `InvalidName`, `InvalidArgument` if the names are the same, `Closed`, `StorageFull`,
-    /// `Corrupt`. After `Poisoned` the next open tells whether there is a copy; it cannot be used
-    /// before.
+    /// `Corrupt`. After `Poisoned` the next open tells whether there is a copy; until then it shows
+    /// and can be read.
     #[doc(alias = "COPY")]
     pub fn copy(
         &self,

@@ -77,21 +77,27 @@ impl StreamInner {
 
     fn open(&self, shared: &Shared) -> Result<Log> {
         // Recovery takes the mark off a copy, which without its record is no stream.
-        shared.sync_journal(self.rests_on())?;
+        let rests = shared.sync_journal(self.rests_on());
+        // Where nothing is written any more, what is there can still be read.
+        let stopped = shared.check_sound().is_err();
+        if !stopped {
+            rests?;
+        }
         let home = home_of(shared, self.number);
         if let Err(e) = home.disk.read_dir(&home.dir)
             && e.kind() == std::io::ErrorKind::NotFound
         {
-            if shared.options.on_damage == OnDamage::Refuse {
+            if shared.options.on_damage == OnDamage::Refuse || stopped {
                 let error = Error::corrupt("the stream's directory is missing");
                 return Err(error.at(&home.dir));
             }
             self.make_home(shared)?;
         }
-        let known = self.known(shared);
+        let mut known = self.known(shared);
+        known.read_only |= stopped;
         let recovered = recover(&home, &known)?;
         let log = recovered.log;
-        self.settle_state(shared, &log, recovered.log_last_id, recovered.set_back)?;
+        self.settle_state(shared, &log, recovered.log_last_id, recovered.set_back, stopped)?;
         let streams = &mut shared.report.lock().streams;
         let _only_once = self.reported.set(streams.len());
         streams.push(recovered.report);
@@ -119,12 +125,14 @@ impl StreamInner {
     }
 
     /// Marks deletions in the log, counts what lives, and takes groups back that are ahead of it.
+    /// `stopped`: there is no journal any more that would take that.
     fn settle_state(
         &self,
         shared: &Shared,
         log: &Log,
         log_last_id: EntryId,
         set_back: Option<Event>,
+        stopped: bool,
     ) -> Result<()> {
         let mut again = false;
         // All that is decided here, over several tries: it is applied at once.
@@ -144,7 +152,7 @@ impl StreamInner {
             events.extend(more.iter().flat_map(|group| group.events.iter().cloned()));
             clamped.extend(more);
             let mut position = 0;
-            if !events.is_empty() {
+            if !events.is_empty() && !stopped {
                 match shared.journal.append(&[(self.number, &events)], false) {
                     Ok(end) => position = end,
                     Err(Refused::Error(error)) => return Err(error),

@@ -244,6 +244,25 @@ pub(crate) fn invariant_05_a_failed_sync_of_a_checkpoint_stops_the_store() {
     }
 }
 
+/// Fails if `StreamInner::open` (src/stream/recovery.rs) asks of a stopped store that the record of
+/// the stream's creation be durable, or `settle_state` that the journal take what it decides.
+pub(crate) fn invariant_05_what_a_stopped_store_had_not_opened_yet_is_read() {
+    let disk = FaultDisk::new();
+    let (store, _, b) = two_streams(&disk);
+    drop(b);
+    store.close().unwrap();
+    let store = open(&disk, Durability::Manual);
+    put(&store.stream("a").unwrap(), 4..6);
+    disk.fail("sync", JOURNAL, EIO);
+    assert!(is_poisoned(store.copy("a", "c", false)));
+    disk.heal();
+    for (name, there) in [("b", 1..4), ("c", 1..6)] {
+        let stream = store.get(name).unwrap().unwrap();
+        assert_eq!(seen(&stream), Vec::from_iter(there), "{name}");
+        assert!(is_stopped(&stream), "{name}");
+    }
+}
+
 /// Fails if `StreamInner::open` (src/stream/recovery.rs) gives the error of the sync of `streams/`
 /// and does nothing else.
 pub(crate) fn invariant_05_a_failed_sync_of_the_streams_directory_stops_the_store() {
