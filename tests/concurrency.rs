@@ -7,6 +7,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod ground;
+#[path = "concurrency/held.rs"]
+mod held;
 
 use ground::on_both_with;
 use std::collections::{BTreeMap, BTreeSet};
