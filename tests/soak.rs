@@ -3,7 +3,10 @@
 //!
 //! `STREAMLOG_SOAK_MINUTES=30 cargo test --release --test soak`; without it a quarter of a minute.
 //! The curve of memory, descriptors, maps and disk is printed every ten seconds. Each life ends with
-//! a SIGKILL, and the next look at the store checks every byte and every number of every entry.
+//! a SIGKILL, and the next look at the store checks every byte and every number of every entry. The
+//! last two thirds of the time are one life, as what a process leaks goes with it.
+//!
+//! Seen to fail within a minute where `append_for_ever` forgets 64 KiB every 97 entries.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
@@ -26,7 +29,7 @@ const STREAMS: [(&str, Durability); 3] = [
 ];
 /// What a trim leaves of a stream.
 const KEEP: u64 = 20_000;
-/// So long a process lives, unless all of it is shorter.
+/// So long a process lives at first.
 const LIFE: Duration = Duration::from_secs(60);
 
 fn main() -> ExitCode {
@@ -158,7 +161,9 @@ fn consume_for_ever(stream: &Stream) {
 /// What a process uses, and its disk.
 #[derive(Clone, Copy, Debug, Default)]
 struct Used {
+    /// With the pages of files that are mapped.
     memory_kib: u64,
+    heap_kib: u64,
     descriptors: u64,
     maps: u64,
     disk_kib: u64,
@@ -167,11 +172,14 @@ struct Used {
 fn used(child: &Child, dir: &Path) -> Used {
     let proc = PathBuf::from(format!("/proc/{}", child.id()));
     let status = std::fs::read_to_string(proc.join("status")).unwrap_or_default();
-    let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let memory = memory.and_then(|rest| rest.trim().trim_end_matches(" kB").parse().ok());
+    let kib = |what| {
+        let line = status.lines().find_map(|line| line.strip_prefix(what));
+        line.and_then(|rest| rest.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
+    };
     let maps = std::fs::read_to_string(proc.join("maps")).unwrap_or_default();
     Used {
-        memory_kib: memory.unwrap_or(0),
+        memory_kib: kib("VmRSS:"),
+        heap_kib: kib("RssAnon:"),
         descriptors: std::fs::read_dir(proc.join("fd")).map_or(0, |names| names.count() as u64),
         maps: maps.lines().filter(|line| line.contains(".seg")).count() as u64,
         disk_kib: size_of(dir) >> 10,
@@ -239,17 +247,22 @@ fn soak(all: Duration) -> Result<(), String> {
             .stdin(Stdio::null())
             .spawn();
         let mut child = child.map_err(|error| error.to_string())?;
-        let born = Instant::now();
-        while born.elapsed() < LIFE.min(all / 2) && began.elapsed() < all {
+        let end = match began.elapsed() {
+            early if early < all / 3 => (early + LIFE).min(all / 3),
+            _ => all,
+        };
+        while began.elapsed() < end {
             std::thread::sleep(every);
             if let Some(status) = child.try_wait().map_err(|error| error.to_string())? {
                 return Err(format!("the child ended by itself: {status}"));
             }
             let now = used(&child, &dir);
             println!(
-                "{:6.0} s: {:7} KiB of memory, {:4} descriptors, {:4} maps, {:7} KiB on disk",
+                "{:6.0} s: {:7} KiB of memory, {:6} of these no file's, {:4} descriptors, {:4} maps, \
+                 {:7} KiB on disk",
                 began.elapsed().as_secs_f64(),
                 now.memory_kib,
+                now.heap_kib,
                 now.descriptors,
                 now.maps,
                 now.disk_kib
@@ -265,24 +278,33 @@ fn soak(all: Duration) -> Result<(), String> {
     bounded(&curve)
 }
 
-/// Every quantity is, in the second half, about what it was in the first; and never absurd.
+/// Every quantity is, in the second half of the last life, about what it was in the first; the disk
+/// over all lives.
 fn bounded(curve: &[(u64, Used)]) -> Result<(), String> {
-    let of = [
-        ("memory", (|used| used.memory_kib) as fn(&Used) -> u64, 32 << 10),
-        ("descriptors", |used| used.descriptors, 16),
-        ("maps", |used| used.maps, 128),
-        ("disk", |used| used.disk_kib, 48 << 10),
-    ];
+    let last = curve.last().map_or(0, |(life, _)| *life);
+    let all: Vec<Used> = curve.iter().map(|(_, used)| *used).collect();
+    let of_last = curve.iter().filter(|(life, _)| *life == last).map(|(_, used)| *used);
+    let of_last: Vec<Used> = of_last.collect();
+    steady("memory", &of_last, |used| used.memory_kib, 64 << 10)?;
+    steady("memory that is no file's", &of_last, |used| used.heap_kib, 8 << 10)?;
+    steady("descriptors", &of_last, |used| used.descriptors, 16)?;
+    steady("maps", &of_last, |used| used.maps, 128)?;
+    steady("disk", &all, |used| used.disk_kib, 48 << 10)
+}
+
+fn steady(
+    name: &str,
+    curve: &[Used],
+    quantity: impl Fn(&Used) -> u64,
+    slack: u64,
+) -> Result<(), String> {
     // The beginning, where everything grows, does not count.
-    let steady = &curve[curve.len() / 4..];
-    let (first, second) = steady.split_at(steady.len() / 2);
-    for (name, quantity, slack) in of {
-        let most = |part: &[(u64, Used)]| part.iter().map(|(_, used)| quantity(used)).max();
-        let (before, after) = (most(first).unwrap_or(0), most(second).unwrap_or(0));
-        println!("{name}: at most {before}, then at most {after}");
-        if after > before + before / 4 + slack {
-            return Err(format!("{name} is not bounded: {before}, then {after}"));
-        }
+    let (first, second) = curve[curve.len() / 4..].split_at(curve.len() * 3 / 8);
+    let most = |part: &[Used]| part.iter().map(&quantity).max().unwrap_or(0);
+    let (before, after) = (most(first), most(second));
+    println!("{name}: at most {before}, then at most {after}");
+    match after > before + slack {
+        true => Err(format!("{name} is not bounded: {before}, then {after}")),
+        false => Ok(()),
     }
-    Ok(())
 }
