@@ -16,7 +16,7 @@ use crate::storage::disk::Disk;
 use crate::store::{Store, StoreOptions};
 use crate::stream::Stream;
 use crate::{AppendOptions, ClaimOptions, Durability, Error, ErrorKind, GroupReadOptions};
-use crate::{NewEntries, PendingFilter, ReadFrom, Retention, Start, StreamOptions, Trim};
+use crate::{NewEntries, OnDamage, PendingFilter, ReadFrom, Retention, Start, StreamOptions, Trim};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::Path;
@@ -123,6 +123,7 @@ impl Engine {
                 Level::Interval => Durability::EVERY_SECOND,
                 Level::Manual => Durability::Manual,
             })
+            .on_damage(if config.skip_damage { OnDamage::Skip } else { OnDamage::Refuse })
             .stream_defaults(options.clone());
         let (first, times) = config.journal;
         store.journal = Sizes { first, usual: first * times, due: first / 2, section: 512 };

@@ -39,15 +39,18 @@ impl Input<'_> {
 
 fn config(input: &mut Input<'_>) -> Config {
     let mixed = input.byte();
+    let segment_bytes = input.pick(&[4096, 4096, 8192, 16384]);
+    let last = input.byte();
     Config {
         level: [Level::Always, Level::Interval, Level::Manual][usize::from(mixed) % 3],
         streams: 1 + usize::from(mixed >> 2 & 1),
         sync_all: mixed & 8 != 0,
         block_entries: [100, 4, 1, 3][usize::from(mixed >> 4 & 3)],
         block_bytes: [4096, 512][usize::from(mixed >> 6 & 1)],
-        segment_bytes: input.pick(&[4096, 4096, 8192, 16384]),
+        segment_bytes,
         journal: [(4096, 2), (4096, 4), (8192, 1), (16384, 2)][usize::from(mixed >> 7)],
-        write_back: input.pick(&[0, 0, 2, 10]),
+        write_back: [0, 0, 2, 10][usize::from(last) % 4],
+        skip_damage: last & 4 != 0,
         planted: "",
     }
 }

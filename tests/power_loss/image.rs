@@ -40,6 +40,16 @@ pub enum Mode {
     Torn(u64),
     /// As `Sectors`, and in one dirty sector the bytes that changed are noise.
     Noise(u64),
+    /// As `Sectors`, and in one dirty sector each word of eight bytes is current with this chance:
+    /// what a processor's cache gives to memory that keeps its bytes by itself.
+    Words(u64),
+}
+
+impl Mode {
+    fn treats_one_differently(self) -> bool {
+        use Mode::{AllButOne, Noise, OnlyOne, Torn, Words};
+        matches!(self, AllButOne | OnlyOne | Torn(_) | Noise(_) | Words(_))
+    }
 }
 
 const RANDOM_MODES: &[Mode] = &[
@@ -58,6 +68,8 @@ const RANDOM_MODES: &[Mode] = &[
     Mode::Torn(90),
     Mode::Noise(50),
     Mode::Noise(90),
+    Mode::Words(50),
+    Mode::Words(90),
     Mode::AllOld,
     Mode::AllCurrent,
 ];
@@ -115,7 +127,7 @@ impl Choice {
         let names = choose_names(capture.pending.len(), mode, rng);
         let mut files: Vec<FileChoice> =
             capture.files.values().map(|file| choose_file(file, mode, rng)).collect();
-        if matches!(mode, Mode::AllButOne | Mode::OnlyOne | Mode::Torn(_) | Mode::Noise(_)) {
+        if mode.treats_one_differently() {
             treat_one_differently(capture, &mut files, mode, rng);
         }
         Choice { mode, world, names, files }
@@ -167,7 +179,7 @@ fn choose_sectors(dirty: &Dirty, mode: Mode, rng: &mut Rng) -> u8 {
             true => dirty.sectors,
             false => 0,
         },
-        Mode::Sectors(share) | Mode::Torn(share) | Mode::Noise(share) => {
+        Mode::Sectors(share) | Mode::Torn(share) | Mode::Noise(share) | Mode::Words(share) => {
             let one = |sector| u8::from(rng.percent(share)) << sector;
             dirty.sectors & (0..8).map(one).fold(0, |bits, bit| bits | bit)
         }
@@ -217,13 +229,19 @@ fn spoil(
     let first = (0..SECTOR).find(differs).unwrap_or(0);
     let last = (0..SECTOR).rfind(differs).unwrap_or(0);
     let changed = first..last + 1;
-    if matches!(mode, Mode::Torn(_)) {
-        let end = first + rng.index(changed.len() + 1);
-        bytes[first..end].copy_from_slice(&now[first..end]);
-    } else {
-        for byte in &mut bytes[changed] {
-            *byte = rng.next() as u8;
+    match mode {
+        Mode::Torn(_) => {
+            let end = first + rng.index(changed.len() + 1);
+            bytes[first..end].copy_from_slice(&now[first..end]);
         }
+        Mode::Words(share) => {
+            for (old, new) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(now.as_chunks().0) {
+                if old != new && rng.percent(share) {
+                    *old = *new;
+                }
+            }
+        }
+        _ => bytes[changed].fill_with(|| rng.next() as u8),
     }
     bytes
 }

@@ -26,6 +26,8 @@ pub struct Config {
     pub journal: (u64, u64),
     pub streams: usize,
     pub sync_all: bool,
+    /// The store is opened with damage skipped: there is none, so that nothing may differ.
+    pub skip_damage: bool,
     /// How many steps in a hundred write something back.
     pub write_back: u64,
     /// The bug that the toy is to have; empty for none.
@@ -204,6 +206,7 @@ impl Plan {
             journal: rng.pick(&[(4096, 2), (4096, 4), (8192, 1), (8192, 2), (16384, 2)]),
             streams: rng.pick(&[1, 1, 2]),
             sync_all: rng.percent(50),
+            skip_damage: Rng::of(&[seed, 9]).percent(25),
             write_back: rng.pick(&[0, 2, 10]),
             planted: "",
         };
