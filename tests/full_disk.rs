@@ -1,5 +1,6 @@
 //! Full disks for real: a small tmpfs, ext4 and ext2, filled by another file to the last byte, a
-//! limit of the file size, and a disk that is read-only.
+//! limit of the file size, a disk that is read-only, and disks that have less space than they say,
+//! so that writing back fails long after the file system has taken the bytes.
 //!
 //! Fails by a bus error if `RealFile::allocate` (src/storage/real.rs) only sets the length.
 //!
@@ -32,7 +33,8 @@ const LONG: std::time::Duration = std::time::Duration::from_secs(30);
 fn main() -> ExitCode {
     if let Some(root) = std::env::var_os(CHILD) {
         match std::env::var_os(LIMITED) {
-            Some(_) => limited(Path::new(&root)),
+            Some(one) if one == "1" => limited(Path::new(&root)),
+            Some(told) => failing(Path::new(&root), Path::new(&told)),
             None => full(Path::new(&root)),
         }
         return ExitCode::SUCCESS;
@@ -57,6 +59,10 @@ fn main() -> ExitCode {
     }
     judge("a_limit_of_the_file_size", with_a_limit());
     judge("a_disk_that_is_read_only", read_only());
+    for (name, kind) in [("ext4", Kind::Ext4), ("ext4_without_a_journal", Kind::Ext4WithoutJournal)]
+    {
+        judge(&format!("an_{name}_that_cannot_write_back"), cannot_write_back(kind));
+    }
     println!("{passed} passed, {failed} failed");
     ExitCode::from(u8::from(failed > 0))
 }
@@ -97,6 +103,76 @@ fn read_only() -> Result<(), String> {
     let store = Store::open_read_only(&dir).map_err(|error| format!("FAILED: {error}"))?;
     assert_eq!(ids(&store.stream("s").unwrap()).len(), 1);
     Ok(())
+}
+
+/// A file system on a file in a tmpfs that is smaller than it: what it has promised to keep it
+/// cannot write. Fails if `Log::sync_files` (src/storage/log.rs) does not tell a sync that failed,
+/// or if the one after it tells that all is well.
+fn cannot_write_back(kind: Kind) -> Result<(), String> {
+    let below = Mounted::new(Kind::Tmpfs, 24)?;
+    let mut mounted = Mounted::under(&below.root(), kind, 64)?;
+    let store = options().open(mounted.root().join("store")).unwrap();
+    put(&store.stream("s").unwrap(), 10).unwrap();
+    store.close().unwrap();
+    run_sync();
+    let ballast = below.root().join("ballast");
+    let left = 2 << 20;
+    let size = free_bytes(&below.root()).checked_sub(left).ok_or("the tmpfs is too small")?;
+    std::fs::write(&ballast, vec![7; usize::try_from(size).unwrap()]).unwrap();
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    let told = tempfile::NamedTempFile::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    lived(child.env(CHILD, mounted.root()).env(LIMITED, told.path()))?;
+    // The disk has grown; what was not written is lost, as after a loss of power.
+    mounted.unmount()?;
+    std::fs::remove_file(ballast).unwrap();
+    mounted.mount()?;
+    let told = std::fs::read_to_string(told.path()).unwrap();
+    let durable: usize = told.parse().unwrap();
+    let store = options().open(mounted.root().join("store")).map_err(|e| format!("FAILED: {e}"))?;
+    let stream = store.stream("s").unwrap();
+    let there = ids(&stream).len();
+    if there < durable || !store.verify().unwrap().is_whole() {
+        return Err(format!("FAILED: {there} entries of {durable} durable ones"));
+    }
+    put(&stream, 500).unwrap();
+    store.close().unwrap();
+    println!("  a sync failed behind {durable} durable entries; {there} are there again");
+    Ok(())
+}
+
+fn run_sync() {
+    drop(Command::new("sync").status());
+}
+
+/// Appends and syncs until that fails, and then it fails for good. Tells how many entries were
+/// durable.
+fn failing(root: &Path, told: &Path) {
+    let store = options().durability(Durability::Manual).open(root.join("store")).unwrap();
+    let stream = store.stream("s").unwrap();
+    let mut durable = ids(&stream);
+    let mut known = durable.clone();
+    let failed = loop {
+        assert!(known.len() < 50_000, "nothing fails");
+        for _ in 0..50 {
+            known.push(put(&stream, 2_000).unwrap());
+        }
+        match store.sync() {
+            Ok(()) => durable.clone_from(&known),
+            Err(error) => break error,
+        }
+    };
+    let poisoned = |error: &Error| matches!(error.kind(), ErrorKind::Poisoned { .. });
+    assert!(poisoned(&failed), "{failed}");
+    std::fs::write(told, durable.len().to_string()).unwrap();
+    for _ in 0..3 {
+        assert!(store.sync().is_err_and(|error| poisoned(&error)), "it is well again");
+        assert!(put(&stream, 10).is_err_and(|error| poisoned(&error)));
+    }
+    assert_eq!(stream.durable_id().unwrap(), *durable.last().unwrap());
+    // What is durable can be read.
+    let there = stream.range(..).take(durable.len()).map(|entry| entry.unwrap().id());
+    assert_eq!(there.collect::<Vec<_>>(), durable);
+    assert!(store.close().is_err_and(|error| poisoned(&error)));
 }
 
 fn lived(child: &mut Command) -> Result<(), String> {

@@ -77,6 +77,11 @@ impl Mounted {
     pub(crate) fn new(kind: Kind, megabytes: u64) -> Result<Mounted, String> {
         let memory = Path::new("/dev/shm");
         let under = if memory.is_dir() { memory } else { Path::new(env!("CARGO_TARGET_TMPDIR")) };
+        Mounted::under(under, kind, megabytes)
+    }
+
+    /// With the file that is its disk in this directory.
+    pub(crate) fn under(under: &Path, kind: Kind, megabytes: u64) -> Result<Mounted, String> {
         let place = tempfile::tempdir_in(under).map_err(|error| error.to_string())?;
         std::fs::create_dir(place.path().join("fs")).map_err(|error| error.to_string())?;
         let mut mounted = Mounted { kind, megabytes, place, is_mounted: false };

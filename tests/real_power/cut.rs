@@ -44,7 +44,6 @@ pub(crate) fn write_some_pages(dir: &Path, rng: &mut Rng) {
         for page in 0..pages.min(64) {
             if rng.percent(40) {
                 // Nothing depends on whether it takes the advice.
-                // Nothing depends on whether it takes the advice.
                 fadvise(&file, page * 4096, NonZeroU64::new(4096), Advice::DontNeed).unwrap_or(());
             }
         }
