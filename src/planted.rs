@@ -75,11 +75,6 @@ faults! {
     commit_ignored;
     /// Every frame of a batch ends it.
     commit_always;
-}
-
-// What only other damage shows than a loss of power: what lies behind these bytes in the same
-// sector fails its checks too. The tests of invariants look for them.
-faults! {
     /// The checksum of a header leaves the ID out.
     crc_without_id;
     /// Frames that fail their checks tell how far the log is durable.

@@ -94,6 +94,27 @@ impl Mounted {
         self.place.path().join("image")
     }
 
+    /// Has its disk take requests of one page each. Linux's loop device (seen with 6.18) tells that
+    /// all is well where of a longer one only the first part was written.
+    pub(crate) fn write_by_pages(&self) -> Result<(), String> {
+        let mounts = std::fs::read_to_string("/proc/self/mounts").map_err(|e| e.to_string())?;
+        let root = self.root();
+        let mut fields = mounts.lines().map(|line| line.split(' '));
+        let found = fields.find_map(|mut line| {
+            Some((line.next()?, line.next()?)).filter(|found| Path::new(found.1) == root)
+        });
+        let (device, _) = found.ok_or("it is not mounted")?;
+        let name = device.rsplit('/').next().unwrap_or_default();
+        let setting = format!("/sys/block/{name}/queue/max_sectors_kb");
+        std::fs::write(&setting, "4").map_err(|error| format!("{setting}: {error}"))
+    }
+
+    /// Takes away the end of its disk while it is mounted: what lies there cannot be read any more.
+    pub(crate) fn lose_behind(&self, bytes: u64) -> Result<(), String> {
+        let image = std::fs::File::options().write(true).open(self.image());
+        image.and_then(|image| image.set_len(bytes)).map_err(|error| error.to_string())
+    }
+
     /// Where it is mounted.
     pub(crate) fn root(&self) -> PathBuf {
         self.place.path().join("fs")
