@@ -31,6 +31,9 @@ impl RealDisk {
     }
 }
 
+/// As much of a lock file is looked at.
+const HOLDER: u64 = 256;
+
 /// Milliseconds since 1970 by the system's clock.
 pub(crate) fn unix_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -129,15 +132,14 @@ impl Disk for RealDisk {
     }
 
     fn lock(&self, path: &Path, holder: &str) -> io::Result<Box<dyn DiskLock>> {
-        let mut file = options().write(true).create(true).truncate(false).open(path)?;
+        let file = options().write(true).create(true).truncate(false).open(path)?;
         try_lock(&file)?;
         #[cfg(target_os = "linux")]
         if let Some(dir) = path.parent() {
             let _first_stays = self.whole.set(File::open(dir)?);
         }
-        file.set_len(0)?;
-        file.rewind()?;
-        file.write_all(holder.as_bytes())?;
+        // For people only: where there is no room for it, the lock holds all the same.
+        drop(tell_holder(&file, holder));
         Ok(Box::new(RealLock { file, _live: live(path), process: std::process::id() }))
     }
 
@@ -192,6 +194,14 @@ fn try_lock(file: &File) -> io::Result<()> {
         Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
         Err(TryLockError::Error(error)) => Err(error),
     }
+}
+
+/// Writes who has the lock over what stands there. The file is not cut for that: on a full disk it
+/// might not get back the space that it gives up.
+fn tell_holder(mut file: &File, holder: &str) -> io::Result<()> {
+    let before = usize::try_from(file.metadata()?.len().min(HOLDER)).unwrap_or_default();
+    file.rewind()?;
+    file.write_all(format!("{holder:before$}").as_bytes())
 }
 
 /// The kernel drops the lock with the last descriptor of the file, and a forked child has one too:
@@ -326,5 +336,28 @@ impl DiskFile for RealFile {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file is shorter"));
         }
         Region::map(&self.0, len, writable)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fails if the lock file is cut before it is written, or keeps the end of a longer text.
+    #[test]
+    fn a_lock_file_gives_no_space_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("LOCK");
+        let disk = RealDisk::new();
+        let long = "process 4294967295 on a host with a long name";
+        let mut lens = Vec::new();
+        for holder in [long, "process 1", long] {
+            let lock = disk.lock(&path, holder).unwrap();
+            let text = std::fs::read_to_string(&path).unwrap();
+            assert_eq!(text.trim(), holder);
+            lens.push(text.len());
+            drop(lock);
+        }
+        assert_eq!(lens, [long.len(); 3]);
     }
 }
