@@ -12,8 +12,10 @@
 //! * A checkpoint is written to the next file beside the running one and takes over only when all
 //!   but its last bytes are on disk; so the previous file, with every record up to the switch,
 //!   stays whole until the new one is durable, and one file more before it is used again.
-//! * A file that is taken into use again is zeroed first and gets a new salt; until its end mark is
-//!   written it is no checkpoint.
+//! * A file that is taken into use again is zeroed first, its header durably before the rest,
+//!   and gets a new salt; until its end mark is written it is no checkpoint.
+//! * One that holds damage is not zeroed: it gets a name of its own, durably, and another file
+//!   takes its place. A crash leaves one that looks like that only where it tears a header.
 //! * Once the end mark is on disk, the file before is told so, and how to read this one without its
 //!   header. A header that cannot be read is damage if the file before says that it was there, and
 //!   else that of a file that was being begun.
@@ -42,13 +44,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 mod checkpoint;
 mod combine;
+mod files;
 mod load;
 mod next;
 mod recent;
 pub use combine::JournalRecovery;
 pub(crate) use combine::Loaded;
+use files::{Files, sync_dir};
 pub(crate) use load::load;
-use next::{NextFile, allocate_all, make_equal, map, open_files};
+use next::NextFile;
 use recent::Recent;
 
 /// How long the files are, in bytes. Always the default, but in the power-loss simulator, which
@@ -115,7 +119,7 @@ struct Tail {
 
 pub(crate) struct Journal {
     place: Place,
-    files: [Arc<dyn DiskFile>; 3],
+    files: Files,
     inner: Mutex<Inner>,
     /// End of the records, in bytes over the journal's life.
     written: Mark,
@@ -189,15 +193,15 @@ impl Journal {
     /// Makes the files of a new store, or takes over after [`load`]; writes a first checkpoint of
     /// `source` in either case, so that all that was believed is on disk when this returns.
     pub(crate) fn start(place: Place, loaded: &Loaded, source: &dyn Source) -> Result<Journal> {
-        let files = open_files(&place)?;
-        let size = make_equal(&place, &files)?;
-        place.disk.sync_dir(&place.dir).map_err(|e| Error::io("sync directory", &place.dir, e))?;
+        let files = Files::open(&place, loaded)?;
+        let size = files.make_equal(&place)?;
+        sync_dir(&place)?;
         let inner = Inner {
             slot: loaded.slot,
             turn: loaded.turn,
             seed: 0,
             // Never written to: the first checkpoint, below, goes to the next file.
-            region: map(&place, &files, loaded.slot, size)?,
+            region: files.map(&place, loaded.slot, size)?,
             end: size,
             size,
             newest: loaded.newest,
@@ -235,6 +239,11 @@ impl Journal {
 
     pub(crate) fn written(&self) -> u64 {
         self.written.get()
+    }
+
+    /// The damaged files that lie beside the journal, for the report.
+    pub(crate) fn set_aside(&self) -> Vec<PathBuf> {
+        self.files.set_aside()
     }
 
     /// A number for a stream that no stream ever had.

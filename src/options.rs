@@ -91,6 +91,11 @@ pub enum OnDamage {
     ///
     /// A STORE file that cannot be read is done without: the other files say which store it is.
     ///
+    /// The files of the state journal are used in turn. One that holds damage is set aside when its
+    /// turn comes, whatever is to become of damage, and named from then on in
+    /// [`JournalRecovery::set_aside`](crate::JournalRecovery::set_aside); that takes the space of
+    /// another file. What may as well be the torn end that a crash has left is not damage there.
+    ///
     /// The log goes on in a new segment, and the gap is told again at every opening for as long as
     /// its segments are not trimmed away. Damage that comes up in the segment that is being written
     /// is refused until the store is opened the next time.

@@ -81,6 +81,12 @@ faults! {
     durable_from_bad_frame;
 }
 
+// What only other damage shows than a loss of power. The tests of invariants look for it.
+faults! {
+    /// A journal file that holds damage is written over.
+    damage_written_over;
+}
+
 // What recovery makes of the segments.
 faults! {
     /// A log goes on behind a torn tail.
@@ -145,4 +151,6 @@ faults! {
     oldest_turn;
     /// Records behind a hole count.
     journal_hole;
+    /// The header of a journal file is not gone before the rest of it goes.
+    header_emptied_late;
 }

@@ -239,6 +239,10 @@ impl Shared {
             gone.iter().for_each(|dir| manage::remove_dir(&*disk, dir));
         }
         let names = RwLock::new(names);
+        if options.read_only {
+            // It is written over on the heap only.
+            loaded.damaged.clear();
+        }
         let journal = Journal::start(place, &loaded, &StreamSource { names: &names })?;
         // What was read may have been in the page cache only, after a sync that failed. What it
         // allows to be removed may go now that it is written again.

@@ -89,6 +89,9 @@ const TESTS: &[Test] = tests! {
         contract_c13_an_opening_tells_what_hangs_together_no_more
         contract_c14_damage_is_refused_with_its_place
         contract_c14_damage_can_be_skipped_and_is_told_of
+        contract_c14_a_damaged_journal_file_is_kept
+        contract_c14_a_damaged_journal_file_is_kept_whatever_fails
+        contract_c14_a_damaged_journal_file_is_kept_while_the_store_is_open
         contract_c14_salvage_gives_what_can_be_proved
         contract_c15_a_failed_sync_stops_the_stream_and_is_told_by_its_first_cause
         contract_c15_a_full_disk_and_a_lack_of_descriptors_leave_no_trace;

@@ -12,6 +12,8 @@ pub(crate) const STATE: &str = "state";
 pub(crate) const STREAMS: &str = "streams";
 /// The journal files, used in turn.
 pub(crate) const JOURNALS: [&str; 3] = ["0", "1", "2"];
+/// Between the name of a damaged journal file and the number under which it is kept.
+const DAMAGED: &str = ".damaged-";
 /// The suffix of a file that is not complete yet.
 pub(crate) const TMP: &str = ".tmp";
 
@@ -40,6 +42,19 @@ pub(crate) fn parse_segment(name: &str) -> Option<(u64, u32)> {
     (segment(parsed.0, parsed.1) == name).then_some(parsed)
 }
 
+/// The name under which a damaged journal file is kept.
+pub(crate) fn set_aside(journal: &str, number: u64) -> String {
+    format!("{journal}{DAMAGED}{number}")
+}
+
+pub(crate) fn is_set_aside(name: &str) -> bool {
+    let parts = name.split_once(DAMAGED);
+    let parsed = parts.and_then(|(journal, number)| Some((journal, number.parse().ok()?)));
+    parsed.is_some_and(|(journal, number)| {
+        JOURNALS.contains(&journal) && set_aside(journal, number) == name
+    })
+}
+
 /// Whether a file in a stream's directory is of no use any more: never complete and never referred
 /// to, or the mark of a copy whose record is on disk by now.
 pub(crate) fn is_left_over(name: &str) -> bool {
@@ -56,6 +71,9 @@ mod tests {
             assert_eq!(parse_segment(&segment(number, generation)), Some((number, generation)));
         }
         assert_eq!(parse_stream_dir(&stream_dir(42)), Some(42));
+        for number in [1, 42, u64::MAX] {
+            assert!(JOURNALS.iter().all(|journal| is_set_aside(&set_aside(journal, number))));
+        }
     }
 
     #[test]
@@ -71,6 +89,10 @@ mod tests {
             "0000000001.0000.SEG",
         ] {
             assert_eq!(parse_segment(name), None, "{name}");
+        }
+        for name in ["", "0", "0.damaged-", "0.damaged-01", "3.damaged-1", "0.damaged-1.damaged-1"]
+        {
+            assert!(!is_set_aside(name), "{name}");
         }
         for name in ["", "01", "+1", "-1", "1 ", "x"] {
             assert_eq!(parse_stream_dir(name), None, "{name}");

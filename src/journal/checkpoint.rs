@@ -52,9 +52,9 @@ impl Journal {
             return Ok(());
         }
         let size = from * 2;
-        allocate_all(&self.place, &self.files, size, inner.slot)?;
+        self.files.allocate_all(&self.place, size, inner.slot)?;
         inner.outgrown = true;
-        inner.region = map(&self.place, &self.files, inner.slot, size)?;
+        inner.region = self.files.map(&self.place, inner.slot, size)?;
         inner.outgrown = false;
         inner.size = size;
         inner.ask_at = inner.due_at();

@@ -37,6 +37,8 @@ pub(crate) struct Loaded {
     pub(crate) removed: BTreeSet<u64>,
     /// The end of the newest file.
     pub(super) newest: Option<Tail>,
+    /// Which of the files hold damage: their bytes are kept.
+    pub(crate) damaged: BTreeSet<usize>,
     pub(crate) report: JournalRecovery,
 }
 
@@ -55,6 +57,10 @@ pub struct JournalRecovery {
     pub missing: Vec<RangeInclusive<u64>>,
     /// How many records were applied.
     pub records: u64,
+    /// Damaged files of the journal that lie beside it under names of their own, whenever they were
+    /// set aside: it took others in their places. Nothing reads them any more, and nobody removes
+    /// them but the owner of the store.
+    pub set_aside: Vec<PathBuf>,
 }
 
 impl Loaded {

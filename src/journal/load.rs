@@ -59,6 +59,12 @@ impl File {
         self.end.is_some() || !self.gaps.is_empty()
     }
 
+    /// Whether something in it fails its checks that was durable once. A crash leaves nothing like
+    /// that: a file that is emptied loses its header before anything else.
+    fn is_damaged(&self) -> bool {
+        !self.gaps.is_empty() || (self.end.is_some() && !self.is_whole())
+    }
+
     /// Whether nothing can be read behind what was durable once.
     fn breaks_off(&self) -> bool {
         self.gaps.last() == Some(&self.stop)
@@ -90,6 +96,8 @@ struct Slot {
     path: PathBuf,
     file: Arc<dyn DiskFile>,
     header: Begun,
+    /// Not a byte in it but zeros.
+    empty: bool,
 }
 
 /// What the beginning of a journal file shows.
@@ -111,17 +119,7 @@ pub(crate) fn load(place: &Place, skip_damage: bool) -> Result<Loaded> {
     for slot in 0..name::JOURNALS.len() {
         slots.extend(Slot::open(place, slot)?);
     }
-    // Each file after those that may tell of it.
-    slots.sort_by_key(Slot::turn);
-    let mut files: Vec<File> = Vec::new();
-    for slot in &slots {
-        if let Begun::Readable(header) = &slot.header {
-            let told = files.iter().filter_map(|file| file.superseded);
-            let durable = told.filter(|told| told.turn == header.number).map(|told| told.durable);
-            let durable = durable.max().unwrap_or(0);
-            files.push(slot.read(header.number, header.seed(), durable)?);
-        }
-    }
+    let mut files = read_all(&mut slots)?;
     let lost = read_without_headers(place, &slots, &mut files)?;
     let damaged = slots.iter().filter(|slot| matches!(slot.header, Begun::Damaged));
     let damaged = damaged.filter(|slot| files.iter().all(|file| file.slot != slot.slot));
@@ -132,6 +130,8 @@ pub(crate) fn load(place: &Place, skip_damage: bool) -> Result<Loaded> {
         files.reverse();
     }
     let tails: Vec<Tail> = files.iter().map(File::tail).collect();
+    let hurt: Vec<usize> =
+        files.iter().filter(|file| file.is_damaged()).map(|file| file.slot).collect();
     let breaks_off = files.first().is_some_and(File::breaks_off);
     let mut loaded = combine(files, skip_damage)?;
     // One that stays: the next checkpoint may take the place of the newest, that has none.
@@ -158,7 +158,37 @@ pub(crate) fn load(place: &Place, skip_damage: bool) -> Result<Loaded> {
     }
     loaded.gone |= loaded.turn == 0 && !damaged.is_empty();
     loaded.report.skipped.extend(damaged);
+    let unread = lost.map(|lost| lost.slot);
+    let unreadable = slots.iter().filter(|slot| slot.holds_damage(unread, loaded.gone));
+    loaded.damaged = unreadable.map(|slot| slot.slot).chain(hurt).collect();
+    loaded.report.set_aside = set_aside(place)?;
     Ok(loaded)
+}
+
+/// The damaged files that lie beside the journal's.
+fn set_aside(place: &Place) -> Result<Vec<PathBuf>> {
+    let names = place.disk.read_dir(&place.dir);
+    let names = names.map_err(|e| Error::io("read directory", &place.dir, e))?;
+    let kept = names.iter().filter_map(|(name, _)| name.to_str());
+    let kept = kept.filter(|name| name::is_set_aside(name));
+    let mut kept: Vec<_> = kept.map(|name| place.dir.join(name)).collect();
+    kept.sort();
+    Ok(kept)
+}
+
+/// Reads the files with good headers, each after those that may tell of it.
+fn read_all(slots: &mut [Slot]) -> Result<Vec<File>> {
+    slots.sort_by_key(Slot::turn);
+    let mut files: Vec<File> = Vec::new();
+    for slot in slots {
+        if let Begun::Readable(header) = &slot.header {
+            let told = files.iter().filter_map(|file| file.superseded);
+            let durable = told.filter(|told| told.turn == header.number).map(|told| told.durable);
+            let durable = durable.max().unwrap_or(0);
+            files.push(slot.read(header.number, header.seed(), durable)?);
+        }
+    }
+    Ok(files)
 }
 
 /// Reads the files of which others say that they took over and whose headers are damaged. Returns
@@ -216,6 +246,7 @@ impl Slot {
         // Synced before it is believed.
         file.sync().map_err(|e| Error::io("sync", &path, e))?;
         let mut window = Window::new(&*file, &path)?;
+        let mut empty = false;
         let header = match FileHeader::decode(window.get(0, FILE_HEADER as u64)?) {
             Ok(header)
                 if header.kind == FileKind::Journal
@@ -228,9 +259,12 @@ impl Slot {
             Err(error) if matches!(error.kind(), ErrorKind::UnsupportedVersion { .. }) => {
                 return Err(error.at(&path));
             }
-            Err(_) => unreadable(&mut window)?,
+            Err(_) => {
+                empty = window.nonzero_end(0)? == 0;
+                unreadable(&mut window)?
+            }
         };
-        Ok(Some(Slot { slot, path, file, header }))
+        Ok(Some(Slot { slot, path, file, header, empty }))
     }
 
     /// 0 if there is no good header.
@@ -239,6 +273,17 @@ impl Slot {
             Begun::Readable(header) => header.number,
             _ => 0,
         }
+    }
+
+    /// Whether there are bytes in it that nobody can read and somebody once could. `lost`: the file
+    /// that was the newest. `gone`: nothing is left of any.
+    fn holds_damage(&self, lost: Option<u64>, gone: bool) -> bool {
+        let unreadable = match self.header {
+            Begun::Readable(_) => false,
+            Begun::Damaged => true,
+            Begun::Unused => lost == Some(self.slot as u64),
+        };
+        !self.empty && (unreadable || gone)
     }
 
     /// `durable`: up to where the file is known to have been on disk.

@@ -1,67 +1,6 @@
-//! The journal files themselves: opened, allocated, mapped, and the next one written.
+//! The next journal file: emptied, and its checkpoint written.
 
 use super::*;
-
-/// Opens the three files, making those that are missing, all at least of the first size.
-pub(super) fn open_files(place: &Place) -> Result<[Arc<dyn DiskFile>; 3]> {
-    let open = |slot| -> Result<Arc<dyn DiskFile>> {
-        let path = place.path(slot);
-        let file = match place.disk.open(&path, OpenMode::Write) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                place.disk.open(&path, OpenMode::CreateNew)
-            }
-            other => other,
-        };
-        file.map_err(|e| Error::io("open", &path, e))
-    };
-    Ok([open(0)?, open(1)?, open(2)?])
-}
-
-/// Makes all files as long as the longest one. On a full disk they are used as far as all of them
-/// go: the longest may be what is left of an attempt to grow them. Returns that size.
-pub(super) fn make_equal(place: &Place, files: &[Arc<dyn DiskFile>; 3]) -> Result<u64> {
-    let (mut shortest, mut longest) = (u64::MAX, place.sizes.first);
-    for (slot, file) in files.iter().enumerate() {
-        let len = file.len().map_err(|e| Error::io("stat", &place.path(slot), e))?;
-        shortest = shortest.min(len);
-        longest = longest.max(len);
-    }
-    match allocate_all(place, files, longest, 2) {
-        Err(e) if e.is_full() => {
-            let size = shortest.max(place.sizes.first);
-            allocate_all(place, files, size, 2).map(|()| size)
-        }
-        other => other.map(|()| longest),
-    }
-}
-
-/// Makes all files this long, the running one last: if there is no space it is as it was.
-pub(super) fn allocate_all(
-    place: &Place,
-    files: &[Arc<dyn DiskFile>; 3],
-    size: u64,
-    running: usize,
-) -> Result<()> {
-    for (slot, file) in (1..=3).map(|n| (running + n) % 3).filter_map(|n| Some((n, files.get(n)?)))
-    {
-        let path = place.path(slot);
-        file.allocate(size).map_err(|e| full(Error::io("allocate", &path, e), size))?;
-    }
-    Ok(())
-}
-
-pub(super) fn map(
-    place: &Place,
-    files: &[Arc<dyn DiskFile>; 3],
-    slot: usize,
-    size: u64,
-) -> Result<RegionWriter> {
-    let path = place.path(slot);
-    let taken = || Error::corrupt("the journal file has a writer already").at(&path);
-    let file = files.get(slot).ok_or_else(taken)?;
-    let region = file.map(size, true).map_err(|e| Error::io("map", &path, e))?;
-    Arc::new(region).writer().ok_or_else(taken)
-}
 
 /// The file that a checkpoint is written to.
 pub(super) struct NextFile {
@@ -82,17 +21,19 @@ pub(super) struct NextFile {
 }
 
 impl NextFile {
-    /// Zeroes the file, so that nothing of its last turn lies behind what is written now.
+    /// Zeroes the file, so that nothing of its last turn lies behind what is written now; one that
+    /// holds damage makes way for another one.
     pub(super) fn begin(
         place: &Place,
-        files: &[Arc<dyn DiskFile>; 3],
+        files: &Files,
         slot: usize,
         turn: u64,
         size: u64,
     ) -> Result<NextFile> {
         let path = place.path(slot);
-        let region = map(place, files, slot, size)?;
-        let file = files.get(slot).cloned().ok_or_else(|| Error::new(ErrorKind::Closed))?;
+        files.spare_damage(place, slot, size)?;
+        let region = files.map(place, slot, size)?;
+        let file = files.get(slot).ok_or_else(|| Error::new(ErrorKind::Closed))?;
         let len = file.len().map_err(|e| Error::io("stat", &path, e))?;
         zero(&*file, &path, len)?;
         let header = FileHeader {
@@ -200,7 +141,16 @@ impl NextFile {
     }
 }
 
-pub(super) fn zero(file: &dyn DiskFile, path: &Path, size: u64) -> Result<()> {
+fn zero(file: &dyn DiskFile, path: &Path, size: u64) -> Result<()> {
+    let sync = || file.sync().map_err(|e| Error::io("sync", path, e));
+    let mut header = [0; FILE_HEADER];
+    file.read_at(&mut header, 0).map_err(|e| Error::io("read", path, e).offset(0))?;
+    if header != [0; FILE_HEADER] && !planted::header_emptied_late() {
+        // Durably before the rest: a power cut leaves no header in front of half a file, which
+        // would look like damage.
+        file.write_at(&[0; FILE_HEADER], 0).map_err(|e| Error::io("write", path, e).offset(0))?;
+        sync()?;
+    }
     let block = usize::try_from(size).map_or(64 << 10, |size| size.min(64 << 10));
     let zeros = vec![0u8; block];
     let mut buf = vec![0u8; block];
@@ -218,5 +168,5 @@ pub(super) fn zero(file: &dyn DiskFile, path: &Path, size: u64) -> Result<()> {
         at += step as u64;
     }
     // The old end mark must be gone before anything new can be taken for what it ends.
-    file.sync().map_err(|e| Error::io("sync", path, e))
+    sync()
 }

@@ -369,6 +369,7 @@ impl Store {
             return RecoveryReport::default();
         };
         let mut report = own.report.lock().clone();
+        report.journal.set_aside = own.journal.set_aside();
         for (n, gaps) in own.all_streams().iter().filter_map(|stream| stream.damage()) {
             if let Some(stream) = report.streams.get_mut(n) {
                 stream.gaps = gaps;

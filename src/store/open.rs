@@ -89,7 +89,11 @@ fn uuids_of_files<'a>(
     let (state, streams) = (dir.join(name::STATE), dir.join(name::STREAMS));
     let segments = move || list(disk, &streams).into_iter().flat_map(|dir| list(disk, &dir));
     let later = std::iter::once_with(segments).flatten();
-    list(disk, &state).into_iter().chain(later).filter_map(|path| {
+    let is_kept = |path: &PathBuf| {
+        path.file_name().and_then(|name| name.to_str()).is_some_and(name::is_set_aside)
+    };
+    let state = list(disk, &state).into_iter().filter(move |path| !is_kept(path));
+    state.chain(later).filter_map(|path| {
         let mut bytes = [0; FILE_HEADER];
         disk.open(&path, OpenMode::Read).ok()?.read_at(&mut bytes, 0).ok()?;
         Some((FileHeader::decode(&bytes).ok()?.uuid, path))

@@ -215,6 +215,35 @@ fn one_journal_file_of_three_can_be_lost() {
     }
 }
 
+/// Fails if what is kept counts as a stray or is cleared away, or if an opening for reading tells of
+/// a file that it has set aside on the heap only.
+#[test]
+fn a_damaged_journal_file_is_kept_beside_the_others() {
+    let (dir, _store) = with_a_record_in_the_middle();
+    let copied = copy(dir.path());
+    let (path, at) = current(copied.path(), b"in the middle");
+    change(&path, |bytes| bytes[at] ^= 1);
+    let damaged = std::fs::read(&path).unwrap();
+    let kept = path.with_extension("damaged-1");
+    let looked = || Store::open_read_only(copied.path()).unwrap().recovery().journal.set_aside;
+    for _ in 0..4 {
+        assert_eq!(looked(), if kept.exists() { vec![kept.clone()] } else { Vec::new() });
+        open(copied.path()).close().unwrap();
+    }
+    let after = std::fs::read(&kept).unwrap();
+    assert!(damaged.iter().zip(&after).all(|(old, new)| *old == 0 || old == new));
+    for _ in 0..3 {
+        let store = open(copied.path());
+        assert_eq!(store.recovery().journal.set_aside, std::slice::from_ref(&kept));
+        assert_eq!(store.recovery().strays, [""; 0].map(PathBuf::from));
+        store.close().unwrap();
+    }
+    assert!(std::fs::read(&kept).unwrap() == after);
+    // Whoever wants no more of it may remove it.
+    std::fs::remove_file(&kept).unwrap();
+    assert_eq!(open(copied.path()).recovery().journal.set_aside, [""; 0].map(PathBuf::from));
+}
+
 #[test]
 fn a_journal_without_any_checkpoint_is_refused() {
     let dir = tempfile::tempdir().unwrap();

@@ -210,6 +210,13 @@ impl SimDisk {
         file.map_or(0, |file| file.nonzero_end().saturating_sub(offset))
     }
 
+    /// Reads a file from its beginning, as processes see it.
+    pub fn peek(&self, path: &Path, bytes: &mut [u8]) -> io::Result<()> {
+        let inner = lock(&self.inner);
+        let file = inner.names.find(path).ok().and_then(|node| inner.files.get(&node));
+        file.ok_or(io::ErrorKind::NotFound)?.read_at(bytes, 0)
+    }
+
     /// Does this within the next sync of a file that has its final name.
     pub fn meanwhile(&self, what: impl FnOnce() + Send + 'static) {
         lock(&self.inner).meanwhile = Some(Box::new(what));

@@ -2,7 +2,9 @@
 //! stops.
 
 use super::whole;
-use crate::disk::{EIO, ENOSPC, FaultDisk};
+use crate::disk::{EIO, ENOSPC, Fault, FaultDisk};
+use crate::format::frame::{Header, Kind};
+use crate::format::header::{FILE_HEADER, FileHeader};
 use crate::ground::{
     DIR, FIRST, deliver, die, error, id, open, open_with, options, put, seen, segment, try_put,
 };
@@ -271,6 +273,178 @@ pub(crate) fn contract_c14_damage_can_be_skipped_and_is_told_of() {
 fn only_gaps(store: &Store) -> Vec<crate::Gap> {
     let streams = store.recovery().streams;
     streams.into_iter().flat_map(|stream| stream.gaps).collect()
+}
+
+const STATE: &str = "/store/state";
+
+/// The frames of a journal file.
+fn frames(bytes: &[u8]) -> Vec<(usize, Kind)> {
+    let seed = FileHeader::decode(bytes).unwrap().seed();
+    let (mut frames, mut at) = (Vec::new(), FILE_HEADER);
+    while let Some(header) = Header::decode(&bytes[at..], seed, at as u64) {
+        frames.push((at, header.kind));
+        at += header.frame_len() as usize;
+    }
+    frames
+}
+
+/// A closed store, each of whose journal files was in use.
+fn turned() -> FaultDisk {
+    let mut disk = closed();
+    for n in 0..3 {
+        let store = open(&disk, Durability::Manual);
+        let stream = store.stream("s").unwrap();
+        stream.create_group(n.to_string(), Start::First).unwrap();
+        assert_eq!(stream.delete([id(20 + n)]).unwrap(), 1);
+        store.close().unwrap();
+        disk = disk.image();
+    }
+    disk
+}
+
+/// The bytes are in one of the journal's files, and nothing but zeros of them is written over.
+fn keeps_journal(disk: &FaultDisk, damaged: &[u8]) {
+    let same = |after: &[u8]| {
+        let same = damaged.iter().zip(after).all(|(old, new)| *old == 0 || old == new);
+        same && after.len() >= damaged.len()
+    };
+    let files = disk.list(Path::new(STATE));
+    assert!(files.iter().any(|path| same(&disk.bytes(path))), "{files:?}");
+}
+
+/// A journal file in which anything is damaged is not written over, whichever of them it is and
+/// whatever is to become of damage: when its turn comes it gets a name of its own, once, and the
+/// report tells of it from then on.
+/// (Planted `damage_written_over`.)
+pub(crate) fn contract_c14_a_damaged_journal_file_is_kept() {
+    let turned = turned();
+    for path in turned.list(Path::new(STATE)) {
+        let frames = frames(&turned.bytes(&path));
+        // What is damaged behind all that says that it was durable may be a torn tail.
+        let checked = frames.iter().take_while(|(_, kind)| *kind != Kind::Close);
+        let places: Vec<usize> = checked.map(|(at, _)| at + 4).chain([20, 126]).collect();
+        assert!(places.len() > 5, "{frames:?}");
+        for (at, on_damage) in places
+            .iter()
+            .flat_map(|at| [OnDamage::Skip, OnDamage::Refuse].map(|on_damage| (*at, on_damage)))
+        {
+            let mut disk = turned.image();
+            disk.scribble(&path, at as u64, &[disk.bytes(&path)[at] ^ 0x55]);
+            let damaged = disk.bytes(&path);
+            disk = disk.image();
+            let options = options(Durability::Manual).on_damage(on_damage);
+            for round in 0..6 {
+                let store = open_with(&disk, &options).unwrap();
+                if round == 4 {
+                    // Its turn comes as well where the store stays open.
+                    (0..3).for_each(|_| store.step_checkpoint().unwrap());
+                }
+                let told = store.recovery().journal.set_aside;
+                match round % 2 {
+                    0 => store.close().unwrap(),
+                    _ => die(store),
+                }
+                disk = if round % 3 == 0 { disk.power_cut() } else { disk.image() };
+                keeps_journal(&disk, &damaged);
+                let mut files = disk.list(Path::new(STATE));
+                files.retain(|path| path.to_string_lossy().contains("damaged"));
+                assert_eq!(told, files, "{} at {at}, {round}", path.display());
+                let name = path.with_extension("damaged-1");
+                assert!(files.is_empty() && round < 3 || files == [name], "{files:?}");
+            }
+        }
+    }
+}
+
+/// Wherever an opening fails or ends that has to set a file aside, its bytes are there, and the next
+/// one goes on.
+/// (Planted `damage_written_over`.)
+pub(crate) fn contract_c14_a_damaged_journal_file_is_kept_whatever_fails() {
+    let turned = turned();
+    let turn_of = |path: &Path| FileHeader::decode(&turned.bytes(path)).unwrap().number;
+    let files = turned.list(Path::new(STATE));
+    let newest = files.iter().max_by_key(|path| turn_of(path)).unwrap();
+    let hurt = || {
+        let disk = turned.image();
+        // So that nothing in it can be read, and the next checkpoint goes there.
+        disk.scribble(newest, 0, &[0x5a; 4096]);
+        disk.image()
+    };
+    let kept = newest.with_extension("damaged-1");
+    let damaged = hurt().bytes(newest);
+    let disk = hurt();
+    disk.count(None);
+    die(open_with(&disk, &skipping()).unwrap());
+    let (calls, mut refused) = (disk.take_every(), 0);
+    let of = |what| calls.iter().position(|(call, path)| *call == what && path.starts_with(STATE));
+    assert!(of("rename") < of("create") && of("create").is_some(), "{calls:?}");
+    for (at, after, errno) in
+        (0..calls.len()).flat_map(|at| [(at, false, EIO), (at, true, EIO), (at, false, ENOSPC)])
+    {
+        let disk = hurt();
+        disk.count(Some(Fault { at, after, errno, times: 1 }));
+        match open_with(&disk, &skipping()) {
+            Ok(store) => die(store),
+            Err(_) => refused += 1,
+        }
+        for left in [disk.image(), disk.power_cut()] {
+            keeps_journal(&left, &damaged);
+            for _ in 0..3 {
+                let left = left.next_life();
+                let store = open_with(&left, &skipping()).unwrap();
+                assert_eq!(
+                    store.recovery().journal.set_aside,
+                    std::slice::from_ref(&kept),
+                    "{:?}",
+                    calls[at]
+                );
+                assert_eq!(whole(&store.stream("t").unwrap()), [1, 2, 3, 4, 5]);
+                store.close().unwrap();
+                keeps_journal(&left, &damaged);
+            }
+        }
+    }
+    assert!(refused > 20, "{refused}");
+}
+
+/// The same while the store is open: a checkpoint that has to set a file aside and cannot is made up
+/// for by a later one, and changes of the state go on meanwhile.
+/// Fails if `Files::spare_damage` (src/journal/files.rs) forgets what it has done by then: it sets
+/// the new file aside as well, or writes over the old one.
+pub(crate) fn contract_c14_a_damaged_journal_file_is_kept_while_the_store_is_open() {
+    let turned = turned();
+    let mut files = turned.list(Path::new(STATE));
+    files.sort_by_key(|path| FileHeader::decode(&turned.bytes(path)).unwrap().number);
+    // The opening takes the oldest one, the next checkpoint that with the name behind it.
+    assert!(files[0].ends_with("0") && files[2].ends_with("1"), "{files:?}");
+    let (hurt, kept) = (&files[2], files[2].with_extension("damaged-1"));
+    for (call, errno) in [("rename", EIO), ("create", ENOSPC), ("allocate", ENOSPC)] {
+        let disk = turned.image();
+        let at = frames(&disk.bytes(hurt))[0].0;
+        disk.scribble(hurt, at as u64 + 4, b"####");
+        let damaged = disk.bytes(hurt);
+        let disk = disk.image();
+        let store = open(&disk, Durability::Manual);
+        disk.fail(call, STATE, errno);
+        for n in 0..3 {
+            let refused = error(store.step_checkpoint());
+            let full = matches!(refused.kind(), ErrorKind::StorageFull { .. });
+            assert!(full == (errno == ENOSPC), "{refused}");
+            keeps_journal(&disk, &damaged);
+            assert_eq!(store.stream("t").unwrap().delete([id(1 + n)]).unwrap(), 1);
+        }
+        disk.heal();
+        for _ in 0..3 {
+            store.step_checkpoint().unwrap();
+            keeps_journal(&disk, &damaged);
+        }
+        assert_eq!(store.recovery().journal.set_aside, std::slice::from_ref(&kept), "{call}");
+        store.sync().unwrap();
+        die(store);
+        let store = open(&disk.power_cut(), Durability::Manual);
+        assert_eq!(whole(&store.stream("t").unwrap()), [4, 5]);
+        assert_eq!(store.recovery().journal.set_aside, std::slice::from_ref(&kept), "{call}");
+    }
 }
 
 /// Salvage is for reading only, and gives every entry that can be proved, whatever else is gone.
