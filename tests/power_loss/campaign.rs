@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 const BUDGET: Budget = Budget { captures: 24, images: 12 };
 
-fn number(variable: &str, default: u64) -> u64 {
+pub fn number(variable: &str, default: u64) -> u64 {
     let Ok(text) = std::env::var(variable) else {
         return default;
     };

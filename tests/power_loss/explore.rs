@@ -91,6 +91,8 @@ pub struct Explorer {
     pub config: Config,
     pub seed: u64,
     pub images: u64,
+    /// All images of each capture, chosen without chance.
+    pub all: bool,
     /// Only this image of each capture: a replay.
     pub only: Option<u64>,
     /// How long a violation may be made smaller, choice by choice.
@@ -137,6 +139,7 @@ impl Explorer {
             config,
             seed,
             images,
+            all: images == u64::MAX,
             only: None,
             minimise: None,
             stats: Stats::default(),
@@ -159,11 +162,15 @@ impl Explorer {
         let extremes = Extremes::of::<S>(capture);
         let numbers = match self.only {
             Some(number) => number..number + 1,
+            None if self.all => 0..Choice::count(capture),
             None => 0..self.images,
         };
         let bounds = Bounds { before, after, interrupted: in_recovery };
         for number in numbers {
-            let choice = Choice::make(capture, number, self.seed);
+            let choice = match self.all {
+                true => Choice::nth(capture, number),
+                false => Choice::make(capture, number, self.seed),
+            };
             let image = Image::of(capture, &choice);
             if !self.judged.insert(image.hash) && self.only.is_none() {
                 continue;

@@ -32,6 +32,8 @@ pub enum Mode {
     OnlyOne,
     /// As `Sectors`, by whole pages.
     Pages(u64),
+    /// As `Sectors`, by whole files: the journal of one moment beside segments of another.
+    Files(u64),
     /// Lengths and names change, bytes do not.
     OnlySizes,
     /// Extents that no sync made durable read as zero, also where bytes were written back.
@@ -62,6 +64,7 @@ const RANDOM_MODES: &[Mode] = &[
     Mode::OnlyOne,
     Mode::Pages(50),
     Mode::Pages(90),
+    Mode::Files(50),
     Mode::OnlySizes,
     Mode::Unwritten(90),
     Mode::Torn(50),
@@ -118,6 +121,40 @@ impl Choice {
         Choice::with(capture, mode, &mut rng, world)
     }
 
+    /// How many choices [`Choice::nth`] tells apart: each mix of what may be old or current, or
+    /// where that is too many, each two of it the other way round than the rest.
+    pub fn count(capture: &Capture) -> u64 {
+        let units = units(capture).len() as u64;
+        if units <= MOST_MIXED { 1 << units } else { 2 * (1 + units * units) }
+    }
+
+    /// One of all choices, without chance.
+    pub fn nth(capture: &Capture, number: u64) -> Choice {
+        let units = units(capture);
+        let count = units.len() as u64;
+        let is_current = |unit: u64| {
+            if count <= MOST_MIXED {
+                return number >> unit & 1 == 1;
+            }
+            let (turned, pair) = (number % 2 == 1, number / 2);
+            let (one, other) = match pair.checked_sub(1) {
+                None => (count, count),
+                Some(pair) => (pair / count, pair % count),
+            };
+            turned != (unit == one || unit == other)
+        };
+        let mut choice = Choice::extreme(capture, Mode::AllOld);
+        let current = units.iter().enumerate().filter(|(unit, _)| is_current(*unit as u64));
+        for (_, place) in current {
+            match *place {
+                Unit::Name(name) => choice.names[name] = true,
+                Unit::Len(file) => choice.files[file].new_len = true,
+                Unit::Sector(file, page, sector) => choice.files[file].current[page] |= 1 << sector,
+            }
+        }
+        choice
+    }
+
     /// What a power cut leaves at least, or at most.
     pub fn extreme(capture: &Capture, mode: Mode) -> Choice {
         Choice::with(capture, mode, &mut Rng::of(&[0]), capture.world)
@@ -132,6 +169,32 @@ impl Choice {
         }
         Choice { mode, world, names, files }
     }
+}
+
+/// Up to so many things that may be old or current are mixed in all ways.
+const MOST_MIXED: u64 = 8;
+
+/// What may be old or current by itself.
+enum Unit {
+    Name(usize),
+    /// Of this file.
+    Len(usize),
+    /// Of this file: the dirty page, and the sector of it.
+    Sector(usize, usize, u32),
+}
+
+fn units(capture: &Capture) -> Vec<Unit> {
+    let mut units: Vec<Unit> = (0..capture.pending.len()).map(Unit::Name).collect();
+    for (number, file) in capture.files.values().enumerate() {
+        if file.len != file.disk_len {
+            units.push(Unit::Len(number));
+        }
+        for (page, dirty) in file.dirty.iter().enumerate() {
+            let sectors = (0..8).filter(|sector| dirty.sectors >> sector & 1 == 1);
+            units.extend(sectors.map(|sector| Unit::Sector(number, page, sector)));
+        }
+    }
+    units
 }
 
 impl fmt::Display for Choice {
@@ -162,6 +225,11 @@ fn choose_file(file: &FileCapture, mode: Mode, rng: &mut Rng) -> FileChoice {
         Mode::AllCurrent => true,
         _ => file.len == file.disk_len || rng.percent(60),
     };
+    let mode = match mode {
+        Mode::Files(share) if rng.percent(share) => Mode::AllCurrent,
+        Mode::Files(_) => Mode::AllOld,
+        other => other,
+    };
     let current = file.dirty.iter().map(|dirty| choose_sectors(dirty, mode, rng));
     FileChoice {
         new_len,
@@ -173,7 +241,7 @@ fn choose_file(file: &FileCapture, mode: Mode, rng: &mut Rng) -> FileChoice {
 
 fn choose_sectors(dirty: &Dirty, mode: Mode, rng: &mut Rng) -> u8 {
     match mode {
-        Mode::AllOld | Mode::OnlySizes | Mode::OnlyOne => 0,
+        Mode::AllOld | Mode::OnlySizes | Mode::OnlyOne | Mode::Files(_) => 0,
         Mode::AllCurrent | Mode::AllButOne => dirty.sectors,
         Mode::Pages(share) | Mode::Unwritten(share) => match rng.percent(share) {
             true => dirty.sectors,

@@ -7,6 +7,7 @@ pub mod check;
 pub mod closing;
 pub mod disk;
 pub mod engine;
+pub mod every;
 pub mod explore;
 pub mod file;
 pub mod fuzz;

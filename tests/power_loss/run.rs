@@ -23,7 +23,7 @@ use std::time::Duration;
 pub struct Budget {
     /// How many steps are captured.
     pub captures: usize,
-    /// How many images are made of each.
+    /// How many images are made of each; `u64::MAX`: all of them.
     pub images: u64,
 }
 
@@ -297,16 +297,8 @@ impl<S: Subject> Run<S> {
         let Some(store) = &mut self.store else {
             return Ok(());
         };
-        let view = match guarded(|| store.view())? {
-            // Of a copy of which it is not known whether its record will last nothing is read: its
-            // first use would have to wait for that.
-            Err(Fail::Unsure(_))
-                if self.disk.faulted() > self.faults_before && self.model.names.is_unsure() =>
-            {
-                return Ok(());
-            }
-            view => view.or_else(|fail| broken("C2", format!("cannot be read: {fail:?}")))?,
-        };
+        let view = guarded(|| store.view())?;
+        let view = view.or_else(|fail| broken("C2", format!("cannot be read: {fail:?}")))?;
         let mut all = self.model.clone();
         all.settle();
         check(&view, &all, &self.model, NO_RECOVERY).map(drop)
