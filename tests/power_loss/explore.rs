@@ -298,7 +298,7 @@ impl Explorer {
     ) -> Judged {
         let choice = Choice::make(capture, rng.below(6), rng.next());
         let image = Image::of(capture, &choice);
-        let new = self.count(&image, &Extremes::of::<S>(capture), true);
+        let new = self.count(&image, &Extremes::of::<S>(capture), bounds.interrupted);
         let judged = self.judge::<S>(&image, bounds, Rng::of(&[rng.next()]), depth + 1, new);
         judged.map_err(|broken| broken.within(|| format!("{}: {choice}", place(capture.what))))
     }

@@ -67,7 +67,7 @@ impl fmt::Display for Stats {
             ("differed from all-current", self.differ_from_current),
             ("had a cut tail", self.cut_tail),
             ("had lost a name", self.lost_name),
-            ("lay inside a recovery or behind one", self.in_recovery),
+            ("lay inside a recovery", self.in_recovery),
             ("spanned a roll", self.spanned_roll),
         ];
         let counts = counts.map(|(what, count)| format!("{count} {what}"));
