@@ -9,6 +9,7 @@ use super::disk::FaultDisk;
 use super::ground::{DIR, id};
 use crate::{Stream, StreamOptions};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 #[path = "contract/bounds.rs"]
 pub(crate) mod bounds;
@@ -57,19 +58,24 @@ impl Dirty {
         (first.unwrap(), last.unwrap() + 1)
     }
 
-    /// What may be on disk of it: everything up to some byte, every `step` bytes, and everything
-    /// but one sector.
-    fn variants(&self, step: usize) -> Vec<Vec<u8>> {
+    /// How it may be cut: at every `step` bytes, and around each sector.
+    fn cuts(&self, step: usize) -> Vec<Cut> {
         let (first, last) = self.range();
-        let upto = |cut: usize| [&self.present[..cut], &self.synced[cut..]].concat();
-        let mut all: Vec<_> = (first..last).step_by(step).map(upto).collect();
-        for sector in (first / 512 * 512..last).step_by(512) {
-            let end = (sector + 512).min(self.present.len());
-            let mut bytes = self.present.clone();
-            bytes[sector..end].copy_from_slice(&self.synced[sector..end]);
-            all.push(bytes);
+        let sectors = (first / 512 * 512..last).step_by(512);
+        (first..last).step_by(step).map(Cut::At).chain(sectors.map(Cut::Around)).collect()
+    }
+
+    /// What is on disk of it then.
+    fn left(&self, cut: Cut) -> Vec<u8> {
+        match cut {
+            Cut::At(end) => [&self.present[..end], &self.synced[end..]].concat(),
+            Cut::Around(sector) => {
+                let end = (sector + 512).min(self.present.len());
+                let mut bytes = self.present.clone();
+                bytes[sector..end].copy_from_slice(&self.synced[sector..end]);
+                bytes
+            }
         }
-        all
     }
 
     fn is_journal(&self) -> bool {
@@ -77,9 +83,19 @@ impl Dirty {
     }
 }
 
+/// What of a file's bytes that are not synced is on disk.
+#[derive(Clone, Copy)]
+enum Cut {
+    /// Those up to here.
+    At(usize),
+    /// All but those of this sector.
+    Around(usize),
+}
+
 /// Disks as a cut of the power may leave them: what was synced is there, and of the rest of each
-/// file a part, while the other files have all or nothing of theirs.
-pub(crate) fn left_by_a_cut(disk: &FaultDisk, step: usize) -> Vec<FaultDisk> {
+/// file a part, while the other files have all or nothing of theirs. One at a time, as each is a
+/// store of its own.
+pub(crate) fn left_by_a_cut(disk: &FaultDisk, step: usize) -> impl Iterator<Item = FaultDisk> {
     let base = disk.power_cut();
     let mut dirty = Vec::new();
     for dir in ["streams/1", "state"] {
@@ -90,23 +106,26 @@ pub(crate) fn left_by_a_cut(disk: &FaultDisk, step: usize) -> Vec<FaultDisk> {
             }
         }
     }
-    let with = |present: &dyn Fn(&Dirty) -> bool| {
+    let with = |dirty: &[Dirty], present: &dyn Fn(&Dirty) -> bool| {
         let left = disk.power_cut();
         for file in dirty.iter().filter(|file| present(file)) {
             left.scribble(&file.path, 0, &file.present);
         }
         left
     };
-    let mut disks = vec![with(&|_| false), with(&|_| true)];
-    disks.extend([with(&Dirty::is_journal), with(&|file| !file.is_journal())]);
-    for file in &dirty {
-        for bytes in file.variants(step) {
-            for others in [true, false] {
-                let left = with(&|other| others && other.path != file.path);
-                left.scribble(&file.path, 0, &bytes);
-                disks.push(left);
-            }
-        }
-    }
-    disks
+    let whole: [fn(&Dirty) -> bool; 4] =
+        [|_| false, |_| true, Dirty::is_journal, |file| !file.is_journal()];
+    let (dirty, all) = (Rc::new(dirty), whole.into_iter());
+    let of_all = Rc::clone(&dirty);
+    let torn = (0..dirty.len()).flat_map(move |number| {
+        let dirty = Rc::clone(&dirty);
+        let cuts = dirty[number].cuts(step).into_iter();
+        cuts.flat_map(|cut| [(cut, true), (cut, false)]).map(move |(cut, others)| {
+            let file = &dirty[number];
+            let left = with(&dirty, &|other| others && other.path != file.path);
+            left.scribble(&file.path, 0, &file.left(cut));
+            left
+        })
+    });
+    all.map(move |present| with(&of_all, &present)).chain(torn)
 }
