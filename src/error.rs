@@ -213,6 +213,19 @@ impl Error {
         matches!(self.kind(), ErrorKind::Io { op } if op.starts_with("sync"))
     }
 
+    /// What is wrong, without what to do about it.
+    pub(crate) fn reason(&self) -> String {
+        match self.kind() {
+            ErrorKind::Corrupt { what, .. } => (*what).to_owned(),
+            _ => self.to_string(),
+        }
+    }
+
+    /// Whether a file was to be opened that is not there.
+    pub(crate) fn is_missing_file(&self) -> bool {
+        self.0.source.as_ref().is_some_and(|source| source.kind() == io::ErrorKind::NotFound)
+    }
+
     /// Whether there was no space for something.
     pub(crate) fn is_full(&self) -> bool {
         matches!(self.kind(), ErrorKind::StorageFull { .. })
@@ -324,6 +337,10 @@ impl fmt::Display for Error {
     }
 }
 
+/// What can be done about damage.
+const WAYS_ON: &str =
+    "open the store with OnDamage::Skip, to look and change nothing with Store::open_salvage";
+
 fn name(f: &mut fmt::Formatter<'_>, what: &str, name: &[u8]) -> fmt::Result {
     write!(f, "{what} \"{}\"", name.escape_ascii())
 }
@@ -348,16 +365,16 @@ impl fmt::Display for ErrorKind {
                  streamlog"
             ),
             ErrorKind::Corrupt { what, ids: None } => {
-                write!(f, "damaged: {what}; to go on without it open the store with OnDamage::Skip")
+                write!(f, "damaged: {what}; to go on without it {WAYS_ON}")
             }
             ErrorKind::Corrupt { what, ids: Some((from, to)) } => write!(
                 f,
-                "damaged: {what}, entries from {from} to {to}; to go on without them open the \
-                 store with OnDamage::Skip"
+                "damaged: {what}, entries from {from} to {to}; to go on without them {WAYS_ON}"
             ),
-            ErrorKind::GroupStateLost => f.write_str(
+            ErrorKind::GroupStateLost => write!(
+                f,
                 "damaged: the state journal has a gap for this stream; to go on with the state \
-                 before it open the store with OnDamage::Skip",
+                 before it {WAYS_ON}"
             ),
             ErrorKind::Closed => f.write_str("the store is closed"),
             ErrorKind::Poisoned { cause } => write!(

@@ -48,6 +48,7 @@ mod files;
 mod load;
 mod next;
 mod recent;
+mod verify;
 pub use combine::JournalRecovery;
 pub(crate) use combine::Loaded;
 use files::{Files, sync_dir};
@@ -140,6 +141,8 @@ struct Inner {
     size: u64,
     /// The end of the newest file of the process before, until it is superseded.
     newest: Option<Tail>,
+    /// How far the files go that were left in this life, and not taken into use again.
+    left: [Option<Tail>; 3],
     /// What the file before is told once the running one is on disk: which it is, where, and the
     /// frame.
     to_tell: Option<(usize, u64, Vec<u8>)>,
@@ -205,6 +208,7 @@ impl Journal {
             end: size,
             size,
             newest: loaded.newest,
+            left: [None; 3],
             to_tell: None,
             told: None,
             switched_at: 0,

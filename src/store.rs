@@ -31,6 +31,7 @@ mod failure;
 mod manage;
 mod open;
 mod options;
+mod report;
 mod rest;
 mod table;
 mod verify;
@@ -77,6 +78,13 @@ impl Drop for Handle {
 }
 
 /// What recovery found and did when the store was opened, and since for streams used later.
+/// Printed, it has a line for each of that:
+///
+/// ```
+/// let store = streamlog::Store::options().open_in_memory()?;
+/// assert_eq!(store.recovery().to_string(), "nothing was to be done");
+/// # Ok::<(), streamlog::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RecoveryReport {

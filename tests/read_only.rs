@@ -236,7 +236,9 @@ fn salvage_gives_all_that_can_be_proved() {
     bytes[3000] ^= 1;
     std::fs::write(&segments[1], bytes).unwrap();
     let before = files(&path);
-    assert_eq!(*Store::open_read_only(&path).unwrap_err().kind(), ErrorKind::NotALog);
+    let refused = Store::open_read_only(&path).unwrap_err();
+    assert_eq!(refused.location(), Some((&*path.join("STORE"), None)), "{refused}");
+    assert!(refused.is_corruption() && refused.to_string().contains("Store::open_salvage"));
     let store = Store::open_salvage(&path).unwrap();
     assert_eq!(store.names(), [b"s"]);
     let stream = store.stream("s").unwrap();

@@ -75,6 +75,11 @@ impl Journal {
         // Without it the file is what it was: nobody relies on what it says about the next one.
         if self.files.get(slot).is_some_and(|file| file.write_at(&frame, at).is_ok()) {
             inner.told = Some(slot);
+            if let Some(Some(left)) = inner.left.get_mut(slot)
+                && left.at == at
+            {
+                left.at += frame.len() as u64;
+            }
         }
     }
 
@@ -84,7 +89,7 @@ impl Journal {
         told.map_or(Ok(()), |slot| self.sync_slot(slot))
     }
 
-    fn begin_checkpoint(&self) -> Checkpointing<'_> {
+    pub(super) fn begin_checkpoint(&self) -> Checkpointing<'_> {
         let mut running = self.checkpointing.lock();
         while *running {
             self.checkpointed.wait(&mut running);
@@ -118,8 +123,10 @@ impl Journal {
             self.sync_after(self.written.get(), || source.sync_streams())?;
         }
         let (slot, turn, size, mut copied, first_record) = {
-            let inner = self.inner.lock();
-            ((inner.slot + 1) % 3, inner.turn + 1, inner.size, inner.end, inner.next_record)
+            let mut inner = self.inner.lock();
+            let slot = (inner.slot + 1) % 3;
+            inner.set_left(slot, None);
+            (slot, inner.turn + 1, inner.size, inner.end, inner.next_record)
         };
         let mut next = NextFile::begin(&self.place, &self.files, slot, turn, size)?;
         for stream in source.streams() {
@@ -206,9 +213,19 @@ impl Inner {
         self.durable_told = 0;
     }
 
+    fn set_left(&mut self, slot: usize, tail: Option<Tail>) {
+        if let Some(left) = self.left.get_mut(slot) {
+            *left = tail;
+        }
+    }
+
     /// Prepares what the file that is left is told. The first file of a store has none before it.
     fn leave_for(&mut self, next: &NextFile, slot: usize, turn: u64) {
         let running = Tail { slot: self.slot, seed: self.seed, at: self.end };
+        // The first file of this life is the one that `newest` names, or none.
+        if self.seed != 0 {
+            self.set_left(self.slot, Some(running));
+        }
         let left = self.newest.take().unwrap_or(running);
         let told = Superseded {
             turn,
@@ -233,7 +250,7 @@ impl Inner {
 }
 
 /// Held by the one checkpoint; wakes who waits when it goes, however it goes.
-struct Checkpointing<'a> {
+pub(super) struct Checkpointing<'a> {
     journal: &'a Journal,
 }
 

@@ -51,6 +51,9 @@ pub struct JournalRecovery {
     pub cut: Option<(PathBuf, u64, u64)>,
     /// Files that held a damaged or unfinished checkpoint, with where it fails.
     pub skipped: Vec<(PathBuf, u64)>,
+    /// Those of them whose checkpoint never became complete, which is what a crash in the middle of
+    /// one leaves and no damage.
+    pub unfinished: Vec<PathBuf>,
     /// Damaged stretches between records.
     pub gaps: Vec<(PathBuf, u64)>,
     /// The numbers of the records that are missing.
@@ -159,6 +162,9 @@ impl Loaded {
         let report = &mut self.report;
         if skipped {
             report.skipped.push((file.path.clone(), file.stop));
+        }
+        if skipped && !file.was_complete() {
+            report.unfinished.push(file.path.clone());
         }
         if file.is_cut() {
             let bytes = file.nonzero_end.saturating_sub(file.stop);

@@ -101,12 +101,18 @@ struct Slot {
 }
 
 /// What the beginning of a journal file shows.
-enum Begun {
+pub(super) enum Begun {
     Readable(FileHeader),
     /// Never begun, or not taken into use again.
     Unused,
     /// It held something, and nobody can say what.
     Damaged,
+}
+
+impl Begun {
+    pub(super) fn is_damaged(&self) -> bool {
+        matches!(self, Begun::Damaged)
+    }
 }
 
 /// Reads the journal of an existing store. An empty answer for one that has none yet.
@@ -315,7 +321,7 @@ impl Slot {
 
 /// A file without a good header. The header is the first that is written into a zeroed file: where
 /// nothing follows it, the process ended there.
-fn unreadable(window: &mut Window<'_>) -> Result<Begun> {
+pub(super) fn unreadable(window: &mut Window<'_>) -> Result<Begun> {
     let header = FILE_HEADER as u64;
     let begun = window.get(0, header)?.iter().take(FILE_HEADER).any(|byte| *byte != 0);
     let used = begun && window.nonzero_end(header)? > header;

@@ -105,6 +105,10 @@ impl Holes {
         Holes { index_has_gaps: any, any: AtomicBool::new(any), list: Mutex::new(list) }
     }
 
+    pub(super) fn index_has_gaps(&self) -> bool {
+        self.index_has_gaps
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         !self.any.load(Ordering::Acquire)
     }
@@ -143,9 +147,7 @@ impl Body {
             index: (!self.holes.index_has_gaps).then_some(&index),
             entries: Some(self.entries()),
         };
-        let first =
-            First { begin: self.begin.clone(), offset: self.first_offset, chain: 0, durable: 0 };
-        *list = scan_behind(&*file, &self.path, self.seed, first, &bounds)?.holes;
+        *list = scan_behind(&*file, &self.path, self.seed, self.first(), &bounds)?.holes;
         // What is lost counts as deleted only once it is known why: a segment without a live entry
         // is removed.
         self.damage.found(&self.path, &list);
@@ -154,6 +156,11 @@ impl Body {
         self.disk.step("lost entries marked");
         self.damage.marked();
         Ok(around(&list, at))
+    }
+
+    /// The first frame as it is known, whatever lies in its place; but for its checksum.
+    pub(super) fn first(&self) -> First {
+        First { begin: self.begin.clone(), offset: self.first_offset, chain: 0, durable: 0 }
     }
 
     /// What a hole swallowed counts as deleted, so that lengths come out right.

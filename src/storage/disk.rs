@@ -48,6 +48,10 @@ pub(crate) trait DiskLock: Send + Sync + Debug {}
 pub(crate) trait Disk: Send + Sync + Debug {
     /// Makes a directory whose parent exists. `AlreadyExists` is an error here.
     fn create_dir(&self, path: &Path) -> io::Result<()>;
+    /// The disk that this one only reads, if it is such a one.
+    fn below(&self) -> Option<Arc<dyn Disk>> {
+        None
+    }
     /// Lists a directory, in any order.
     fn read_dir(&self, path: &Path) -> io::Result<Vec<(std::ffi::OsString, NameKind)>>;
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn DiskFile>>;

@@ -82,6 +82,10 @@ impl Overlay {
 }
 
 impl Disk for Overlay {
+    fn below(&self) -> Option<Arc<dyn Disk>> {
+        Some(Arc::clone(&self.base))
+    }
+
     fn create_dir(&self, path: &Path) -> io::Result<()> {
         if self.read_dir(path).is_ok() {
             return Err(io::ErrorKind::AlreadyExists.into());

@@ -260,7 +260,12 @@ impl Recovery<'_> {
         if !self.keeps(&error) {
             return Err(error);
         }
-        self.report.set_aside.push(path);
+        self.set_aside_damaged(path);
         Ok(())
+    }
+
+    fn set_aside_damaged(&mut self, path: PathBuf) {
+        self.report.damaged.push(path.clone());
+        self.report.set_aside.push(path);
     }
 }

@@ -144,6 +144,10 @@ impl Watched {
 }
 
 impl Disk for Watched {
+    fn below(&self) -> Option<Arc<dyn Disk>> {
+        self.disk.below()
+    }
+
     fn create_dir(&self, path: &Path) -> io::Result<()> {
         self.loss.call("create directory", path, || self.disk.create_dir(path))
     }

@@ -16,7 +16,7 @@ pub(super) struct Taken {
 /// Makes the directory if it is missing, locks it and learns whose it is.
 pub(super) fn take_dir(disk: &dyn Disk, dir: &Path, options: &StoreOptions) -> Result<Taken> {
     if options.read_only {
-        check_exists(disk, dir, options.salvage)?;
+        check_exists(disk, dir, options.on_damage == OnDamage::Skip)?;
     }
     make_dir(disk, dir)?;
     let strays = check_dir(disk, dir)?;
@@ -70,12 +70,21 @@ pub(super) fn make_dir(disk: &dyn Disk, dir: &Path) -> Result<()> {
 }
 
 /// Refuses to read where there is no store: a writer would make one.
-pub(super) fn check_exists(disk: &dyn Disk, dir: &Path, salvage: bool) -> Result<()> {
+pub(super) fn check_exists(disk: &dyn Disk, dir: &Path, skip_damage: bool) -> Result<()> {
     check_dir(disk, dir)?;
-    let found = disk.open(&dir.join(name::STORE), OpenMode::Read).is_ok();
-    let known = found || (salvage && uuid_of_files(disk, dir).is_some());
-    if known { Ok(()) } else { Err(Error::new(ErrorKind::NotALog).at(dir)) }
+    let path = dir.join(name::STORE);
+    match disk.open(&path, OpenMode::Read) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+        _ => return Ok(()),
+    }
+    match uuid_of_files(disk, dir) {
+        None => Err(Error::new(ErrorKind::NotALog).at(dir)),
+        Some(_) if skip_damage => Ok(()),
+        Some(_) => Err(Error::corrupt(STORE_IS_MISSING).at(&path)),
+    }
 }
+
+const STORE_IS_MISSING: &str = "the STORE file is missing";
 
 /// Which store the files below say that they belong to, and the first one that says so.
 pub(super) fn uuid_of_files(disk: &dyn Disk, dir: &Path) -> Option<([u8; 16], Option<PathBuf>)> {
@@ -163,23 +172,27 @@ pub(super) fn lock_besides(disk: &dyn Disk, dir: &Path) -> Result<Option<Box<dyn
 /// Reads the STORE file, or writes it in a new store.
 pub(super) fn store_uuid(disk: &dyn Disk, dir: &Path) -> Result<[u8; 16]> {
     let path = dir.join(name::STORE);
-    match disk.open(&path, OpenMode::Read) {
-        Ok(file) => {
-            let len = file.len().map_err(|e| Error::io("stat", &path, e))?;
-            let mut bytes = vec![0; STORE_FILE.min(usize::try_from(len).unwrap_or(STORE_FILE))];
-            file.read_at(&mut bytes, 0).map_err(|e| Error::io("read", &path, e))?;
-            let header = StoreHeader::decode(&bytes).map_err(|e| e.at(&path).offset(0))?;
-            Ok(header.uuid)
-        }
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => new_store(disk, dir, &path),
-        Err(e) => Err(Error::io("open", &path, e)),
+    match read_uuid(disk, &path) {
+        Err(error) if error.is_missing_file() => new_store(disk, dir, &path),
+        read => read,
     }
+}
+
+/// What the STORE file says.
+pub(super) fn read_uuid(disk: &dyn Disk, path: &Path) -> Result<[u8; 16]> {
+    let file = disk.open(path, OpenMode::Read).map_err(|e| Error::io("open", path, e))?;
+    let len = file.len().map_err(|e| Error::io("stat", path, e))?;
+    let mut bytes = vec![0; STORE_FILE.min(usize::try_from(len).unwrap_or(STORE_FILE))];
+    file.read_at(&mut bytes, 0).map_err(|e| Error::io("read", path, e))?;
+    let header = StoreHeader::decode(&bytes).map_err(|e| e.at(path).offset(0))?;
+    Ok(header.uuid)
 }
 
 pub(super) fn new_store(disk: &dyn Disk, dir: &Path, path: &Path) -> Result<[u8; 16]> {
     // A journal without a STORE file is not a new store but one that lost it.
-    if disk.read_dir(&dir.join(name::STREAMS)).is_ok_and(|names| !names.is_empty()) {
-        return Err(Error::corrupt("the STORE file is missing").at(path));
+    let has_streams = disk.read_dir(&dir.join(name::STREAMS)).is_ok_and(|names| !names.is_empty());
+    if has_streams || uuid_of_files(disk, dir).is_some() {
+        return Err(Error::corrupt(STORE_IS_MISSING).at(path));
     }
     let mut uuid = [0; 16];
     for half in uuid.chunks_mut(8) {

@@ -2,9 +2,18 @@
 
 use super::{RecoveryReport, Store};
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::name;
 use crate::id::EntryId;
+use crate::storage::cursor::Span;
+use crate::storage::log::Log;
+use crate::stream::StreamInner;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+mod files;
+mod known;
+#[cfg(test)]
+mod tests;
 
 /// What [`Store::verify`] found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,8 +125,9 @@ fn refusal(stream: &[u8], error: &Error) -> Finding {
 
 impl Store {
     /// Looks at every byte of every stream: headers, frames, the chain that binds them, footers and
-    /// indexes; and tells what opening found in the state journal. Appends go on meanwhile; what
-    /// comes after the call is left out.
+    /// indexes; at the STORE file and at the state journal as far as it is written; and tells what
+    /// is missing by all that is known. Appends go on meanwhile; what comes after the call is left
+    /// out.
     ///
     /// No entry is removed and nothing that is damaged is touched: the retention of a stream that
     /// was not used yet is left for its first use. But in a store that is open for writing such a
@@ -126,34 +136,34 @@ impl Store {
     /// behind. A store that is open for reading only is not changed at all.
     ///
     /// Of a stream that is refused only the first damage is known; open the store with
-    /// [`OnDamage::Skip`](crate::OnDamage::Skip) or [`Store::open_salvage`] to learn of all. Reads
-    /// all files once.
+    /// [`OnDamage::Skip`](crate::OnDamage::Skip) or [`Store::open_salvage`] to learn of all. That
+    /// groups and deletions are lost is told until the store is opened again, which goes on without
+    /// them. Reads all files once.
     ///
     /// # Errors
     /// `Closed`, `Locked`, `Io`, `TooManyFiles`. Damage is no error but a finding.
     pub fn verify(&self) -> Result<Verification> {
         self.shared().check_open()?;
         let (mut streams, mut findings) = (Vec::new(), Vec::new());
+        let mut refused = Vec::new();
+        self.verify_store_file(&mut findings)?;
         for name in self.names() {
             match self.verify_stream(&name, &mut findings) {
                 Ok(Some(stream)) => streams.push(stream),
                 Ok(None) => {}
                 Err(error) if error.is_corruption() => {
                     findings.push(refusal(&name, &error));
+                    refused.push(name.clone());
                     streams.push(VerifiedStream { name, segments: 0, entries: 0, bytes: 0 });
                 }
                 Err(error) => return Err(error),
             }
         }
+        self.verify_journal(&mut findings)?;
         let recovery = self.recovery();
-        let journal = recovery.journal.gaps.iter().map(|(path, at)| Finding {
-            stream: None,
-            path: Some(path.clone()),
-            bytes: Some((*at, *at)),
-            ids: None,
-            what: "a record of the state journal fails its checks".to_owned(),
-        });
-        findings.extend(journal);
+        self.add_known(&recovery, &refused, &mut findings);
+        // Where a writer came meanwhile, what was read is not what the store was.
+        self.shared().check_open()?;
         Ok(Verification { streams, recovery, findings })
     }
 
@@ -175,30 +185,59 @@ impl Store {
             Err(_) if inner.is_gone() => return Ok(None),
             looked => looked?,
         };
-        let segments = &span.segments;
-        let (mut looked_at, mut bytes) = (0, 0);
-        for (n, segment) in segments.iter().enumerate() {
-            let next = segments.get(n + 1).map(|next| &**next);
-            let faults = match segment.verify(next) {
-                Err(_) if inner.is_gone() => return Ok(None),
-                // It was trimmed away meanwhile, and its file with it.
-                Err(_)
-                    if !log.segments().iter().any(|other| other.number() == segment.number()) =>
-                {
-                    continue;
-                }
-                faults => faults?,
-            };
-            (looked_at, bytes) = (looked_at + 1, bytes + segment.end());
-            findings.extend(faults.into_iter().map(|fault| Finding {
-                stream: Some(name.to_owned()),
-                path: Some(segment.path.clone()),
-                bytes: Some((fault.from, fault.to)),
-                ids: fault.ids,
-                what: fault.what.to_owned(),
-            }));
+        let (name, first) = (name.to_owned(), findings.len());
+        let mut seen = VerifiedStream { name, segments: 0, entries, bytes: 0 };
+        for n in 0..span.segments.len() {
+            if !seen.verify_segment(&inner, log, &span, n, findings)? {
+                return Ok(None);
+            }
         }
-        let (name, segments) = (name.to_owned(), looked_at);
-        Ok(Some(VerifiedStream { name, segments, entries, bytes }))
+        let found = findings.split_off(first);
+        findings.extend(known::with_gaps(&seen.name, log, &span, found));
+        Ok(Some(seen))
+    }
+}
+
+impl VerifiedStream {
+    /// `false` if the stream was removed meanwhile.
+    fn verify_segment(
+        &mut self,
+        inner: &StreamInner,
+        log: &Log,
+        span: &Span,
+        n: usize,
+        findings: &mut Vec<Finding>,
+    ) -> Result<bool> {
+        let Some(segment) = span.segments.get(n) else {
+            return Ok(true);
+        };
+        let next = span.segments.get(n + 1).map(|next| &**next);
+        let finding = |bytes, ids, what: &str| Finding {
+            stream: Some(self.name.clone()),
+            path: Some(segment.path.clone()),
+            bytes,
+            ids,
+            what: what.to_owned(),
+        };
+        match segment.verify(next) {
+            Err(_) if inner.is_gone() => return Ok(false),
+            // It was trimmed away meanwhile, and its file with it.
+            Err(_) if !log.segments().iter().any(|other| other.number() == segment.number()) => {
+                return Ok(true);
+            }
+            Err(error) if error.is_missing_file() => {
+                let before = next.map_or(EntryId::MAX, |next| next.begin.last_id);
+                let ids = Some((segment.begin.last_id, before));
+                findings.push(finding(None, ids, "the segment's file is missing"));
+            }
+            faults => findings.extend(
+                faults?
+                    .into_iter()
+                    .map(|fault| finding(Some((fault.from, fault.to)), fault.ids, fault.what)),
+            ),
+        }
+        self.segments += 1;
+        self.bytes += segment.end();
+        Ok(true)
     }
 }

@@ -69,13 +69,13 @@ pub(crate) fn error<T>(result: Result<T>) -> Error {
     }
 }
 
-/// The error must be damage at this file and offset, and say which option goes on.
+/// The error must be damage at this file and offset, and say which option goes on and how to look.
 pub(crate) fn assert_damage(error: &Error, path: &Path, offset: Option<u64>) {
     assert!(matches!(error.kind(), ErrorKind::Corrupt { .. }), "{error}");
     assert!(error.is_corruption());
     assert_eq!(error.location(), Some((path, offset)), "{error}");
     let text = error.to_string();
-    assert!(text.contains("OnDamage::Skip"), "{text}");
+    assert!(text.contains("OnDamage::Skip") && text.contains("Store::open_salvage"), "{text}");
     assert!(text.contains(path.to_str().unwrap()), "{text}");
 }
 

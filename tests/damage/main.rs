@@ -20,3 +20,4 @@ mod segments;
 mod store;
 mod tail;
 mod torn;
+mod verify;

@@ -87,11 +87,25 @@ fn a_cut_or_missing_store_file_is_refused() {
     }
     fs::remove_file(&path).unwrap();
     assert_damage(&error(manual().open(dir.path())), &path, None);
+    assert_damage(&error(manual().open_read_only(dir.path())), &path, None);
     assert_eq!(ids(&stream(&skipping().open(dir.path()).unwrap(), "s")), upto(10));
     assert!(!path.exists());
     fs::write(&path, &bytes).unwrap();
     let store = manual().open(dir.path()).unwrap();
     assert_eq!(ids(&stream(&store, "s")), upto(10));
+}
+
+/// Fails if only the streams' directories tell that there was a store: one without any is then made
+/// anew, over its own journal.
+#[test]
+fn a_store_without_streams_that_lost_its_store_file_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    manual().open(dir.path()).unwrap().close().unwrap();
+    let path = dir.path().join("STORE");
+    fs::remove_file(&path).unwrap();
+    assert_damage(&error(manual().open(dir.path())), &path, None);
+    assert!(!path.exists());
+    assert_eq!(skipping().open(dir.path()).unwrap().names(), [[0u8; 0]; 0]);
 }
 
 #[test]

@@ -72,6 +72,7 @@ impl Recovery<'_> {
         let trims = if planted::floor_without_trims() { EntryId::MIN } else { trimmed };
         tail.last_id = tail.last_id.max(self.known.floor).max(trims);
         self.report.set_aside.sort();
+        self.report.damaged.sort();
         self.report.gaps = self.home.damage.gaps();
         let end = segments.last().map_or(0, |segment| segment.end_position());
         let parts = LogParts {

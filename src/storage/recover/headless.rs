@@ -58,7 +58,7 @@ impl Recovery<'_> {
                 return Ok(());
             }
         }
-        self.report.set_aside.push(path);
+        self.set_aside_damaged(path);
         Ok(())
     }
 
@@ -88,7 +88,7 @@ impl Recovery<'_> {
                 let disk = Arc::clone(&self.home.disk);
                 all.insert(n, one.into_candidate(first, &*file, disk, mode)?);
             }
-            None => self.report.set_aside.push(one.path),
+            None => self.set_aside_damaged(one.path),
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! What recovery tells of one stream.
 
 use crate::id::EntryId;
+use std::fmt;
 use std::path::PathBuf;
 
 /// What recovery did to one stream. Nothing is changed on disk without a line in it.
@@ -13,6 +14,8 @@ pub struct StreamRecovery {
     pub cut: Option<CutTail>,
     /// Segments that lie beside the stream and are ignored.
     pub set_aside: Vec<PathBuf>,
+    /// Those of them that are damaged: their beginning cannot be read, or is another segment's.
+    pub damaged: Vec<PathBuf>,
     /// Damaged stretches that were skipped.
     pub gaps: Vec<Gap>,
     /// Names in the stream's directory that are not the store's.
@@ -57,4 +60,55 @@ pub struct Gap {
     pub before: EntryId,
     /// How many entries are missing, as far as that can be told; deleted ones count too.
     pub entries: u64,
+}
+
+/// One line for each thing that was found and done; nothing if there was none.
+impl fmt::Display for StreamRecovery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut items: Vec<String> = self.cut.iter().map(ToString::to_string).collect();
+        items.extend(self.set_aside.iter().map(|path| {
+            let is_damaged = self.damaged.contains(path);
+            let what = if is_damaged { "damaged segment" } else { "segment that is no part of it" };
+            format!("a {what} was set aside: {}", path.display())
+        }));
+        items.extend(self.gaps.iter().map(ToString::to_string));
+        if self.rescued_bytes > 0 {
+            let bytes = self.rescued_bytes;
+            items.push(format!("{bytes} bytes were kept that may not have been on disk"));
+        }
+        let strays = self.strays.iter();
+        items.extend(
+            strays.map(|path| format!("not the store's, and left alone: {}", path.display())),
+        );
+        for (n, item) in items.iter().enumerate() {
+            let start = if n > 0 { "\n" } else { "" };
+            write!(f, "{start}stream \"{}\": {item}", self.name.escape_ascii())?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for CutTail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let CutTail { path, offset, bytes, frames_behind } = self;
+        let frames = if *frames_behind { ", with whole frames in it" } else { "" };
+        let path = path.display();
+        write!(f, "a torn tail of {bytes} bytes was cut{frames}: {path} at byte {offset}")
+    }
+}
+
+impl fmt::Display for Gap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Gap { path, from, to, after, before, entries } = self;
+        f.write_str(if from == to { "segments are missing, " } else { "damage was skipped, " })?;
+        if *entries > 0 {
+            write!(f, "{entries} ")?;
+        }
+        match *before {
+            EntryId::MAX => write!(f, "entries behind {after}")?,
+            before => write!(f, "entries between {after} and {before}")?,
+        }
+        write!(f, ": {}", path.display())?;
+        if from < to { write!(f, ", bytes {from} to {to}") } else { Ok(()) }
+    }
 }
