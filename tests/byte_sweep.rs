@@ -18,6 +18,13 @@
 //! than the files of the state journal (256 KiB, which the heap disk allocates), or a minute without
 //! an end.
 //!
+//! Where something is lost or refused, `Store::verify` must find it with damage skipped, and name the
+//! file. Of a file that was cut short it may find nothing if the report tells of a torn tail there: a
+//! power cut may have taken the end. Where the damaged file is missing, cut, longer, doubled or no
+//! file, it may name another one of its directory, or that; where it cannot be opened, the error
+//! does. One case in ten is opened for salvage besides: that must give what skipping gives, and
+//! change no file.
+//!
 //! `cargo test --test byte_sweep` looks at a fixed slice of the cases. All of them:
 //!
 //! ```text

@@ -2,7 +2,8 @@
 //! where in the files each entry lies.
 
 use super::image::{DIR, Image, SweepDisk, mix};
-use super::look::{self, StreamLook};
+use super::look::{self, How, StreamLook};
+use crate::storage::overlay::Overlay;
 use crate::{
     AppendOptions, Durability, EntryId, GroupReadOptions, NewEntries, OnDamage, Start, Store,
     StoreOptions, Stream, StreamOptions, Trim,
@@ -67,6 +68,13 @@ pub fn options(on_damage: OnDamage) -> StoreOptions {
 
 pub fn open(disk: &Arc<SweepDisk>, on_damage: OnDamage) -> crate::Result<Store> {
     Store::open_on(Arc::clone(disk) as Arc<_>, Path::new(DIR), &options(on_damage))
+}
+
+/// As `Store::open_salvage` does it.
+pub fn open_salvage(disk: &Arc<SweepDisk>) -> crate::Result<Store> {
+    let over = Arc::new(Overlay::new(Arc::clone(disk) as Arc<_>));
+    let options = StoreOptions { read_only: true, salvage: true, ..options(OnDamage::Skip) };
+    Store::open_on(over, Path::new(DIR), &options)
 }
 
 fn id(ms: u64) -> EntryId {
@@ -235,7 +243,7 @@ impl Fixture {
         };
         fixture.map_segments();
         let disk = fixture.image.disk(7);
-        let look = look::look(&fixture, &disk, OnDamage::Refuse, true).unwrap();
+        let look = look::look(&fixture, &disk, How::Refuse, true).unwrap();
         assert!(look.told.is_empty() && look.opened, "{look:?}");
         for (name, stream) in &look.streams {
             let history = &fixture.streams[name];

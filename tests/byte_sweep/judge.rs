@@ -5,6 +5,7 @@ use super::harm::{Harm, Harmed, What};
 use super::look::{GroupLook, Look, StreamLook, names};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::path::Path;
 
 /// How a case ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -178,6 +179,62 @@ impl Judge<'_> {
             return Err(format!("{end:?} without a place: {:?}", look.told));
         }
         Ok(end)
+    }
+
+    /// What is lost, or was refused, `Store::verify` must find, and name the file.
+    pub fn verified(&self, look: &Look) -> Result<(), String> {
+        let found = match &look.verified {
+            None => return Ok(()),
+            Some(Ok(found)) => found,
+            // What cannot be read for another reason than damage is an error.
+            Some(Err(error)) if self.is_odd() => {
+                let named = error.location().is_some_and(|(path, _)| self.is_near(path));
+                return if named { Ok(()) } else { Err(format!("verifying gave: {error}")) };
+            }
+            Some(Err(error)) => return Err(format!("verifying gave: {error}")),
+        };
+        // A file that was cut short may end like one whose last frames a power cut took, which is no
+        // damage: what was cut is told by the report.
+        let may_be_torn = matches!(self.harm.what, What::Cut { .. }) && self.is_named(look);
+        if found.is_whole() && may_be_torn {
+            return Ok(());
+        }
+        if found.is_whole() {
+            return Err("verifying finds nothing".to_owned());
+        }
+        let mut paths = found.findings.iter().filter_map(|finding| finding.path.as_deref());
+        match paths.any(|path| self.is_near(path)) {
+            true => Ok(()),
+            false => Err(format!("verifying names other files only: {found}")),
+        }
+    }
+
+    /// Salvage must give what skipping gives; all, where that is refused as the STORE file may not be
+    /// opened, without which salvage does.
+    pub fn salvaging(&self, look: &Look, skipped: &Look) -> Result<(), String> {
+        if !skipped.opened && look.opened && look.streams == self.fixture.looks {
+            return Ok(());
+        }
+        if look.opened != skipped.opened {
+            return Err(format!("opened: {}; {:?}", look.opened, look.errors));
+        }
+        if look.streams != skipped.streams {
+            return Err(format!("{:?} where skipping gives {:?}", look.streams, skipped.streams));
+        }
+        Ok(())
+    }
+
+    fn is_odd(&self) -> bool {
+        matches!(self.harm.what, What::Odd(_))
+    }
+
+    /// Whether a file is the damaged one; or, where that is not there any more, or is no file, or
+    /// one too many, or cut off, another one of its directory, or that.
+    fn is_near(&self, path: &Path) -> bool {
+        let inside = matches!(self.harm.what, What::Byte { .. } | What::Sector { .. });
+        let own = &self.harmed.path;
+        let dir = own.parent();
+        path == own || (!inside && (path.parent() == dir || Some(path) == dir))
     }
 
     fn lost_only(

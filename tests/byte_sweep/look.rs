@@ -2,7 +2,7 @@
 
 use super::fixture::{self, Fixture};
 use super::image::{DIR, SweepDisk};
-use crate::{EntryId, Error, OnDamage, PendingFilter, RecoveryReport, Store, Stream};
+use crate::{EntryId, Error, OnDamage, PendingFilter, RecoveryReport, Store, Stream, Verification};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,6 +16,28 @@ pub struct GroupLook {
     pub entries_read: Option<u64>,
     pub pending: Vec<(EntryId, Vec<u8>, u64)>,
     pub consumers: Vec<Vec<u8>>,
+}
+
+/// How a store is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    Refuse,
+    /// With damage being skipped; verified if that gives another store than the undamaged one, or
+    /// if it has to be.
+    Skip {
+        verify: bool,
+    },
+    Salvage,
+}
+
+impl How {
+    fn open(self, disk: &Arc<SweepDisk>) -> crate::Result<Store> {
+        match self {
+            How::Refuse => fixture::open(disk, OnDamage::Refuse),
+            How::Skip { .. } => fixture::open(disk, OnDamage::Skip),
+            How::Salvage => fixture::open_salvage(disk),
+        }
+    }
 }
 
 /// What a stream shows.
@@ -43,6 +65,8 @@ pub struct Look {
     /// Groups were taken back, or streams have lost records, and the report says so.
     pub state_told: bool,
     pub errors: Vec<String>,
+    /// What `Store::verify` said, where it was asked.
+    pub verified: Option<crate::Result<Verification>>,
 }
 
 impl Look {
@@ -79,11 +103,11 @@ impl Look {
 pub fn look(
     fixture: &Fixture,
     disk: &Arc<SweepDisk>,
-    on_damage: OnDamage,
+    how: How,
     closely: bool,
 ) -> Result<Look, String> {
     let mut look = Look::default();
-    let store = match fixture::open(disk, on_damage) {
+    let store = match how.open(disk) {
         Ok(store) => store,
         Err(error) => {
             look.error(&error);
@@ -101,6 +125,14 @@ pub fn look(
         look.streams.insert(name, seen);
     }
     look.report(&store.recovery());
+    let wanted = match how {
+        How::Refuse => false,
+        How::Skip { verify } => verify || look.streams != fixture.looks,
+        How::Salvage => look.streams != fixture.looks,
+    };
+    if wanted {
+        look.verified = Some(store.verify());
+    }
     if let Err(error) = store.close() {
         return Err(format!("closing gave: {error}"));
     }

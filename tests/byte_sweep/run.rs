@@ -3,9 +3,9 @@
 use super::alloc;
 use super::fixture::Fixture;
 use super::harm::{Cases, Harm, What};
+use super::image::mix;
 use super::judge::{End, Judge};
-use super::look::look;
-use crate::OnDamage;
+use super::look::{How, look};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,6 +23,9 @@ const LONGEST: Duration = Duration::from_secs(60);
 const LARGEST: usize = (256 << 10) + 64;
 /// From here on findings are counted and not printed.
 const MOST_PRINTED: usize = 40;
+
+/// One case in so many is opened for salvage, too, whatever slice of the cases is looked at.
+const SALVAGED: u64 = 10;
 
 thread_local! {
     static PANIC: RefCell<String> = const { RefCell::new(String::new()) };
@@ -77,6 +80,7 @@ struct Counts {
     unchanged: usize,
     refusing: BTreeMap<End, usize>,
     skipping: BTreeMap<End, usize>,
+    salvaged: usize,
     /// The largest allocation of any case, in bytes.
     largest: usize,
     findings: Vec<String>,
@@ -100,6 +104,7 @@ impl Counts {
                 of(ends, End::Lost),
             );
         }
+        println!("  {} salvaged as they are skipped, and not changed", self.salvaged);
         println!("  the largest allocation: {} bytes", self.largest);
         let rate = cases as f64 / took.as_secs_f64();
         println!("  {:.0} s, {rate:.0} cases/s", took.as_secs_f64());
@@ -183,33 +188,60 @@ fn run_one(fixture: &Fixture, harm: &Harm, counts: &Mutex<Counts>) {
         return;
     };
     let judge = Judge { fixture, harm, harmed: &harmed };
-    for on_damage in [OnDamage::Refuse, OnDamage::Skip] {
-        let closely = harm.number.is_multiple_of(4) || !matches!(harm.what, What::Byte { .. });
-        let judged = catch_unwind(AssertUnwindSafe(|| {
-            let disk = harmed.image.disk(harm.number as u64 * 1000);
-            alloc::reset();
-            let look = look(fixture, &disk, on_damage, closely)?;
-            let largest = alloc::largest();
-            counts.lock().unwrap().note(largest);
-            if largest > LARGEST {
-                return Err(format!("an allocation of {largest} bytes"));
-            }
-            match on_damage {
-                OnDamage::Refuse => judge.refusing(&look),
-                OnDamage::Skip => judge.skipping(&look),
-            }
-        }));
-        let judged = judged.unwrap_or_else(|_| Err(format!("a panic: {}", PANIC.take())));
-        let mut counts = counts.lock().unwrap();
-        match judged {
-            Ok(end) => {
-                let ends = match on_damage {
-                    OnDamage::Refuse => &mut counts.refusing,
-                    OnDamage::Skip => &mut counts.skipping,
-                };
-                *ends.entry(end).or_default() += 1;
-            }
-            Err(what) => counts.findings.push(format!("{harm}, {on_damage:?}: {what}")),
+    let closely = harm.number.is_multiple_of(4) || !matches!(harm.what, What::Byte { .. });
+    let looked = |how: How| {
+        let disk = harmed.image.disk(harm.number as u64 * 1000);
+        alloc::reset();
+        let look = look(fixture, &disk, how, closely)?;
+        let largest = alloc::largest();
+        counts.lock().unwrap().note(largest);
+        if largest > LARGEST {
+            return Err(format!("an allocation of {largest} bytes"));
+        }
+        Ok((look, disk))
+    };
+    let report = |how: &str, what: &str| {
+        counts.lock().unwrap().findings.push(format!("{harm}, {how}: {what}"));
+    };
+    let refused = caught(|| judge.refusing(&looked(How::Refuse)?.0));
+    // What is refused or lost with damage refused must be found with damage skipped.
+    let verify = refused.as_ref().is_ok_and(|end| *end > End::Reported);
+    match refused {
+        Ok(end) => *counts.lock().unwrap().refusing.entry(end).or_default() += 1,
+        Err(what) => report("Refuse", &what),
+    }
+    let mut skipped = None;
+    let end = caught(|| {
+        let (look, _) = looked(How::Skip { verify })?;
+        let end = judge.skipping(&look)?;
+        judge.verified(&look)?;
+        skipped = Some(look);
+        Ok(end)
+    });
+    match end {
+        Ok(end) => *counts.lock().unwrap().skipping.entry(end).or_default() += 1,
+        Err(what) => report("Skip", &what),
+    }
+    if mix(harm.number as u64).is_multiple_of(SALVAGED)
+        && let Some(skipped) = skipped
+    {
+        let salvaged = caught(|| {
+            let before = harmed.image.disk(0).image();
+            let (look, disk) = looked(How::Salvage)?;
+            judge.salvaging(&look, &skipped)?;
+            judge.verified(&look)?;
+            let same = disk.image().files == before.files;
+            if same { Ok(()) } else { Err("files were changed".to_owned()) }
+        });
+        match salvaged {
+            Ok(()) => counts.lock().unwrap().salvaged += 1,
+            Err(what) => report("Salvage", &what),
         }
     }
+}
+
+/// The result, or what it panicked with.
+fn caught<T>(run: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    let result = catch_unwind(AssertUnwindSafe(run));
+    result.unwrap_or_else(|_| Err(format!("a panic: {}", PANIC.take())))
 }
