@@ -277,7 +277,8 @@ pub(crate) fn contract_c04_a_batch_lies_in_one_segment() {
     let disk = FaultDisk::new();
     let store = open(&disk, Durability::Manual);
     let stream = store.stream_with("s", small_blocks()).unwrap();
-    let text = |ms: u64| format!("{ms:0100}");
+    // With an end of its own: what follows it in the file, a checksum perhaps, may look like a digit.
+    let text = |ms: u64| format!("<{ms:0100}>");
     let numbered = |ids: RangeInclusive<u64>| {
         let mut batch = NewEntries::new();
         ids.for_each(|ms| batch.push_with(id(ms), [("v", text(ms))]).unwrap());
