@@ -17,24 +17,7 @@ pub(crate) fn open_skipping(dir: &Path) -> Result<Store> {
 }
 
 /// A copy of a directory as it is now, which a store that is opened there takes for its own.
-pub(crate) fn copy(from: &Path) -> tempfile::TempDir {
-    let dir = tempfile::tempdir().unwrap();
-    copy_into(from, dir.path());
-    dir
-}
-
-fn copy_into(from: &Path, to: &Path) {
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            std::fs::create_dir(&target).unwrap();
-            copy_into(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
-    }
-}
+pub(crate) use super::made::died as copy;
 
 /// The segment files of a stream, oldest first, without those that hold no frame yet.
 pub(crate) fn segments(dir: &Path, stream: u64) -> Vec<PathBuf> {
