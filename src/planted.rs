@@ -113,6 +113,8 @@ faults! {
     floor_without_deliveries;
     /// Groups are taken back without waiting until that is durable.
     lazy_taking_back;
+    /// XSETID records an ID to which the log on disk does not reach yet.
+    lazy_set_id;
     /// Pending entries beyond the end of the log stay pending.
     pending_beyond;
     /// Directories of removed streams go before the record of the removal is written again.

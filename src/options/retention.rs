@@ -58,7 +58,8 @@ impl Retention {
     }
 
     /// Entries that are older than this go, in whole milliseconds: by the milliseconds of their
-    /// IDs and the clock of this machine. At least a millisecond.
+    /// IDs and the clock of this machine. At least a millisecond. (Where power is lost right after
+    /// that and the clock is set back besides, they may be there again for a while.)
     #[must_use]
     pub fn max_age(mut self, age: Duration) -> Retention {
         self.max_age_ms = Some(u64::try_from(age.as_millis()).unwrap_or(u64::MAX));

@@ -88,6 +88,8 @@ struct Recovery<'a> {
     /// Segments behind the end of the log were set aside. They name the place where theirs went on,
     /// so nothing may go on there again: the log continues in a new segment.
     later_aside: bool,
+    /// The segment of the chain behind which the last restart lay, if that is lost.
+    cut_at_restart: Option<usize>,
 }
 
 /// Recovers the stream in `home.dir`, which exists.
@@ -106,6 +108,7 @@ pub(crate) fn recover(home: &Home, known: &Known) -> Result<Recovered> {
         of_no_use: Vec::new(),
         headless: Vec::new(),
         later_aside: false,
+        cut_at_restart: None,
     };
     let candidates = recovery.read_all()?;
     let candidates = recovery.decided(candidates);
@@ -115,7 +118,7 @@ pub(crate) fn recover(home: &Home, known: &Known) -> Result<Recovered> {
     recovery.find_end(&mut chain, durable)?;
     let trimmed = recovery.trimmed(&chain);
     recovery.check_beginning(&chain, trimmed)?;
-    recovery.check_restart(&chain)?;
+    recovery.check_restart(&mut chain)?;
     recovery.clear_away();
     recovery.make_durable(&chain, durable)?;
     let (log, report, log_last_id) = recovery.build(chain, trimmed)?;
@@ -147,6 +150,11 @@ impl Recovery<'_> {
         self.report.strays.sort();
         let step = u64::from(!planted::number_reused());
         self.next_number = found.last().map_or(0, |(number, ..)| number + step);
+        // A restart that is lost keeps its number, which segments behind it name.
+        let behind_restart = self.known.restart.checked_add(1).unwrap_or_default();
+        if self.known.restart != 0 {
+            self.next_number = self.next_number.max(behind_restart);
+        }
         let mut candidates = Vec::new();
         for (number, generation, path) in found {
             if let Some(candidate) = self.read_one(number, generation, path)? {

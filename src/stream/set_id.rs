@@ -1,6 +1,7 @@
 //! XSETID: the last ID and the counters of a stream, set as its caller wants them.
 
 use super::*;
+use crate::planted;
 use crate::storage::cursor::Backward;
 
 /// What a caller wants.
@@ -89,7 +90,8 @@ impl Wanted {
 
 impl Stream {
     /// Sets the last ID, and the counters that are given (XSETID). It may go back to above what
-    /// lives or was deleted; IDs above it are given again then.
+    /// lives or was deleted; IDs above it are given again then. What was appended before is on disk
+    /// first, at every level: this costs a sync.
     ///
     /// # Errors
     /// `SetIdTooSmall`; `StorageFull` where the ID goes back, which may take a new segment;
@@ -120,9 +122,16 @@ impl StreamInner {
             let appender = log.writer()?;
             let mut state = self.lock_state()?;
             let way = wanted.way(&mut state, log, &appender)?;
+            let written = log.written();
             let set = if let Way::Restart(_) = way {
                 drop((state, appender));
                 self.set_back(shared, log, wanted)
+            } else if log.commit.durable() < written && !planted::lazy_set_id() {
+                // The record says that the log reaches up to this ID. What it reaches up to now
+                // must not be lost where the record is not: groups would not be taken back.
+                drop((state, appender));
+                self.sync_to(shared, log, written)?;
+                continue;
             } else {
                 self.set(shared, wanted, appender, state).map(Some)
             };

@@ -10,6 +10,7 @@ pub const TESTS: &[Test] = &[
     ("taking_a_group_back_is_durable_before_its_stream_is_used", taking_back_is_durable),
     ("a_delivery_tells_of_the_trim_that_an_append_brought", a_delivery_tells_of_the_trim),
     ("a_claim_tells_of_the_trim_that_an_append_brought", a_claim_tells_of_the_trim),
+    ("a_last_id_that_is_set_hides_no_lost_entry", a_set_id_hides_nothing),
 ];
 
 fn read(group: &Group) -> Vec<EntryId> {
@@ -109,5 +110,24 @@ fn a_claim_tells_of_the_trim() {
         let stream = store.stream("s").unwrap();
         let pending = stream.get_group("g").unwrap().unwrap().pending().unwrap();
         assert_eq!(pending.count, stream.len().unwrap());
+    }
+}
+
+/// The ID that XSETID had set was on disk, and the entry below it was not: it stayed pending, and
+/// the report said nothing, as the log seemed to reach beyond it.
+fn a_set_id_hides_nothing() {
+    for raise in [0, 5] {
+        let disk = disk();
+        let store = open(&disk, Durability::Manual);
+        let stream = store.stream("s").unwrap();
+        let group = stream.create_group("g", Start::First).unwrap();
+        let id = append(&stream, 600);
+        stream.set_id(EntryId::new(id.ms + raise, id.seq), None, None).unwrap();
+        assert_eq!(read(&group), [id]);
+        die(&disk, (store, stream, group));
+        let store = open(&Cut::late(&disk).old("/streams/").boot(), Durability::Manual);
+        let stream = store.stream("s").unwrap();
+        let pending = stream.get_group("g").unwrap().unwrap().pending().unwrap();
+        assert_eq!(pending.count, ids(&stream).len() as u64, "raised by {raise}");
     }
 }

@@ -215,3 +215,30 @@ fn a_damaged_restart_in_front_of_another_one_costs_no_entry() {
         }
     }
 }
+
+/// Fails if `Recovery::end_at_restart` leaves what the restart had cut off, or lets the log go on
+/// right behind what is left; or if a new segment may take the number of the lost one.
+#[test]
+fn without_the_restart_nothing_comes_back_that_it_cut_off() {
+    for made in each() {
+        let (dir, files) = made.make();
+        let lost = &files[restart_of(&files)..];
+        lost.iter().for_each(|file| fs::remove_file(file).unwrap());
+        let refused = error(manual().open(dir.path()).unwrap().get("s"));
+        assert!(refused.is_corruption(), "{refused}: {made:?}");
+        let mut want: Vec<u64> = (1..=made.kept).collect();
+        for round in 0..3 {
+            let store = skipping().open(dir.path()).unwrap();
+            let s = stream(&store, "s");
+            assert_eq!(checked(&s), want, "round {round}: {made:?}");
+            // Where nothing from before it lived, nothing tells later that more was there.
+            let told = !store.recovery().streams[0].gaps.is_empty();
+            assert!(told || (round > 0 && made.kept == 0), "round {round}: {made:?}");
+            let new = 1000 + round;
+            put(&s, new..=new);
+            want.push(new);
+            assert_eq!(checked(&s), want, "round {round}: {made:?}");
+            store.close().unwrap();
+        }
+    }
+}

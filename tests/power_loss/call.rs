@@ -143,18 +143,27 @@ pub struct Layout {
     pub block_bytes: u32,
 }
 
-/// What a stream keeps by itself: the newest so many entries, those from an ID on, and what a group
-/// has not done with.
+/// What a stream keeps by itself: the newest so many entries, those from an ID on or not older than
+/// an age, so many bytes of segments, and what a group has not done with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Keeping {
     pub most: Option<u64>,
     pub from: Option<EntryId>,
+    pub age_ms: Option<u64>,
+    pub bytes: Option<u64>,
     pub unacked: bool,
 }
 
 impl Keeping {
     pub fn has_limit(&self) -> bool {
-        self.most.is_some() || self.from.is_some()
+        let times = self.age_ms.is_some() || self.bytes.is_some();
+        self.most.is_some() || self.from.is_some() || times
+    }
+
+    /// Whether an entry is below what an ID or an age lets live.
+    pub fn is_past(&self, id: EntryId, now_ms: u64) -> bool {
+        let old = self.age_ms.is_some_and(|age| id.ms < now_ms.saturating_sub(age));
+        old || self.from.is_some_and(|from| id < from)
     }
 }
 
@@ -194,6 +203,7 @@ pub enum Call {
     Batch {
         stream: Name,
         entries: Vec<(WantId, Content)>,
+        durable: bool,
     },
     Delete {
         stream: Name,
@@ -215,6 +225,12 @@ pub enum Call {
         stream: Name,
         to: EntryId,
         forget: bool,
+    },
+    /// XSETID to a higher ID, with the number of entries that were added.
+    SetUp {
+        stream: Name,
+        to: EntryId,
+        added: Option<u64>,
     },
     /// `None` starts at the end.
     CreateGroup {
@@ -341,6 +357,8 @@ pub enum Answer {
     Entries(Entries),
     /// Of an append that trimmed: its ID, and the length of the stream behind it.
     Trimmed(EntryId, u64),
+    /// How many entries each stream has.
+    Lengths(Vec<(Name, u64)>),
     /// The stream that a copy made.
     Copied(Box<StreamView>),
     /// Of a call and of what was done meanwhile, if it came to that.
@@ -392,6 +410,21 @@ pub struct StreamView {
     pub entries_added: u64,
     pub keeping: Keeping,
     pub groups: BTreeMap<Name, GroupView>,
+}
+
+impl StreamView {
+    /// Time goes by, and takes what its retention lets it.
+    pub fn let_age(&mut self, now_ms: u64) {
+        let Keeping { age_ms, unacked, .. } = self.keeping;
+        let aging = Keeping { age_ms, ..Keeping::default() };
+        let goes = |id: EntryId| {
+            let free = !unacked || self.groups.values().all(|group| group.has_done_with(id));
+            aging.is_past(id, now_ms) && free
+        };
+        let left = self.entries.iter().position(|(id, _)| !goes(*id));
+        self.entries.drain(..left.unwrap_or(self.entries.len()));
+        self.length = self.entries.len() as u64;
+    }
 }
 
 /// All that can be seen of a store.

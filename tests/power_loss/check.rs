@@ -3,7 +3,7 @@
 //! Two models bound what is allowed: `before` says what must be there (it was durable when the
 //! power went), `after` what may be there (it had been called, the call in flight included).
 
-use super::call::{GroupView, Keeping, Name, Report, StreamView, View};
+use super::call::{GroupView, Name, Report, StreamView, View};
 use super::model::{Appended, GroupLife, Model, StreamLife, Violation, broken};
 use crate::id::EntryId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,11 +24,15 @@ pub struct Told<'a> {
     pub report: &'a Report,
     /// An earlier recovery may have done something already, and nobody heard of it.
     pub interrupted: bool,
+    /// What the clock says.
+    pub now_ms: u64,
 }
 
 /// There was no recovery.
-pub const NO_RECOVERY: Told =
-    Told { report: &Report { tells_of_groups: true, taken_back: Vec::new() }, interrupted: false };
+pub fn no_recovery(now_ms: u64) -> Told<'static> {
+    static NOTHING: Report = Report { tells_of_groups: true, taken_back: Vec::new() };
+    Told { report: &NOTHING, interrupted: false, now_ms }
+}
 
 pub fn check(view: &View, before: &Model, after: &Model, told: Told) -> Result<Facts, Violation> {
     let allowed = &after.names.states[before.names.durable..];
@@ -99,8 +103,9 @@ fn check_streams(
         let known = before.lives.get(life);
         let known = known.or(Some(&after.lives[life]).filter(|life| life.goes_on));
         let known = known.unwrap_or(&unborn);
-        let told = |group: &Name| told.of(name, group);
-        let cut = check_stream(stream, known, &after.lives[life], &told).map_err(|violation| {
+        let back = |group: &Name| told.of(name, group);
+        let life = &after.lives[life];
+        let cut = check_stream(stream, known, life, &back, told.now_ms).map_err(|violation| {
             let text = format!("stream {name:?}: {}", violation.text);
             Violation { text, ..violation }
         })?;
@@ -110,9 +115,9 @@ fn check_streams(
 }
 
 /// A copy is as its source is: the live entries, the groups, the last ID.
-pub fn check_copy(view: &StreamView, source: &StreamLife) -> Result<(), Violation> {
+pub fn check_copy(view: &StreamView, source: &StreamLife, now_ms: u64) -> Result<(), Violation> {
     let copy = source.copy();
-    check_stream(view, &copy, &copy, &|_| TakenBack::No).map_err(|violation| {
+    check_stream(view, &copy, &copy, &|_| TakenBack::No, now_ms).map_err(|violation| {
         let text = format!("a copy: {}", violation.text);
         Violation { text, ..violation }
     })?;
@@ -150,16 +155,21 @@ fn check_stream(
     before: &StreamLife,
     after: &StreamLife,
     told: &dyn Fn(&Name) -> TakenBack,
+    now_ms: u64,
 ) -> Result<bool, Violation> {
     let allowed = &after.keeping.states[before.keeping.durable..];
     if !allowed.contains(&view.keeping) {
         let keeping = view.keeping;
         return broken("retention", format!("it keeps {keeping:?}, allowed {allowed:?}"));
     }
-    let found = check_entries(view, before, after)?;
+    let found = check_entries(view, before, after, now_ms)?;
     if view.length != view.entries.len() as u64 {
         let (length, count) = (view.length, view.entries.len());
         return broken("C2", format!("the length is {length}, the entries are {count}"));
+    }
+    if view.entries_added < view.length {
+        let (added, length) = (view.entries_added, view.length);
+        return broken("call", format!("{added} entries were added, and {length} are there"));
     }
     check_last_id(view, before)?;
     let allowed = &after.groups.states[before.groups.durable..];
@@ -192,6 +202,7 @@ struct Walk<'a> {
     view: &'a StreamView,
     before: &'a StreamLife,
     after: &'a StreamLife,
+    now_ms: u64,
     /// Per batch: how many are there, and how many are missing without having been removed.
     units: BTreeMap<u64, (u64, u64)>,
 }
@@ -213,13 +224,15 @@ impl Walk<'_> {
 
     /// Whether the retention may have taken one of the oldest away as the stream was opened.
     fn may_be_taken(&self, entry: &Appended) -> bool {
-        let Keeping { most, from, unacked } = self.view.keeping;
+        let keeping = self.view.keeping;
         let Some(id) = entry.id else {
             return self.view.keeping.has_limit();
         };
-        let beyond =
-            most.is_some_and(|most| self.view.length >= most) || from.is_some_and(|from| id < from);
-        beyond && (!unacked || self.view.groups.values().all(|group| group.has_done_with(id)))
+        let beyond = keeping.most.is_some_and(|most| self.view.length >= most)
+            || keeping.is_past(id, self.now_ms)
+            || keeping.bytes.is_some();
+        beyond
+            && (!keeping.unacked || self.view.groups.values().all(|group| group.has_done_with(id)))
     }
 
     fn count_of(&self, entry: &Appended) -> usize {
@@ -233,8 +246,9 @@ fn check_entries(
     view: &StreamView,
     before: &StreamLife,
     after: &StreamLife,
+    now_ms: u64,
 ) -> Result<usize, Violation> {
-    let mut walk = Walk { view, before, after, units: BTreeMap::new() };
+    let mut walk = Walk { view, before, after, now_ms, units: BTreeMap::new() };
     let appended = &after.entries;
     let mut next = 0;
     for (id, content) in &view.entries {
@@ -301,6 +315,7 @@ fn check_last_id(view: &StreamView, before: &StreamLife) -> Result<(), Violation
     let durable = before.entries[..before.durable].iter();
     let known = durable.filter_map(|entry| entry.id);
     let known = known.chain(before.removed_durable.iter().copied());
+    let known = known.chain(before.raised.states.get(before.raised.durable).copied());
     let there = view.entries.iter().map(|(id, _)| *id);
     let pending = view.groups.values().flat_map(|group| &group.pending);
     let pending = pending.map(|(id, ..)| *id).filter(|id| !before.ghosts.contains(id));
@@ -383,10 +398,10 @@ fn check_settled(
 }
 
 /// A stream that was just opened has nothing that is beyond its retention.
-pub fn check_kept(view: &View) -> Result<(), Violation> {
+pub fn check_kept(view: &View, now_ms: u64) -> Result<(), Violation> {
     for (name, stream) in &view.streams {
         let life = StreamLife::new(0).adopt(stream);
-        let beyond = life.beyond();
+        let beyond = life.beyond(now_ms);
         if !beyond.is_empty() {
             let keeping = stream.keeping;
             let text = format!("stream {name:?} is to keep {keeping:?}, and has {beyond:?}");

@@ -15,7 +15,9 @@ use crate::journal::Sizes;
 use crate::storage::disk::Disk;
 use crate::store::{Store, StoreOptions};
 use crate::stream::Stream;
-use crate::{AppendOptions, ClaimOptions, Durability, Error, ErrorKind, GroupReadOptions};
+use crate::{
+    AppendOptions, BatchOptions, ClaimOptions, Durability, Error, ErrorKind, GroupReadOptions,
+};
 use crate::{NewEntries, OnDamage, PendingFilter, ReadFrom, Retention, Start, StreamOptions, Trim};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -75,12 +77,24 @@ fn retention(keeping: &Keeping) -> Retention {
     if let Some(from) = keeping.from {
         retention = retention.min_id(from);
     }
+    if let Some(age) = keeping.age_ms {
+        retention = retention.max_age(Duration::from_millis(age));
+    }
+    if let Some(bytes) = keeping.bytes {
+        retention = retention.max_bytes(bytes);
+    }
     if keeping.unacked { retention.keep_unacked() } else { retention }
 }
 
 fn keeping_of(retention: &Retention) -> Keeping {
-    let Retention { max_len, min_id, keep_unacked, .. } = *retention;
-    Keeping { most: max_len, from: min_id, unacked: keep_unacked }
+    let Retention { max_len, min_id, max_age_ms, max_bytes, keep_unacked } = *retention;
+    Keeping {
+        most: max_len,
+        from: min_id,
+        age_ms: max_age_ms,
+        bytes: max_bytes,
+        unacked: keep_unacked,
+    }
 }
 
 fn claim_options(how: &ClaimHow) -> ClaimOptions {
@@ -181,13 +195,20 @@ impl Engine {
         })
     }
 
-    fn batch(&mut self, stream: &Name, entries: &[(WantId, Content)]) -> Result<Answer, Fail> {
+    fn batch(
+        &mut self,
+        stream: &Name,
+        entries: &[(WantId, Content)],
+        durable: bool,
+    ) -> Result<Answer, Fail> {
         let mut batch = NewEntries::new();
         for (want, content) in entries {
             batch.push_with(new_id(*want), content.fields()).map_err(fail)?;
         }
         let stream = self.stream(stream)?;
-        let Some((first, last)) = stream.append_batch(&batch).map_err(fail)? else {
+        let options = BatchOptions::new();
+        let options = if durable { options.durable() } else { options };
+        let Some((first, last)) = stream.append_batch_with(&batch, options).map_err(fail)? else {
             return wrong("a batch answered that it was empty".to_owned());
         };
         let ids = stream.range(first..=last).map(|entry| Ok(entry.map_err(fail)?.id()));
@@ -233,6 +254,15 @@ impl Engine {
         let did = self.call(call);
         disk.no_meanwhile();
         Ok(Answer::Both(Box::new(did), done.try_recv().ok().map(Box::new)))
+    }
+
+    fn lengths(&mut self) -> Result<Answer, Fail> {
+        let names = self.store.names().into_iter().map(Name);
+        let lengths = names.map(|name| {
+            let length = self.stream(&name)?.len().map_err(fail)?;
+            Ok((name, length))
+        });
+        Ok(Answer::Lengths(lengths.collect::<Result<_, Fail>>()?))
     }
 
     fn read_many(&mut self, keys: &[GroupKey], name: &Name, count: usize) -> Result<Answer, Fail> {
@@ -431,7 +461,9 @@ impl Subject for Engine {
             Call::Append { stream, content, id, durable, trim } => {
                 return self.append(stream, content, *id, *durable, *trim);
             }
-            Call::Batch { stream, entries } => return self.batch(stream, entries),
+            Call::Batch { stream, entries, durable } => {
+                return self.batch(stream, entries, *durable);
+            }
             Call::Meanwhile { call, other } => return self.meanwhile(call, other),
             Call::Delete { stream, ids } => {
                 let removed = self.stream(stream)?.delete(ids.iter().copied());
@@ -457,6 +489,9 @@ impl Subject for Engine {
                 }
                 stream.set_id(*to, None, None).map_err(fail)?;
             }
+            Call::SetUp { stream, to, added } => {
+                self.stream(stream)?.set_id(*to, *added, None).map_err(fail)?;
+            }
             Call::SyncStream(name) => {
                 let synced = self.stream(name)?.sync();
                 return Ok(Answer::Id(synced.map_err(fail)?));
@@ -466,7 +501,10 @@ impl Subject for Engine {
             }
             Call::Sync => self.store.sync().map_err(fail)?,
             Call::StepSync => self.store.step_sync().map_err(fail)?,
-            Call::StepPrepare => self.store.step_prepare().map_err(fail)?,
+            Call::StepPrepare => {
+                self.store.step_prepare().map_err(fail)?;
+                return self.lengths();
+            }
             Call::StepCheckpoint => self.store.step_checkpoint().map_err(fail)?,
             _ => return self.group_call(call),
         }

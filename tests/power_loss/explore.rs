@@ -8,7 +8,7 @@
 use super::call::View;
 use super::call::WantId;
 use super::call::{Answer, Call, Content, Fail, GroupKey, GroupView, Name, Report, Subject};
-use super::check::{Facts, NO_RECOVERY, Told, check, check_kept};
+use super::check::{Facts, Told, check, check_kept, no_recovery};
 use super::disk::{Capture, SimDisk};
 use super::image::{Choice, Image, Mode};
 use super::learn::Moment;
@@ -169,7 +169,7 @@ impl Explorer {
         for number in numbers {
             let choice = match self.all {
                 true => Choice::nth(capture, number),
-                false => Choice::make(capture, number, self.seed),
+                false => choice_of(capture, number, self.seed, after),
             };
             let image = Image::of(capture, &choice);
             if !self.judged.insert(image.hash) && self.only.is_none() {
@@ -227,15 +227,16 @@ impl Explorer {
         let disk = image.boot();
         let Opened { store, view, report } = recover::<S>(&disk, &self.config)?;
         let steps = disk.steps();
-        let told = Told { report: &report, interrupted: bounds.interrupted };
+        let now_ms = disk.clock();
+        let told = Told { report: &report, interrupted: bounds.interrupted, now_ms };
         let facts = check(&view, bounds.before, bounds.after, told)?;
-        check_kept(&view)?;
+        check_kept(&view, now_ms)?;
         self.stats.cut_tail += u64::from(new && facts.cut_tail);
         self.stats.note(steps);
         let capture = disk.capture();
         forget(&disk, store)?;
         let number = rng.pick(&[0, 0, 1, 2, 3]);
-        let choice = Choice::make(&capture, number, rng.next());
+        let choice = choice_of(&capture, number, rng.next(), bounds.after);
         let second = Image::of(&capture, &choice);
         let again = self.recover_again(&second, &view, &facts, bounds.after);
         let (disk, store, model) = again.map_err(|violation| {
@@ -251,7 +252,8 @@ impl Explorer {
         self.go_on::<S>(&disk, store, model, &mut rng, depth)
     }
 
-    /// The power is cut right after the recovery; the next one must find the same.
+    /// The power is cut right after the recovery; the next one must find the same, but for what has
+    /// become too old since then.
     fn recover_again<S: Subject>(
         &mut self,
         image: &Image,
@@ -261,10 +263,12 @@ impl Explorer {
     ) -> Result<(SimDisk, S, Model), Violation> {
         let disk = image.boot();
         let Opened { store, view: second, .. } = recover::<S>(&disk, &self.config)?;
-        if second != *first {
-            return broken("C3", difference(first, &second));
+        let mut first = first.clone();
+        first.streams.values_mut().for_each(|stream| stream.let_age(disk.clock()));
+        if second != first {
+            return broken("C3", difference(&first, &second));
         }
-        Ok((disk, store, after.adopt(first, &facts.lives)))
+        Ok((disk, store, after.adopt(&second, &facts.lives)))
     }
 
     fn cut_recovery<S: Subject>(
@@ -296,7 +300,7 @@ impl Explorer {
         depth: u32,
         place: impl FnOnce(&str) -> String,
     ) -> Judged {
-        let choice = Choice::make(capture, rng.below(6), rng.next());
+        let choice = choice_of(capture, rng.below(6), rng.next(), bounds.after);
         let image = Image::of(capture, &choice);
         let new = self.count(&image, &Extremes::of::<S>(capture), bounds.interrupted);
         let judged = self.judge::<S>(&image, bounds, Rng::of(&[rng.next()]), depth + 1, new);
@@ -330,9 +334,10 @@ impl Explorer {
         }
         let view = guarded(|| store.view())?;
         let view = view.or_else(|fail| broken("C2", format!("cannot be read: {fail:?}")))?;
+        let told = no_recovery(disk.clock());
         forget(disk, store)?;
         model.settle();
-        Ok(check(&view, &model, &model, NO_RECOVERY).map(drop)?)
+        Ok(check(&view, &model, &model, told).map(drop)?)
     }
 }
 
@@ -373,6 +378,15 @@ fn next_calls(model: &Model, config: &Config, rng: &mut Rng) -> Vec<Call> {
         }
     }
     calls
+}
+
+/// A random choice. The clock does not go back where entries grow too old.
+fn choice_of(capture: &Capture, number: u64, seed: u64, model: &Model) -> Choice {
+    let mut choice = Choice::make(capture, number, seed);
+    if model.ages() {
+        choice.world.now_ms = choice.world.now_ms.max(capture.world.now_ms);
+    }
+    choice
 }
 
 /// The process dies; what its destructors do reaches nothing.

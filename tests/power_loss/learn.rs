@@ -81,7 +81,7 @@ impl Model {
         }
         let has_steps = matches!(call, Call::Enforce(_) | Call::StepPrepare);
         if matches!(fail, Fail::Unsure(_)) || has_steps {
-            self.may_have_happened(call);
+            self.may_have_happened(call, moment);
         }
         if let Call::SetBack { stream, to, forget: true } = call
             && let Some(life) = self.stream_mut(stream)
@@ -114,7 +114,7 @@ impl Model {
     }
 
     /// The call failed in such a way that its effect may be there after the next open.
-    fn may_have_happened(&mut self, call: &Call) {
+    fn may_have_happened(&mut self, call: &Call, moment: &Moment) {
         match call {
             Call::Append { stream, content, trim, .. } => {
                 self.unsure_entries(stream, &[content]);
@@ -125,7 +125,7 @@ impl Model {
                     life.may_be_removed(gone);
                 }
             }
-            Call::Batch { stream, entries } => {
+            Call::Batch { stream, entries, .. } => {
                 let contents: Vec<_> = entries.iter().map(|(_, content)| content).collect();
                 self.unsure_entries(stream, &contents);
             }
@@ -153,6 +153,12 @@ impl Model {
                     life.may_be_removed(gone);
                 }
             }
+            Call::SetUp { stream, to, .. } => {
+                if let Some(life) = self.stream_mut(stream) {
+                    life.raised.push_unsure(*to);
+                    life.uncertain = true;
+                }
+            }
             Call::SetRetention { stream, keeping } => {
                 if let Some(life) = self.stream_mut(stream) {
                     life.keeping.push_unsure(*keeping);
@@ -161,10 +167,10 @@ impl Model {
             }
             Call::Enforce(stream) => {
                 if let Some(life) = self.stream_mut(stream) {
-                    life.may_be_enforced();
+                    life.may_be_enforced(moment);
                 }
             }
-            Call::StepPrepare => self.lives_there().for_each(StreamLife::may_be_enforced),
+            Call::StepPrepare => self.lives_there().for_each(|life| life.may_be_enforced(moment)),
             Call::CreateStream(name) => {
                 let mut names = self.names.last().clone();
                 if !names.contains_key(name) {
@@ -196,13 +202,19 @@ impl Model {
     }
 
     /// The background did its part for every stream, unless a failure stopped it in one of them.
-    fn enforced(&mut self, moment: &Moment) {
-        for life in self.lives_there() {
-            match moment.faulted || life.uncertain {
-                true => life.may_be_enforced(),
-                false => life.went(&life.beyond(), false),
+    fn enforced(&mut self, lengths: &[(Name, u64)], moment: &Moment) -> Learned {
+        for (name, length) in lengths {
+            let Some(life) = self.stream_mut(name) else {
+                continue;
+            };
+            if moment.faulted || life.uncertain {
+                life.may_be_enforced(moment);
+                continue;
             }
+            let count = (life.live().len() as u64).saturating_sub(*length);
+            life.had_enforced(count, false, moment)?;
         }
+        Ok(())
     }
 
     /// The names once a stream's last ID was set back: it is as good as another stream then, with
@@ -257,7 +269,7 @@ impl Model {
                 self.names.push(names);
             }
             (Call::Copy { from, to, .. }, Answer::Copied(view)) => {
-                self.copied(from, to, view)?;
+                self.copied(from, to, view, moment)?;
             }
             // There was one already, or nothing to copy.
             (Call::Copy { to, replace, .. }, Answer::Flag(false)) => {
@@ -290,10 +302,10 @@ impl Model {
                 }
                 return Ok(());
             }
-            (Call::Batch { stream, entries }, Answer::Ids(ids)) => {
+            (Call::Batch { stream, entries, durable }, Answer::Ids(ids)) => {
                 let wants: Vec<_> = entries.iter().map(|(want, entry)| (*want, entry)).collect();
                 self.appended(stream, &wants, ids, moment)?;
-                if always {
+                if always || *durable {
                     self.entries_are_durable(stream);
                 }
                 return Ok(());
@@ -303,6 +315,16 @@ impl Model {
             }
             (Call::Trim { stream, keep, approximate }, Answer::Count(count)) => {
                 return self.was_trimmed(stream, *keep, *approximate, *count);
+            }
+            (Call::SetUp { stream, to, .. }, Answer::Done) => {
+                let Some(life) = self.stream_mut(stream) else {
+                    return broken("call", "XSETID of a stream that is not there");
+                };
+                life.top = life.top.max(*to);
+                life.raised.push(*to);
+                if always {
+                    life.raised.settle();
+                }
             }
             (Call::SetRetention { stream, keeping }, Answer::Done) => {
                 let Some(life) = self.stream_mut(stream) else {
@@ -314,7 +336,7 @@ impl Model {
                 }
             }
             (Call::Enforce(stream), Answer::Count(count)) => {
-                return self.was_enforced(stream, *count);
+                return self.was_enforced(stream, *count, moment);
             }
             (Call::SyncStream(stream), Answer::Id(_)) => {
                 self.entries_are_durable(stream);
@@ -326,8 +348,10 @@ impl Model {
                 self.entries_are_durable_to(stream, Some(*id));
             }
             (Call::Sync | Call::StepSync, Answer::Done) => self.settle(),
-            (Call::StepPrepare, Answer::Done) => self.enforced(moment),
-            (Call::StepCheckpoint, Answer::Done) => {}
+            (Call::StepPrepare, Answer::Lengths(lengths)) => {
+                return self.enforced(lengths, moment);
+            }
+            (Call::StepPrepare | Call::StepCheckpoint, Answer::Done) => {}
             _ => return self.learn_group(call, answer, moment),
         }
         if always && !matches!(call, Call::SyncStream(_)) && call.changes_names() {
@@ -437,12 +461,12 @@ impl Model {
         Ok(())
     }
 
-    fn copied(&mut self, from: &[u8], to: &Name, view: &StreamView) -> Learned {
+    fn copied(&mut self, from: &[u8], to: &Name, view: &StreamView, moment: &Moment) -> Learned {
         let Some(source) = self.stream(from) else {
             return broken("call", "a copy of a stream that is not there");
         };
         if !source.uncertain {
-            check_copy(view, source)?;
+            check_copy(view, source, moment.until_ms)?;
         }
         let mut copy = source.copy().adopt(view);
         let mut names = self.names.last().clone();
@@ -491,22 +515,16 @@ impl Model {
         Ok(())
     }
 
-    fn was_enforced(&mut self, stream: &[u8], count: u64) -> Learned {
+    fn was_enforced(&mut self, stream: &[u8], count: u64, moment: &Moment) -> Learned {
         let always = self.always;
         let Some(life) = self.stream_mut(stream) else {
             return broken("call", "a retention of a stream that is not there");
         };
         if life.uncertain {
-            life.may_be_enforced();
+            life.may_be_enforced(moment);
             return Ok(());
         }
-        let beyond = life.beyond();
-        if beyond.len() as u64 != count {
-            let keeping = life.keeping.last();
-            return broken("retention", format!("{keeping:?} removed {count} of {beyond:?}"));
-        }
-        life.went(&beyond, always);
-        Ok(())
+        life.had_enforced(count, always, moment)
     }
 }
 
@@ -536,6 +554,7 @@ impl Call {
             | Call::SetRetention { stream, .. }
             | Call::Enforce(stream)
             | Call::SetBack { stream, .. }
+            | Call::SetUp { stream, .. }
             | Call::WaitDurable { stream, .. }
             | Call::SyncStream(stream) => Some(stream),
             _ => None,
@@ -561,9 +580,22 @@ impl StreamLife {
         self.uncertain = true;
     }
 
+    /// The retention took so many away.
+    fn had_enforced(&mut self, count: u64, durable: bool, moment: &Moment) -> Learned {
+        let (least, mut gone) = self.may_go(moment.now_ms, moment.until_ms);
+        if !(least as u64..=gone.len() as u64).contains(&count) {
+            let keeping = self.keeping.last();
+            let text = format!("{keeping:?} removed {count} of {gone:?}, {least} at least");
+            return broken("retention", text);
+        }
+        gone.truncate(count as usize);
+        self.went(&gone, durable);
+        Ok(())
+    }
+
     /// What is beyond the retention may be gone; anything, if it is not known what there is.
-    fn may_be_enforced(&mut self) {
-        let mut gone = self.beyond();
+    fn may_be_enforced(&mut self, moment: &Moment) {
+        let (_, mut gone) = self.may_go(moment.now_ms, moment.until_ms);
         if self.uncertain && self.keeping.states.iter().any(Keeping::has_limit) {
             gone = self.live().iter().map(|(id, _)| *id).collect();
         }

@@ -152,9 +152,10 @@ impl GroupLife {
         pending
     }
 
-    fn adopt(&self, view: &StreamView, group: &GroupView) -> GroupLife {
+    /// `taken`: what the retention took as the stream was opened, which is not on disk.
+    fn adopt(&self, view: &StreamView, taken: &Entries, group: &GroupView) -> GroupLife {
         let pending: BTreeSet<EntryId> = group.pending.iter().map(|(id, ..)| *id).collect();
-        let below = view.entries.iter().map(|(id, _)| *id);
+        let below = taken.iter().chain(&view.entries).map(|(id, _)| *id);
         let passed: BTreeSet<EntryId> =
             below.filter(|id| *id <= group.cursor && !pending.contains(id)).collect();
         let owned = group.pending.iter().map(|(id, owner, _)| (*id, owner.clone()));
@@ -192,6 +193,8 @@ pub struct StreamLife {
     /// Every ID that was given, also those that a crash took back.
     pub given: BTreeSet<EntryId>,
     pub keeping: Timeline<Keeping>,
+    /// The last ID as XSETID raised it.
+    pub raised: Timeline<EntryId>,
     pub groups: Timeline<BTreeMap<Name, usize>>,
     pub group_lives: Vec<GroupLife>,
     /// A call did not say what it did, so nothing exact can be asked until the next open.
@@ -222,6 +225,7 @@ impl StreamLife {
             floor: EntryId::MIN,
             given: BTreeSet::new(),
             keeping: Timeline::new(Keeping::default()),
+            raised: Timeline::new(EntryId::MIN),
             groups: Timeline::new(BTreeMap::new()),
             group_lives: Vec::new(),
             uncertain: false,
@@ -252,14 +256,27 @@ impl StreamLife {
         ids.into_iter().take_while(free).collect()
     }
 
-    /// What is beyond the retention now.
-    pub fn beyond(&self) -> Vec<EntryId> {
-        let Keeping { most, from, .. } = *self.keeping.last();
+    /// What is beyond the retention at this time, but for what its limit of bytes takes.
+    pub fn beyond(&self, now_ms: u64) -> Vec<EntryId> {
+        let keeping = self.keeping.last();
         let live = self.live();
-        let count = live.len().saturating_sub(most.map_or(live.len(), |most| most as usize));
-        let below = live.iter().filter(|(id, _)| from.is_some_and(|from| *id < from)).count();
+        let count = keeping.most.map_or(0, |most| live.len().saturating_sub(most as usize));
+        let below = live.iter().filter(|(id, _)| keeping.is_past(*id, now_ms)).count();
         let ids = live.iter().take(count.max(below)).map(|(id, _)| *id);
         self.not_held_back(ids.collect())
+    }
+
+    /// What may go where the retention is enforced between these times: that many at least, and of
+    /// these so many at most.
+    pub fn may_go(&self, from_ms: u64, until_ms: u64) -> (usize, Vec<EntryId>) {
+        let (some, more) = (self.beyond(from_ms), self.beyond(until_ms));
+        let least = some.len().min(more.len());
+        if self.keeping.last().bytes.is_none() {
+            return (least, if some.len() > more.len() { some } else { more });
+        }
+        // How many of them a segment holds, only the engine knows.
+        let all = self.live().into_iter().map(|(id, _)| id);
+        (least, self.not_held_back(all.collect()))
     }
 
     /// These were taken away, and the groups had done with them if that was to be.
@@ -279,6 +296,7 @@ impl StreamLife {
         self.durable = self.entries.len();
         self.removed_durable = &self.removed - &self.removed_unsure;
         self.keeping.settle();
+        self.raised.settle();
         self.groups.settle();
         self.group_lives.iter_mut().for_each(GroupLife::settle);
     }
@@ -328,6 +346,7 @@ impl StreamLife {
         let sets = [&mut life.removed, &mut life.removed_durable, &mut life.removed_unsure];
         sets.into_iter().for_each(|ids| ids.retain(|id| *id <= to));
         life.given.retain(|id| *id <= to);
+        life.raised = Timeline::new(to);
         for group in &mut life.group_lives {
             life.ghosts.extend(group.set_back(to));
         }
@@ -363,7 +382,7 @@ impl StreamLife {
                 known.set_to.extend(past.set_to.iter().copied());
             }
             groups.insert(name.clone(), life.group_lives.len());
-            life.group_lives.push(known.adopt(view, group));
+            life.group_lives.push(known.adopt(view, &taken, group));
         }
         life.groups = Timeline::new(groups);
         life.keeping = Timeline::new(view.keeping);
@@ -415,6 +434,13 @@ impl Model {
     pub fn stream_mut(&mut self, name: &[u8]) -> Option<&mut StreamLife> {
         let life = *self.names.last().get(name)?;
         self.lives.get_mut(life)
+    }
+
+    /// Whether entries grow too old somewhere. What an open takes for that is not gone for good: with
+    /// a clock that goes back it may be there again, which the model does not follow.
+    pub fn ages(&self) -> bool {
+        let keeping = self.lives.iter().flat_map(|life| &life.keeping.states);
+        keeping.into_iter().any(|keeping| keeping.age_ms.is_some())
     }
 
     /// Everything that was called so far is durable: a sync returned, or the machine did not stop.

@@ -112,11 +112,17 @@ impl Resolver<'_> {
             OpKind::Delete => self.delete(stream, life, rng),
             OpKind::Trim { approximate } => trim(stream, life, approximate, rng),
             OpKind::Enforce if life.keeping.last().has_limit() => Call::Enforce(stream),
-            OpKind::SetRetention | OpKind::Enforce => set_retention(stream, life, rng),
+            OpKind::SetRetention | OpKind::Enforce => self.set_retention(stream, life, rng),
             OpKind::SetBack => set_back(stream, life, rng),
+            OpKind::SetUp => Call::SetUp {
+                to: above(life.top, rng),
+                added: rng.percent(50).then(|| 1_000_000 + rng.below(1_000)),
+                stream,
+            },
             OpKind::Batch { entries, size } => {
                 let entries = (0..entries).map(|_| (WantId::Auto, self.content(size, rng)));
-                Call::Batch { entries: entries.collect(), stream }
+                let entries = entries.collect();
+                Call::Batch { entries, durable: rng.percent(20), stream }
             }
             OpKind::BatchExact => self.batch_exact(stream, life, rng),
             OpKind::Append { size } => self.append(stream, size, WantId::Auto, false, rng),
@@ -180,7 +186,7 @@ impl Resolver<'_> {
             top = want.given(top, self.now_ms);
             entries.push((want, self.content(Size::Tiny, rng)));
         }
-        Call::Batch { stream, entries }
+        Call::Batch { stream, entries, durable: rng.percent(20) }
     }
 
     /// A read of a group in each of several streams, where there are such.
@@ -248,6 +254,22 @@ impl Resolver<'_> {
         ids.sort();
         ids.dedup();
         Call::Delete { stream, ids }
+    }
+
+    fn set_retention(&self, stream: Name, life: &StreamLife, rng: &mut Rng) -> Call {
+        let live = life.live();
+        let some = live.get(rng.index(live.len() + 1)).map(|(id, _)| *id);
+        let keeping = Keeping {
+            most: rng.percent(50).then(|| rng.below(live.len() as u64 + 3)),
+            from: rng.percent(30).then(|| some.unwrap_or_else(|| above(life.top, rng))),
+            age_ms: rng.percent(25).then(|| match some {
+                Some(id) => self.now_ms.saturating_sub(id.ms).max(1),
+                None => rng.pick(&[1, 5_000, 1_000_000]),
+            }),
+            bytes: rng.percent(25).then(|| self.config.segment_bytes * rng.below(4)),
+            unacked: rng.percent(60),
+        };
+        Call::SetRetention { stream, keeping }
     }
 
     fn group_call(&mut self, kind: OpKind, stream: Name, life: &StreamLife, rng: &mut Rng) -> Call {
@@ -360,20 +382,6 @@ fn trimming(life: &StreamLife, approximate: bool, rng: &mut Rng) -> Trimming {
 fn trim(stream: Name, life: &StreamLife, approximate: bool, rng: &mut Rng) -> Call {
     let Trimming { keep, approximate } = trimming(life, approximate, rng);
     Call::Trim { stream, keep, approximate }
-}
-
-fn set_retention(stream: Name, life: &StreamLife, rng: &mut Rng) -> Call {
-    let live = life.live();
-    let from = match live.get(rng.index(live.len() + 1)) {
-        Some((id, _)) => *id,
-        None => above(life.top, rng),
-    };
-    let keeping = Keeping {
-        most: rng.percent(60).then(|| rng.below(live.len() as u64 + 3)),
-        from: rng.percent(30).then_some(from),
-        unacked: rng.percent(60),
-    };
-    Call::SetRetention { stream, keeping }
 }
 
 fn set_back(stream: Name, life: &StreamLife, rng: &mut Rng) -> Call {

@@ -6,7 +6,7 @@
 //! call it lies in has answered. Both times everything must happen in the same way.
 
 use super::call::{Answer, Call, Fail, Subject};
-use super::check::{NO_RECOVERY, Told, check};
+use super::check::{Told, check, no_recovery};
 use super::disk::{Capture, Faults, SimDisk, World};
 use super::explore::{Explorer, Opened, guarded, look_at_groups, recover};
 use super::learn::Moment;
@@ -201,7 +201,9 @@ impl<S: Subject> Run<S> {
                 self.open()
             }
             Action::Clock(ms) => {
-                self.disk.move_clock(ms);
+                if ms > 0 || !self.model.ages() {
+                    self.disk.move_clock(ms);
+                }
                 Ok(())
             }
             Action::FailSync(after) => {
@@ -241,7 +243,7 @@ impl<S: Subject> Run<S> {
         // The machine went on: all that was answered is there.
         let mut all = self.model.clone();
         all.settle();
-        let told = Told { report: &report, interrupted };
+        let told = Told { report: &report, interrupted, now_ms: self.disk.clock() };
         let facts = check(&view, &all, &self.model, told)?;
         self.model = self.model.adopt(&view, &facts.lives);
         self.explorer.models_changed();
@@ -301,6 +303,6 @@ impl<S: Subject> Run<S> {
         let view = view.or_else(|fail| broken("C2", format!("cannot be read: {fail:?}")))?;
         let mut all = self.model.clone();
         all.settle();
-        check(&view, &all, &self.model, NO_RECOVERY).map(drop)
+        check(&view, &all, &self.model, no_recovery(self.disk.clock())).map(drop)
     }
 }

@@ -290,7 +290,13 @@ impl Subject for Toy {
                 };
                 return Ok(Answer::Id(ids[0]));
             }
-            Call::Batch { stream, entries } => return self.add(stream, entries),
+            Call::Batch { stream, entries, durable } => {
+                let added = self.add(stream, entries)?;
+                if *durable {
+                    self.sync()?;
+                }
+                return Ok(added);
+            }
             Call::Delete { stream, ids } => return self.remove(stream, ids.clone()),
             Call::Trim { stream, keep, .. } => return self.trim(stream, *keep),
             Call::SyncStream(name) => {

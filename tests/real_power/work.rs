@@ -76,6 +76,8 @@ struct Machine {
     serial: u64,
     rng: Rng,
     history: Vec<String>,
+    /// The last cut came inside a recovery, so nobody may have heard of all that one did.
+    interrupted: bool,
 }
 
 /// What a cut left to be judged by: the model when it had not begun for sure, and what the process
@@ -96,6 +98,7 @@ impl Machine {
             serial: 0,
             rng: Rng::of(&[seed, 77]),
             history: Vec::new(),
+            interrupted: false,
         }
     }
 
@@ -130,8 +133,8 @@ impl Machine {
         let (mut engine, view) = self.open_once()?;
         let before = left.as_ref().map_or(&self.model, |left| &left.before);
         let report = engine.store().recovery();
-        // The cut may have come inside a recovery, so nobody may have heard of all that one did.
-        let told = Told { report: &told(&report), interrupted: true };
+        let interrupted = std::mem::take(&mut self.interrupted);
+        let told = Told { report: &told(&report), interrupted, now_ms: RealDisk::new().now_ms() };
         let facts = check(&view, before, &self.model, told).map_err(|found| text(&found))?;
         if let Some(left) = &left {
             let torn = report.journal.cut.is_some()
@@ -144,8 +147,12 @@ impl Machine {
         }
         self.model = self.model.adopt(&view, &facts.lives);
         engine.close().map_err(|fail| format!("the close failed: {fail:?}"))?;
-        let again;
+        let mut again;
         (engine, again) = self.open_once()?;
+        let mut view = view;
+        for stream in view.streams.values_mut().chain(again.streams.values_mut()) {
+            stream.let_age(RealDisk::new().now_ms());
+        }
         if again != view {
             return Err(format!("opened again it shows {again:?} and not {view:?}"));
         }
@@ -279,13 +286,17 @@ impl Machine {
                 let mut all = self.model.clone();
                 all.settle();
                 let report = told(&opened.store().recovery());
-                let told = Told { report: &report, interrupted: false };
+                let told =
+                    Told { report: &report, interrupted: false, now_ms: RealDisk::new().now_ms() };
                 let facts = check(&view, &all, &self.model, told).map_err(|found| text(&found))?;
                 self.model = self.model.adopt(&view, &facts.lives);
                 *engine = Some(opened);
                 Ok(true)
             }
-            Err(_) if begun.load(Ordering::SeqCst) => Ok(false),
+            Err(_) if begun.load(Ordering::SeqCst) => {
+                self.interrupted = true;
+                Ok(false)
+            }
             Err(what) => Err(what),
         }
     }

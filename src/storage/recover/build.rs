@@ -47,7 +47,9 @@ impl Recovery<'_> {
         let mut block = None;
         let mut segments = Vec::new();
         let count = chain.len();
-        let tops = restart::tops(&chain);
+        let known = &self.known;
+        let top = |n| restart::top_of(&chain, n, known, self.cut_at_restart);
+        let tops: Vec<_> = (0..count).map(top).collect();
         for (n, candidate) in chain.into_iter().enumerate() {
             let (last_id, after) = candidate.last_id_and_chain();
             tail = Tail { last_id, ordinal: candidate.begin().ordinal + candidate.entries() };

@@ -5,6 +5,7 @@
 //! journal's own must be there, or a segment behind it.
 
 use super::*;
+use crate::format::frame::ALIGN;
 use crate::storage::cursor::Span;
 use std::cmp::Reverse;
 
@@ -56,9 +57,10 @@ impl Recovery<'_> {
     }
 
     /// The log goes on behind its last restart, which was durable before the journal said so.
-    pub(super) fn check_restart(&mut self, chain: &[Candidate]) -> Result<()> {
+    pub(super) fn check_restart(&mut self, chain: &mut Vec<Candidate>) -> Result<()> {
         let last = chain.last();
         if self.known.restart == last.map_or(0, |last| last.begin().restart) {
+            self.end_at_restart(chain);
             return Ok(());
         }
         let path = last.map_or(&self.home.dir, |last| &last.path);
@@ -72,7 +74,27 @@ impl Recovery<'_> {
         let from = last.map_or(0, Candidate::end);
         let gap = Gap { path: path.clone(), from, to: from, after, before, entries: 0 };
         self.home.damage.add(gap);
+        self.end_at_restart(chain);
         Ok(())
+    }
+
+    /// Without the last restart, which is lost, what it cut off does not come back.
+    fn end_at_restart(&mut self, chain: &mut Vec<Candidate>) {
+        let Known { restart, restarted_at: top, .. } = self.known;
+        let is_there = |segment: &Candidate| segment.number == restart;
+        if !self.known.skip_damage || restart == 0 || chain.iter().any(is_there) {
+            return;
+        }
+        let old = chain.partition_point(|segment| segment.begin().restart < restart);
+        let kept = chain[..old].partition_point(|segment| segment.begin().last_id < top);
+        let end = chain.iter().map(|segment| segment.begin().position + segment.end()).max();
+        let end = end.unwrap_or(0).max(self.known.durable);
+        // What is appended does not follow on what is left, so that the gap is seen from now on.
+        self.position = self.position.max(end + ALIGN);
+        let dead = chain.drain(kept..old);
+        self.report.set_aside.extend(dead.map(|segment| segment.path));
+        self.cut_at_restart = kept.checked_sub(1);
+        self.later_aside |= kept == chain.len();
     }
 
     /// What becomes of the segments beside the chain: those of before the last restart are dead, as
@@ -89,10 +111,17 @@ impl Recovery<'_> {
     }
 }
 
-/// The highest ID of each segment of a chain that counts, where a restart lies right behind it.
-pub(super) fn tops(chain: &[Candidate]) -> Vec<Option<EntryId>> {
-    let next = |n: usize| chain.get(n + 1).filter(|next| next.restarts());
-    (0..chain.len()).map(|n| next(n).map(|next| next.begin().last_id)).collect()
+/// The highest ID that counts of this segment of a chain, where a restart lies right behind it.
+pub(super) fn top_of(
+    chain: &[Candidate],
+    n: usize,
+    known: &Known,
+    lost: Option<usize>,
+) -> Option<EntryId> {
+    if lost == Some(n) {
+        return Some(known.restarted_at);
+    }
+    chain.get(n + 1).filter(|next| next.restarts()).map(|next| next.begin().last_id)
 }
 
 /// Hides the entries that lie above an ID.
