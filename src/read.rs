@@ -5,7 +5,7 @@
 //! is handed out passed its checksum in that call.
 
 use crate::entry::{Entry, EntryRef};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::id::{EntryId, closed};
 use crate::storage::cursor::{Backward, Forward, Place, Span};
 use std::fmt;
@@ -53,6 +53,11 @@ struct Walk {
 impl Walk {
     fn new(_span: &Span, ids: &impl RangeBounds<EntryId>) -> Walk {
         Walk { left: closed(ids), forward: None, backward: None, failed: None }
+    }
+
+    /// The segments that its ends are in.
+    fn segments(&self) -> [Option<usize>; 2] {
+        [self.forward.as_ref().map(Forward::segment), self.backward.as_ref().map(Backward::segment)]
     }
 
     fn next(&mut self, span: &Span) -> Option<Result<Place>> {
@@ -134,20 +139,45 @@ impl DoubleEndedIterator for Range<'_> {
 /// The view is that of the moment when the iterator was made. An error comes as its first item.
 pub struct OwnedRange {
     inner: Result<(Span, Walk)>,
+    /// The segments that it was in last.
+    at: [Option<usize>; 2],
+    /// It maps segments for itself alone, and only those that it is in.
+    apart: bool,
 }
 
 impl OwnedRange {
     pub(crate) fn new(span: Result<Span>, ids: &impl RangeBounds<EntryId>) -> OwnedRange {
-        OwnedRange { inner: span.map(|span| (span.clone(), Walk::new(&span, ids))) }
+        let inner = span.map(|span| (span.clone(), Walk::new(&span, ids)));
+        OwnedRange { inner, at: [None; 2], apart: false }
     }
 
     fn step(
         &mut self,
-        step: impl FnOnce(&mut Walk, &Span) -> Option<Result<Place>>,
+        step: fn(&mut Walk, &Span) -> Option<Result<Place>>,
     ) -> Option<Result<Entry>> {
         match &mut self.inner {
             Ok((span, walk)) => {
-                let found = step(walk, span)?;
+                let now = walk.segments();
+                if now != self.at {
+                    if self.apart {
+                        let left = self.at.into_iter().filter(|at| !now.contains(at)).flatten();
+                        left.for_each(|segment| span.drop_map(segment));
+                    } else if span.is_short_of_maps() {
+                        span.map_apart(now);
+                        self.apart = true;
+                    }
+                    self.at = now;
+                }
+                let mut found = step(walk, span)?;
+                if !self.apart
+                    && let Err(error) = &found
+                    && *error.kind() == ErrorKind::TooManyMappings
+                {
+                    // What it has passed is what takes them.
+                    span.map_apart([None; 2]);
+                    (self.apart, walk.failed) = (true, None);
+                    found = step(walk, span)?;
+                }
                 Some(found.map(|place| EntryRef::new(place.id, span.list(&place)).to_entry()))
             }
             Err(error) => Some(Err(error.clone())),

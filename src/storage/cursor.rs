@@ -182,6 +182,11 @@ struct Batch {
 }
 
 impl Forward {
+    /// Which of the span's segments it is in.
+    pub(crate) fn segment(&self) -> usize {
+        self.segment
+    }
+
     /// Begins with the first live entry at or above `id`.
     pub(crate) fn seek(span: &Span, id: EntryId) -> Forward {
         let segment = span.segment_of(id).max(span.first_segment());
@@ -397,6 +402,11 @@ pub(crate) struct Backward {
 }
 
 impl Backward {
+    /// Which of the span's segments it is in.
+    pub(crate) fn segment(&self) -> usize {
+        self.segment
+    }
+
     /// Begins with the last live entry at or below `id`.
     pub(crate) fn seek(span: &Span, id: EntryId) -> Backward {
         let segment = span.segment_of(id);

@@ -89,6 +89,10 @@ pub(crate) trait Disk: Send + Sync + Debug {
     fn monotonic(&self) -> Duration;
     /// Eight unpredictable bytes.
     fn random(&self) -> u64;
+    /// Whether maps that are not needed should be given up, and small files be copied instead.
+    fn is_short_of_maps(&self) -> bool {
+        false
+    }
     /// A point between two steps of the writer at which a simulator may stop the world.
     fn step(&self, _what: &'static str) {}
 }

@@ -21,7 +21,7 @@
 #![allow(unsafe_code)]
 
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering};
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -52,7 +52,7 @@ impl HeapMem {
         // SAFETY: the size is not zero.
         let base = unsafe { alloc_zeroed(layout) };
         if base.is_null() {
-            handle_alloc_error(layout);
+            return Err(io::ErrorKind::OutOfMemory.into());
         }
         Ok(HeapMem { base, layout, frozen: AtomicU64::new(0), lock: Mutex::new(()) })
     }
@@ -115,6 +115,24 @@ pub(crate) struct Region {
     writable: bool,
     frozen: AtomicU64,
     has_writer: AtomicBool,
+    _counted: Option<Counted>,
+}
+
+/// One more, for as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Counted(Arc<std::sync::atomic::AtomicUsize>);
+
+impl Counted {
+    pub(crate) fn new(count: &Arc<std::sync::atomic::AtomicUsize>) -> Counted {
+        count.fetch_add(1, Ordering::Relaxed);
+        Counted(Arc::clone(count))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Region {
@@ -141,18 +159,27 @@ impl Region {
     /// The first `len` bytes of a file as they are now, on the heap.
     pub(crate) fn copy_of(file: &dyn super::disk::DiskFile, len: u64) -> io::Result<Region> {
         let size = usize::try_from(len).map_err(|_| out_of_range("too large for the heap"))?;
-        let mut bytes = vec![0; size];
-        if !bytes.is_empty() {
-            file.read_at(&mut bytes, 0)?;
-        }
         let mem = HeapMem::zeroed(size)?;
-        mem.write(0, &bytes)?;
+        // There may be little memory left besides.
+        let mut bytes = [0; 4096];
+        for at in (0..size).step_by(bytes.len()) {
+            let len = bytes.len().min(size - at);
+            let part = bytes.get_mut(..len).unwrap_or_default();
+            file.read_at(part, at as u64)?;
+            mem.write(at, part)?;
+        }
         Region::heap(Arc::new(mem), len, false)
     }
 
     fn over(mem: Mem, len: u64, writable: bool) -> Region {
         let frozen = AtomicU64::new(0);
-        Region { mem, len, writable, frozen, has_writer: AtomicBool::new(false) }
+        let has_writer = AtomicBool::new(false);
+        Region { mem, len, writable, frozen, has_writer, _counted: None }
+    }
+
+    /// The same region, which is counted while it lives.
+    pub(crate) fn counted(self, counted: Counted) -> Region {
+        Region { _counted: Some(counted), ..self }
     }
 
     /// The same region with the bytes below `upto` final from the start, for files that nobody

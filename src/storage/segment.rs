@@ -116,7 +116,7 @@ pub(crate) fn full(error: Error, needed: u64) -> Error {
     }
 }
 
-/// Where no map is left, segments up to this size are read into memory instead, in bytes.
+/// Where few maps are left, segments up to this size are read into memory instead, in bytes.
 const COPIED: u64 = 1 << 20;
 
 /// One bit an entry, by its number within the segment.
@@ -258,11 +258,15 @@ impl Segment {
             return Err(error.at(&self.path).offset(len));
         }
         end = end.min(len);
-        let region = match file.map(end, false).map_err(|e| Error::io("map", &self.path, e)) {
-            Err(e) if *e.kind() == ErrorKind::TooManyMappings && end <= COPIED => {
-                Region::copy_of(&*file, end).map_err(|e| Error::io("read", &self.path, e))?
-            }
-            mapped => mapped?,
+        let map = || file.map(end, false).map_err(|e| Error::io("map", &self.path, e));
+        let copy = || Region::copy_of(&*file, end).map_err(|e| Error::io("read", &self.path, e));
+        let region = match end <= COPIED {
+            true if self.disk.is_short_of_maps() => copy().or_else(|_| map())?,
+            true => match map() {
+                Err(e) if *e.kind() == ErrorKind::TooManyMappings => copy().map_err(|_| e)?,
+                mapped => mapped?,
+            },
+            false => map()?,
         };
         Ok(self.region.get_or_init(|| Arc::new(region.frozen_to(end))))
     }

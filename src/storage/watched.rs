@@ -2,13 +2,15 @@
 //!
 //! * A call that a signal interrupted is made again.
 //! * A call that finds no descriptor or map left is made once more, after somebody was asked to
-//!   give up what is not needed.
+//!   give up what is not needed. The memory allocator of the process needs maps, too, and ends it
+//!   if there is none: so this crate takes no more than a share, and has some to give back.
 //! * Some errors say that the file system is not there any more, whatever the call was: the first
 //!   of them is kept, and somebody is told, so that nothing more is written.
 
 use super::disk::{Disk, DiskFile, DiskLock, NameKind, OpenMode};
-use super::region::Region;
+use super::region::{Counted, Region};
 use crate::error::Error;
+use parking_lot::Mutex;
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
@@ -23,6 +25,9 @@ pub(crate) struct Loss {
     tell: Box<dyn Fn() + Send + Sync>,
     relief: OnceLock<Box<dyn Fn() -> bool + Send + Sync>>,
     maps: AtomicU64,
+    /// How many maps there are, and from how many on there are too many.
+    live_maps: Arc<AtomicUsize>,
+    most_maps: AtomicUsize,
     /// How many files are open, and from how many on there are too many.
     files: AtomicUsize,
     most_files: AtomicUsize,
@@ -31,17 +36,60 @@ pub(crate) struct Loss {
 /// Usually so many open files are no trouble; where the process gets fewer, the bound follows.
 const MOST_FILES: usize = 512;
 const FEWEST_FILES: usize = 32;
+/// A quarter of what Linux gives a process; where it gets fewer, the bound follows.
+const MOST_MAPS: usize = 16_384;
+const FEWEST_MAPS: usize = 64;
+/// How many maps are held for others, and of how many bytes each.
+const SPARE_MAPS: usize = 16;
+const SPARE_BYTES: usize = 256 << 10;
 /// After so many maps somebody looks whether there are too many.
 const MANY_MAPS: u64 = 64;
+/// Where there are too many already, each time that so many more are made.
+const A_FEW_MAPS: u64 = 16;
+
+/// Maps that hold nothing. Two neighbours with the same rights would be one map.
+struct Spare {
+    writable: Vec<memmap2::MmapMut>,
+    read_only: Vec<memmap2::Mmap>,
+}
+
+/// Of the whole process, as the limits are.
+static SPARE: Mutex<Spare> = Mutex::new(Spare::NONE);
+
+impl Spare {
+    const NONE: Spare = Spare { writable: Vec::new(), read_only: Vec::new() };
+
+    /// As many as there can be.
+    fn fill(&mut self) {
+        for _ in self.writable.len()..SPARE_MAPS / 2 {
+            let map = || memmap2::MmapMut::map_anon(SPARE_BYTES);
+            let (Ok(first), Ok(second)) = (map(), map()) else { return };
+            let Ok(second) = second.make_read_only() else { return };
+            self.writable.push(first);
+            self.read_only.push(second);
+        }
+    }
+}
 
 impl Loss {
     /// `tell` is called when the background has to look, by any thread and maybe under locks: it
     /// must not block.
     pub(crate) fn new(tell: impl Fn() + Send + Sync + 'static) -> Loss {
         let (cause, relief) = (OnceLock::new(), OnceLock::new());
-        let (maps, files) = (AtomicU64::new(0), AtomicUsize::new(0));
-        let most_files = AtomicUsize::new(MOST_FILES);
-        Loss { cause, tell: Box::new(tell), relief, maps, files, most_files }
+        Loss {
+            cause,
+            tell: Box::new(tell),
+            relief,
+            maps: AtomicU64::new(0),
+            live_maps: Arc::default(),
+            most_maps: AtomicUsize::new(MOST_MAPS),
+            files: AtomicUsize::new(0),
+            most_files: AtomicUsize::new(MOST_FILES),
+        }
+    }
+
+    fn is_short_of_maps(&self) -> bool {
+        self.live_maps.load(Ordering::Relaxed) >= self.most_maps.load(Ordering::Relaxed)
     }
 
     /// Whether some files should be closed before more are opened.
@@ -56,7 +104,12 @@ impl Loss {
         self.most_files.fetch_max(files + FEWEST_FILES, Ordering::Relaxed);
     }
 
-    fn note_shortage(&self) {
+    fn note_shortage(&self, error: &io::Error) {
+        if error.raw_os_error() == Some(ENOMEM) {
+            *SPARE.lock() = Spare::NONE;
+            let maps = self.live_maps.load(Ordering::Relaxed);
+            self.most_maps.store((maps / 4 * 3).max(FEWEST_MAPS), Ordering::Relaxed);
+        }
         let files = self.files.load(Ordering::Relaxed);
         self.most_files.store((files / 4 * 3).max(FEWEST_FILES), Ordering::Relaxed);
     }
@@ -87,7 +140,7 @@ impl Loss {
             match call() {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) if !relieved && is_shortage(&e) => {
-                    self.note_shortage();
+                    self.note_shortage(&e);
                     relieved = true;
                     if !self.relieve() {
                         return Err(e);
@@ -116,9 +169,10 @@ fn is_loss(error: &io::Error) -> bool {
         || (cfg!(unix) && matches!(error.raw_os_error(), Some(ENODEV | EBADF)))
 }
 
+const ENOMEM: i32 = 12;
+
 /// No descriptor, or no memory for a map, is left.
 fn is_shortage(error: &io::Error) -> bool {
-    const ENOMEM: i32 = 12;
     const ENFILE: i32 = 23;
     const EMFILE: i32 = 24;
     cfg!(unix) && matches!(error.raw_os_error(), Some(ENOMEM | ENFILE | EMFILE))
@@ -211,6 +265,10 @@ impl Disk for Watched {
         self.disk.random()
     }
 
+    fn is_short_of_maps(&self) -> bool {
+        self.loss.is_short_of_maps()
+    }
+
     fn step(&self, what: &'static str) {
         self.disk.step(what);
     }
@@ -251,10 +309,17 @@ impl DiskFile for WatchedFile {
     }
 
     fn map(&self, len: u64, writable: bool) -> io::Result<Region> {
+        let made = self.loss.maps.fetch_add(1, Ordering::Relaxed);
+        if self.loss.is_short_of_maps() && made.is_multiple_of(A_FEW_MAPS) {
+            self.loss.relieve();
+        }
         let map = self.loss.call("map", &self.path, || self.file.map(len, writable))?;
-        if self.loss.maps.fetch_add(1, Ordering::Relaxed) % MANY_MAPS == MANY_MAPS - 1 {
+        if made.is_multiple_of(MANY_MAPS) {
+            SPARE.lock().fill();
+        }
+        if made % MANY_MAPS == MANY_MAPS - 1 {
             (self.loss.tell)();
         }
-        Ok(map)
+        Ok(map.counted(Counted::new(&self.loss.live_maps)))
     }
 }

@@ -133,3 +133,27 @@ impl Appender<'_> {
         self.log.wake(&mut self.writer)
     }
 }
+
+impl Span {
+    /// Whether maps that are not needed should be given up.
+    pub(crate) fn is_short_of_maps(&self) -> bool {
+        self.segments.last().is_some_and(|segment| segment.disk.is_short_of_maps())
+    }
+
+    /// From here on the view maps segments for itself alone. Those that are kept stay mapped.
+    pub(crate) fn map_apart(&mut self, kept: [Option<usize>; 2]) {
+        let segments = Arc::make_mut(&mut self.segments);
+        for (n, segment) in segments.iter_mut().enumerate() {
+            if !kept.contains(&Some(n)) {
+                *segment = Arc::new(segment.without_map());
+            }
+        }
+    }
+
+    /// Gives up the map of one of its segments.
+    pub(crate) fn drop_map(&mut self, segment: usize) {
+        if let Some(segment) = Arc::make_mut(&mut self.segments).get_mut(segment) {
+            *segment = Arc::new(segment.without_map());
+        }
+    }
+}
