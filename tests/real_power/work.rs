@@ -145,10 +145,11 @@ impl Machine {
             tally.either += u64::from(lost || torn);
             tally.tail += u64::from(facts.cut_tail);
         }
-        self.model = self.model.adopt(&view, &facts.lives);
         engine.close().map_err(|fail| format!("the close failed: {fail:?}"))?;
         let mut again;
         (engine, again) = self.open_once()?;
+        // What has become too old since the first opening went with this one.
+        self.model = self.model.adopt(&again, &facts.lives);
         let mut view = view;
         for stream in view.streams.values_mut().chain(again.streams.values_mut()) {
             stream.let_age(RealDisk::new().now_ms());
