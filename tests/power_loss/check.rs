@@ -39,7 +39,7 @@ pub fn check(view: &View, before: &Model, after: &Model, told: Told) -> Result<F
     let mut tried: Vec<BTreeMap<Name, usize>> = Vec::new();
     let mut first = None;
     let exact = allowed.iter().rev().cloned();
-    for state in exact.chain(piecemeal(view, allowed)) {
+    for state in exact.chain(piecemeal(view, allowed, &after.lives)) {
         if tried.contains(&state) || !state.keys().eq(view.streams.keys()) {
             continue;
         }
@@ -60,11 +60,22 @@ pub fn check(view: &View, before: &Model, after: &Model, told: Told) -> Result<F
 }
 
 /// A stream whose creation is not on disk may be found by its files, without those made before it;
-/// but no stream is there twice, and all that were there all the time are.
-fn piecemeal(view: &View, allowed: &[BTreeMap<Name, usize>]) -> Vec<BTreeMap<Name, usize>> {
+/// but no stream is there twice, and all that were there all the time are. A stream may be found
+/// under the name that it had before it was renamed, with all that came later.
+fn piecemeal(
+    view: &View,
+    allowed: &[BTreeMap<Name, usize>],
+    all: &[StreamLife],
+) -> Vec<BTreeMap<Name, usize>> {
     let mut states = vec![BTreeMap::new()];
     for name in view.streams.keys() {
-        let lives: BTreeSet<usize> = allowed.iter().filter_map(|s| s.get(name).copied()).collect();
+        let mut lives: BTreeSet<usize> =
+            allowed.iter().filter_map(|s| s.get(name).copied()).collect();
+        for (later, life) in all.iter().enumerate() {
+            if life.continues.is_some_and(|before| lives.contains(&before)) {
+                lives.insert(later);
+            }
+        }
         let with = |state: &BTreeMap<Name, usize>, life: usize| {
             let mut state = state.clone();
             state.insert(name.clone(), life);
@@ -79,7 +90,12 @@ fn piecemeal(view: &View, allowed: &[BTreeMap<Name, usize>]) -> Vec<BTreeMap<Nam
             let there = |state: &BTreeMap<Name, usize>| state.values().any(|other| other == *life);
             allowed.iter().all(there)
         });
-        lives.len() == state.len() && always.all(|life| lives.contains(life))
+        let twice = |life: &usize| all[*life].continues.is_some_and(|one| lives.contains(&one));
+        let once = lives.len() == state.len() && !lives.iter().any(twice);
+        once && always.all(|life| {
+            let goes_on = |later: &usize| all[*later].continues == Some(*life);
+            lives.contains(life) || lives.iter().any(goes_on)
+        })
     });
     states
 }

@@ -225,7 +225,8 @@ impl Model {
         if to >= life.top {
             return None;
         }
-        let life = life.set_back(to, self.names.states.len());
+        let mut life = life.set_back(to, self.names.states.len());
+        life.continues = names.get(stream).copied();
         names.insert(stream.clone(), self.lives.len());
         self.lives.push(life);
         Some(names)

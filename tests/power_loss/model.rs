@@ -204,6 +204,8 @@ pub struct StreamLife {
     /// It began with what another one had, as a copy or because its last ID was set back: there is
     /// all of that or nothing.
     pub goes_on: bool,
+    /// The life of the same stream until its last ID was set back.
+    pub continues: Option<usize>,
     /// The highest ID that was deleted, as XSETID sees it.
     pub max_deleted: EntryId,
     /// What was pending when the last ID was set back, and may be above it.
@@ -231,6 +233,7 @@ impl StreamLife {
             uncertain: false,
             born,
             goes_on: false,
+            continues: None,
             max_deleted: EntryId::MIN,
             ghosts: BTreeSet::new(),
             lowered: false,
