@@ -436,6 +436,10 @@ impl Model {
             return Ok(());
         };
         let live: Vec<EntryId> = life.live().iter().map(|(id, _)| *id).collect();
+        if life.uncertain {
+            life.may_be_removed(live);
+            return Ok(());
+        }
         let count = (live.len() as u64).saturating_sub(left);
         let may_go = trimmed(life, trim.keep);
         let most = may_go.len() as u64;
@@ -443,7 +447,7 @@ impl Model {
         let apart = life.keeping.last().unacked;
         let may_fail = apart && moment.faulted;
         let right = if trim.approximate || may_fail { count <= most } else { count == most };
-        if !life.uncertain && (!right || left > live.len() as u64) {
+        if !right || left > live.len() as u64 {
             let keep = trim.keep;
             return broken("C7", format!("{left} are left of {live:?} behind a trim to {keep:?}"));
         }
@@ -504,10 +508,15 @@ impl Model {
         let Some(life) = self.stream_mut(stream) else {
             return broken("call", "a trim of a stream that is not there");
         };
+        if life.uncertain {
+            // Which ones are the oldest is not known.
+            life.may_be_removed(life.live().iter().map(|(id, _)| *id).collect());
+            return Ok(());
+        }
         let may_go = trimmed(life, keep);
         let right =
             if approx { count <= may_go.len() as u64 } else { count == may_go.len() as u64 };
-        if !life.uncertain && !right {
+        if !right {
             let most = may_go.len();
             return broken("C7", format!("a trim to {keep:?} removed {count}, allowed {most}"));
         }
