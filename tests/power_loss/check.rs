@@ -400,7 +400,13 @@ fn check_settled(
     }
     let there: BTreeSet<EntryId> = view.entries.iter().map(|(id, _)| *id).collect();
     let gone = after.entries[..sure].iter().filter_map(|entry| entry.id);
-    let gone: BTreeSet<EntryId> = gone.filter(|id| !there.contains(id)).collect();
+    // A trim that came with an append takes what is below it, too, under whatever retention of then.
+    // It may have taken itself.
+    let there_once = |entry: &&Appended| entry.id.is_some_and(|id| id <= view.last_id);
+    let appended = after.entries.iter().filter(there_once);
+    let trimmed = appended.flat_map(|entry| &entry.trimmed).max();
+    let by_trim = |id: &EntryId| trimmed.is_some_and(|upto| id <= upto);
+    let gone: BTreeSet<EntryId> = gone.filter(|id| !there.contains(id) && !by_trim(id)).collect();
     for (name, group) in &view.groups {
         let life = &after.group_lives[lives[name]];
         let mut settled = life.settled.intersection(&gone);
