@@ -10,7 +10,7 @@ use crate::group::{ConsumerInfo, GroupInfo, GroupState, Pending, PendingSummary}
 use crate::id::{EntryId, closed};
 use crate::options::{ClaimOptions, GroupReadOptions, PendingFilter, ReadFrom, Start};
 use crate::read::{Batch, Budget};
-use crate::storage::cursor::{Place, Span};
+use crate::storage::cursor::{Forward, Place, Resume, Span};
 use crate::store::{Shared, Store};
 use crate::stream::{Locked, Stream};
 use std::ops::{Deref, RangeBounds};

@@ -12,6 +12,17 @@ use std::fmt;
 /// Reads a LEB128 number; `None` if the bytes end early or the number exceeds 64 bits.
 #[inline]
 pub(crate) fn read_varint(bytes: &[u8], at: &mut usize) -> Option<u64> {
+    // Most numbers are small, and a scan reads eight of them for each entry.
+    match bytes.get(*at) {
+        Some(byte) if *byte < 0x80 => {
+            *at += 1;
+            Some(u64::from(*byte))
+        }
+        _ => read_long_varint(bytes, at),
+    }
+}
+
+fn read_long_varint(bytes: &[u8], at: &mut usize) -> Option<u64> {
     let mut value = 0u64;
     let mut shift = 0u32;
     loop {

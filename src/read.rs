@@ -308,11 +308,19 @@ impl Budget {
     /// Reads live entries above `after`, as many as the limits allow. `true` besides if there is
     /// another one behind them.
     pub(crate) fn take(&mut self, span: &Span, after: EntryId) -> Result<(Vec<Place>, bool)> {
+        match after.next() {
+            Some(from) => self.take_on(span, &mut Forward::seek(span, from)),
+            None => Ok((Vec::new(), false)),
+        }
+    }
+
+    /// The same from where a walk is.
+    pub(crate) fn take_on(
+        &mut self,
+        span: &Span,
+        forward: &mut Forward,
+    ) -> Result<(Vec<Place>, bool)> {
         let mut places = Vec::new();
-        let Some(from) = after.next() else {
-            return Ok((places, false));
-        };
-        let mut forward = Forward::seek(span, from);
         loop {
             if self.count.is_some_and(|count| places.len() >= count) || self.is_spent() {
                 return Ok((places, true));

@@ -3,14 +3,15 @@
 //! Pure but for the log that is passed in: `apply` is all there is, for live events and for replay.
 
 use crate::error::Result;
-use crate::format::event::{ANY_RESTART, Counters, Event, MAX_IDS, StoredOptions};
+use crate::format::event::{ANY_RESTART, Counters, Event, GroupNumber, MAX_IDS, StoredOptions};
 use crate::group::{Groups, LogFacts};
 use crate::id::EntryId;
 use crate::options::{Retention, StreamOptions};
 use crate::planted;
-use crate::storage::cursor::Span;
+use crate::storage::cursor::{Resume, Span};
 use crate::storage::live::Live;
 use crate::storage::log::Tail;
+use std::collections::BTreeMap;
 
 /// What the state journal says of one stream.
 #[derive(Debug, Default)]
@@ -33,6 +34,8 @@ pub(crate) struct StreamState {
     pub(crate) groups: Groups,
     /// Which entries live; there once the log is open.
     pub(crate) live: Option<Live>,
+    /// Where the groups' next reads begin, by their numbers: a hint.
+    pub(crate) resume: BTreeMap<GroupNumber, Resume>,
     pub(crate) removed: bool,
     /// The log was durable up to this position once.
     pub(crate) durable: u64,
@@ -75,7 +78,12 @@ impl StreamState {
                 self.deleted.retain(|id| id <= to);
             }
             // The groups keep what was delivered themselves: recovery has to tell the two apart.
-            event => self.groups.apply(event),
+            event => {
+                if let Event::GroupRemoved { group } = event {
+                    self.resume.remove(group);
+                }
+                self.groups.apply(event);
+            }
         }
     }
 

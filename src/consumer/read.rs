@@ -65,20 +65,29 @@ impl Consumer {
 
     fn look(&self, budget: &mut Budget, no_ack: bool) -> Result<Looked> {
         let now = self.group.shared().disk.now_ms();
-        let before = *budget;
+        let (before, number) = (*budget, self.group.number);
         let ((span, places, more), _) = self.group.change(true, |locked, group| {
             *budget = before;
             let facts = locked.facts()?;
             let state = group.of(locked)?;
             let (consumer, attended) = state.attend(&self.name, now)?;
-            let mut events = vec![attended];
+            let mut events = Vec::with_capacity(3);
+            events.push(attended);
             let (mut places, mut more) = (Vec::new(), false);
-            if locked.tail.last_id > state.last_id() {
-                (places, more) = budget.take(&locked.span, state.last_id())?;
+            let after = state.last_id();
+            if let Some(from) = after.next().filter(|_| locked.tail.last_id > after) {
+                let known = locked.state.resume.get(&number);
+                let walk = known.and_then(|resume| resume.walk(&locked.span, after));
+                let mut walk = walk.unwrap_or_else(|| Forward::seek(&locked.span, from));
+                (places, more) = budget.take_on(&locked.span, &mut walk)?;
                 let ids = places.iter().map(|place| place.id).collect();
                 state.deliver(consumer, ids, no_ack, now, &facts, &mut events);
-                if !places.is_empty() && state.last_id() < locked.state.trimmed {
+                if !places.is_empty() && after < locked.state.trimmed {
                     locked.keep_trim(&mut events);
+                }
+                let last = places.last().map_or(after, |place| place.id);
+                if let Some(resume) = Resume::new(&locked.span, walk, last) {
+                    locked.state.resume.insert(number, resume);
                 }
             }
             Ok(((locked.span.clone(), places, more), events))

@@ -108,7 +108,8 @@ impl Record {
         before: &Before,
         parts: impl ExactSizeIterator<Item = (u64, u64, &'a [Event])>,
     ) {
-        let mut scratch = Vec::new();
+        // Most events are shorter; this saves growing to that step by step.
+        let mut scratch = Vec::with_capacity(64);
         write_varint(out, number);
         before.write(out, number);
         write_varint(out, parts.len() as u64);

@@ -276,9 +276,17 @@ impl Log {
 
     /// Makes everything below `target` durable: the segments in order, each once.
     pub(crate) fn sync_files(&self, target: u64) -> Result<()> {
-        let files: Vec<_> = self.unsynced.lock().clone();
         let durable = self.commit.durable();
-        for (segment, file) in files {
+        let mut done = None;
+        loop {
+            // One by one, as nobody may wait for a sync to look at the list.
+            let unsynced = self.unsynced.lock();
+            let next = unsynced.iter().find(|(s, _)| done.is_none_or(|done| s.number() > done));
+            let Some((segment, file)) = next.cloned() else {
+                return Ok(());
+            };
+            drop(unsynced);
+            done = Some(segment.number());
             if segment.position() >= target || segment.end_position() <= durable {
                 continue;
             }
@@ -288,7 +296,6 @@ impl Log {
                 return Err(Error::io("sync", &segment.path, e));
             }
         }
-        Ok(())
     }
 
     /// What a finished sync up to `target` changes: publication under `Always`, and rolled segments
