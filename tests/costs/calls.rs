@@ -72,7 +72,12 @@ fn a_durable_append() -> bool {
         .env(CHILD, dir.path().join("store"))
         .output()
         .unwrap();
-    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    let errors = String::from_utf8_lossy(&ran.stderr);
+    if errors.contains("ptrace") && std::env::var_os("STREAMLOG_REQUIRE_STRACE").is_none() {
+        // Nobody may be traced here.
+        return false;
+    }
+    assert!(ran.status.success(), "{errors}");
     let [own, others] = between_marks(&read(&trace));
     let text = String::from_utf8_lossy(&ran.stdout).into_owned();
     let written: u64 = text.trim().strip_prefix("written ").unwrap().parse().unwrap();
