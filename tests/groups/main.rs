@@ -12,3 +12,4 @@ mod claim;
 mod lag;
 mod manage;
 mod read;
+mod resume;
