@@ -104,5 +104,9 @@ fn a_group_reads_on_as_if_it_had_searched() {
     let cases = if cfg!(debug_assertions) { 100 } else { 3_000 };
     let config = ProptestConfig { cases, failure_persistence: None, ..Default::default() };
     let mut runner = proptest::test_runner::TestRunner::new(config);
-    runner.run(&ops(), |ops| Ok(run(&ops))).unwrap();
+    let holds = |ops: Vec<Op>| {
+        run(&ops);
+        Ok(())
+    };
+    runner.run(&ops(), holds).unwrap();
 }
