@@ -12,6 +12,9 @@ use crate::id::EntryId;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+mod resume;
+pub(crate) use resume::Resume;
+
 /// The segments of a stream, in order.
 pub(crate) type Segments = Arc<Vec<Arc<Segment>>>;
 
@@ -169,30 +172,6 @@ pub(crate) struct Forward {
     batch: Option<Batch>,
     /// Deleted entries are returned too.
     pub(crate) with_dead: bool,
-}
-
-/// Where a walk can go on in a later view of the same log, behind the last entry that it gave.
-#[derive(Clone, Debug)]
-pub(crate) struct Resume {
-    after: EntryId,
-    /// The number of the segment that the walk is in.
-    segment: u64,
-    walk: Forward,
-}
-
-impl Resume {
-    pub(crate) fn new(span: &Span, walk: Forward, after: EntryId) -> Option<Resume> {
-        let segment = span.segments.get(walk.segment)?.number();
-        Some(Resume { after, segment, walk })
-    }
-
-    /// The walk, if it is one behind this entry and its segment is still there.
-    pub(crate) fn walk(&self, span: &Span, after: EntryId) -> Option<Forward> {
-        let from = after.next().filter(|_| after == self.after)?;
-        let segment = span.segments.partition_point(|s| s.number() < self.segment);
-        let is_there = span.segments.get(segment)?.number() == self.segment;
-        is_there.then(|| Forward { segment, from, ..self.walk.clone() })
-    }
 }
 
 /// The rest of a batch frame whose checksum was verified.
