@@ -97,7 +97,7 @@ fn run(ops: &[Op]) {
     }
 }
 
-/// Fails if `Resume::walk` (src/storage/cursor.rs) goes on whatever the group's last-delivered ID
+/// Fails if `Resume::walk` (src/storage/cursor/resume.rs) goes on whatever the group's last-delivered ID
 /// is, or in the segment that now has the place of the one it was in.
 #[test]
 fn a_group_reads_on_as_if_it_had_searched() {
