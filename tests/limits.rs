@@ -224,7 +224,7 @@ fn many_streams(dir: &Path) {
 }
 
 /// Fails if the crate takes the last maps there are, which the allocator needs, too: without the
-/// bound that follows a shortage, or without the spare ones (`Loss::note_shortage`,
+/// bound that follows a shortage, the spare ones, or the look ahead (`Loss::note_shortage`,
 /// src/storage/watched.rs).
 fn few_maps(dir: &Path) {
     let most = std::fs::read_to_string("/proc/sys/vm/max_map_count").unwrap();

@@ -42,6 +42,9 @@ const FEWEST_MAPS: usize = 64;
 /// How many maps are held for others, and of how many bytes each.
 const SPARE_MAPS: usize = 16;
 const SPARE_BYTES: usize = 256 << 10;
+/// From so many maps on it is looked, each so many maps, whether there are some left.
+const FEW_MAPS: usize = 128;
+const LOOK_EVERY: u64 = 4;
 /// After so many maps somebody looks whether there are too many.
 const MANY_MAPS: u64 = 64;
 /// Where there are too many already, each time that so many more are made.
@@ -58,6 +61,13 @@ static SPARE: Mutex<Spare> = Mutex::new(Spare::NONE);
 
 impl Spare {
     const NONE: Spare = Spare { writable: Vec::new(), read_only: Vec::new() };
+
+    /// Whether there are some left for others.
+    fn are_left() -> bool {
+        let mut probe = Spare::NONE;
+        probe.fill();
+        probe.read_only.len() >= SPARE_MAPS / 2
+    }
 
     /// As many as there can be.
     fn fill(&mut self) {
@@ -316,6 +326,13 @@ impl DiskFile for WatchedFile {
         let map = self.loss.call("map", &self.path, || self.file.map(len, writable))?;
         if made.is_multiple_of(MANY_MAPS) {
             SPARE.lock().fill();
+        }
+        // The allocator may be the one that finds the last map taken: it is looked ahead for.
+        let live = self.loss.live_maps.load(Ordering::Relaxed);
+        let looks = live >= FEW_MAPS && made.is_multiple_of(LOOK_EVERY);
+        if looks && !self.loss.is_short_of_maps() && !Spare::are_left() {
+            self.loss.note_shortage(&io::Error::from_raw_os_error(ENOMEM));
+            self.loss.relieve();
         }
         if made % MANY_MAPS == MANY_MAPS - 1 {
             (self.loss.tell)();
