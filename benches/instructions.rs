@@ -18,7 +18,11 @@ use std::fmt::Write;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use streamlog::{Consumer, Durability, GroupReadOptions, NewEntries, Snapshot, Start, Stream};
+use streamlog::{
+    Consumer, Durability, EntryRef, GroupReadOptions, NewEntries, Result, Snapshot, Start, Store,
+    Stream,
+};
+use tempfile::TempDir;
 
 const CHILD: &str = "STREAMLOG_INSTRUCTIONS_CHILD";
 /// How often a row's call is made, or how many entries it is made for.
@@ -120,6 +124,14 @@ fn instructions(row: &str) -> u64 {
     total.split(' ').next().unwrap().parse::<u64>().unwrap() / CALLS
 }
 
+/// A store with a stream of so many entries.
+fn filled(entries: u64) -> (TempDir, Store, Stream) {
+    let dir = directory();
+    let (store, stream) = open(dir.path(), Durability::Manual);
+    fill(&stream, entries, &PAYLOAD);
+    (dir, store, stream)
+}
+
 #[inline(never)]
 fn counted_append(stream: &Stream) {
     for _ in 0..CALLS {
@@ -128,10 +140,8 @@ fn counted_append(stream: &Stream) {
 }
 
 fn append() {
-    let dir = directory();
-    let (_store, stream) = open(dir.path(), Durability::Manual);
     // Segments have grown by then, so that hardly one rolls.
-    fill(&stream, 300_000, &PAYLOAD);
+    let (_dir, _store, stream) = filled(300_000);
     counted_append(&stream);
 }
 
@@ -143,40 +153,27 @@ fn counted_append_batch(stream: &Stream, batch: &NewEntries) {
 }
 
 fn append_batch() {
-    let dir = directory();
-    let (_store, stream) = open(dir.path(), Durability::Manual);
-    fill(&stream, 300_000, &PAYLOAD);
+    let (_dir, _store, stream) = filled(300_000);
     let mut batch = NewEntries::new();
     (0..100).for_each(|_| batch.push([(FIELD, &PAYLOAD)]).unwrap());
     counted_append_batch(&stream, &batch);
 }
 
 #[inline(never)]
-fn counted_scan(snapshot: &Snapshot) {
-    for entry in snapshot.range(..) {
+fn counted_scan<'a>(entries: impl Iterator<Item = Result<EntryRef<'a>>>) {
+    for entry in entries {
         black_box(entry.unwrap().get(FIELD).unwrap());
     }
 }
 
 fn scan() {
-    let dir = directory();
-    let (_store, stream) = open(dir.path(), Durability::Manual);
-    fill(&stream, CALLS, &PAYLOAD);
-    counted_scan(&stream.snapshot().unwrap());
-}
-
-#[inline(never)]
-fn counted_scan_back(snapshot: &Snapshot) {
-    for entry in snapshot.range(..).rev() {
-        black_box(entry.unwrap().get(FIELD).unwrap());
-    }
+    let (_dir, _store, stream) = filled(CALLS);
+    counted_scan(stream.snapshot().unwrap().range(..));
 }
 
 fn scan_back() {
-    let dir = directory();
-    let (_store, stream) = open(dir.path(), Durability::Manual);
-    fill(&stream, CALLS, &PAYLOAD);
-    counted_scan_back(&stream.snapshot().unwrap());
+    let (_dir, _store, stream) = filled(CALLS);
+    counted_scan(stream.snapshot().unwrap().range(..).rev());
 }
 
 #[inline(never)]
@@ -194,8 +191,7 @@ fn put(stream: &Stream) {
 }
 
 fn seek() {
-    let dir = directory();
-    let (_store, stream) = open(dir.path(), Durability::Manual);
+    let (_dir, _store, stream) = filled(0);
     put(&stream);
     let mut ids: Vec<_> = stream.range(..).map(|entry| entry.unwrap().id()).collect();
     // In an order that no cache of a last place helps.
@@ -220,8 +216,7 @@ fn counted_read_and_ack(consumer: &Consumer, batch: u64) {
 }
 
 fn read_and_ack(batch: u64) {
-    let dir = directory();
-    let (_store, stream) = open(dir.path(), Durability::Manual);
+    let (_dir, _store, stream) = filled(0);
     put(&stream);
     let group = stream.group("workers", Start::First).unwrap();
     counted_read_and_ack(&group.consumer("only").unwrap(), batch);
@@ -235,9 +230,7 @@ fn counted_ack(group: &streamlog::Group, ids: &[streamlog::EntryId]) {
 }
 
 fn ack() {
-    let dir = directory();
-    let (_store, stream) = open(dir.path(), Durability::Manual);
-    fill(&stream, CALLS, &PAYLOAD);
+    let (_dir, _store, stream) = filled(CALLS);
     let group = stream.group("workers", Start::First).unwrap();
     let options = GroupReadOptions::new().count(CALLS as usize);
     let read = group.consumer("only").unwrap().read(options).unwrap();
@@ -253,9 +246,7 @@ fn counted_summary(group: &streamlog::Group) {
 }
 
 fn summary() {
-    let dir = directory();
-    let (_store, stream) = open(dir.path(), Durability::Manual);
-    fill(&stream, CALLS, &PAYLOAD);
+    let (_dir, _store, stream) = filled(CALLS);
     let group = stream.group("workers", Start::First).unwrap();
     let options = GroupReadOptions::new().count(CALLS as usize);
     drop(group.consumer("only").unwrap().read(options).unwrap());

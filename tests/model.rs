@@ -30,6 +30,8 @@
 mod appends;
 #[path = "model/compare.rs"]
 mod compare;
+#[path = "ground/copy.rs"]
+mod copy;
 #[path = "model/deliveries.rs"]
 mod deliveries;
 #[path = "model/groups.rs"]

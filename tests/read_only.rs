@@ -4,6 +4,10 @@
 //! Relies on the public API only. What recovery makes of each kind of damage is tested in `damage`.
 #![allow(clippy::unwrap_used)]
 
+#[path = "ground/copy.rs"]
+mod copy;
+
+use copy::copy_dir;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -73,19 +77,6 @@ fn seen(store: &Store) -> String {
     text
 }
 
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let target = to.join(path.file_name().unwrap());
-        if path.is_dir() {
-            copy(&path, &target);
-        } else {
-            std::fs::copy(&path, &target).unwrap();
-        }
-    }
-}
-
 /// Fails if opening for reading writes: to the journal (`Journal::start`), or what recovery mends
 /// (`Recovery::make_durable`).
 #[test]
@@ -95,7 +86,7 @@ fn reading_shows_what_a_writer_would_and_changes_nothing() {
     let store = fill(&closed);
     let before = seen(&store);
     // What a killed process leaves.
-    copy(&closed, &killed);
+    copy_dir(&closed, &killed);
     store.close().unwrap();
     // A tail that was torn besides.
     let last = files(&killed.join("streams")).into_keys().next_back().unwrap();
@@ -286,7 +277,7 @@ fn verification_names_every_damage_by_file_and_offset() {
     let places = [(0, 70), (0, 140), (0, 4000), (1, 3000), (1, 7000), (0, len - 20), (0, len - 1)];
     for (n, at) in places {
         let copied = dir.path().join(format!("{n}-{at}"));
-        copy(&path, &copied);
+        copy_dir(&path, &copied);
         let file = copied.join(segments[n].strip_prefix(&path).unwrap());
         let mut bytes = std::fs::read(&file).unwrap();
         bytes[at as usize] ^= 0x10;

@@ -118,7 +118,8 @@ pub(crate) fn recover(home: &Home, known: &Known) -> Result<Recovered> {
     recovery.find_end(&mut chain, durable)?;
     let trimmed = recovery.trimmed(&chain);
     recovery.check_beginning(&chain, trimmed)?;
-    recovery.check_restart(&mut chain)?;
+    recovery.check_restart(&chain)?;
+    recovery.end_at_restart(&mut chain);
     recovery.clear_away();
     recovery.make_durable(&chain, durable)?;
     let (log, report, log_last_id) = recovery.build(chain, trimmed)?;

@@ -62,21 +62,25 @@ static SPARE: Mutex<Spare> = Mutex::new(Spare::NONE);
 impl Spare {
     const NONE: Spare = Spare { writable: Vec::new(), read_only: Vec::new() };
 
-    /// Whether there are some left for others.
-    fn are_left() -> bool {
-        let mut probe = Spare::NONE;
-        probe.fill();
-        probe.read_only.len() >= SPARE_MAPS / 2
+    /// All of them, or none.
+    fn take() -> Option<Spare> {
+        let mut taken = Spare::NONE;
+        for _ in 0..SPARE_MAPS / 2 {
+            let map = || memmap2::MmapMut::map_anon(SPARE_BYTES).ok();
+            taken.writable.push(map()?);
+            taken.read_only.push(map()?.make_read_only().ok()?);
+        }
+        Some(taken)
     }
 
-    /// As many as there can be.
-    fn fill(&mut self) {
-        for _ in self.writable.len()..SPARE_MAPS / 2 {
-            let map = || memmap2::MmapMut::map_anon(SPARE_BYTES);
-            let (Ok(first), Ok(second)) = (map(), map()) else { return };
-            let Ok(second) = second.make_read_only() else { return };
-            self.writable.push(first);
-            self.read_only.push(second);
+    /// Holds some for others, if there are as many again.
+    fn hold() {
+        let mut spare = SPARE.lock();
+        if spare.writable.is_empty()
+            && let Some(taken) = Spare::take()
+            && Spare::take().is_some()
+        {
+            *spare = taken;
         }
     }
 }
@@ -114,11 +118,28 @@ impl Loss {
         self.most_files.fetch_max(files + FEWEST_FILES, Ordering::Relaxed);
     }
 
+    fn note_no_maps(&self) {
+        *SPARE.lock() = Spare::NONE;
+        let maps = self.live_maps.load(Ordering::Relaxed);
+        self.most_maps.store((maps / 4 * 3).max(FEWEST_MAPS), Ordering::Relaxed);
+    }
+
+    /// A map was made. The allocator may be the one that finds the last one taken, and ends the
+    /// process: so it is looked whether there are some left, and some are held for it.
+    fn look_ahead(&self, made: u64) {
+        if made.is_multiple_of(MANY_MAPS) {
+            Spare::hold();
+        }
+        let many = self.live_maps.load(Ordering::Relaxed) >= FEW_MAPS && !self.is_short_of_maps();
+        if many && made.is_multiple_of(LOOK_EVERY) && Spare::take().is_none() {
+            self.note_no_maps();
+            self.relieve();
+        }
+    }
+
     fn note_shortage(&self, error: &io::Error) {
         if error.raw_os_error() == Some(ENOMEM) {
-            *SPARE.lock() = Spare::NONE;
-            let maps = self.live_maps.load(Ordering::Relaxed);
-            self.most_maps.store((maps / 4 * 3).max(FEWEST_MAPS), Ordering::Relaxed);
+            self.note_no_maps();
         }
         let files = self.files.load(Ordering::Relaxed);
         self.most_files.store((files / 4 * 3).max(FEWEST_FILES), Ordering::Relaxed);
@@ -324,16 +345,7 @@ impl DiskFile for WatchedFile {
             self.loss.relieve();
         }
         let map = self.loss.call("map", &self.path, || self.file.map(len, writable))?;
-        if made.is_multiple_of(MANY_MAPS) {
-            SPARE.lock().fill();
-        }
-        // The allocator may be the one that finds the last map taken: it is looked ahead for.
-        let live = self.loss.live_maps.load(Ordering::Relaxed);
-        let looks = live >= FEW_MAPS && made.is_multiple_of(LOOK_EVERY);
-        if looks && !self.loss.is_short_of_maps() && !Spare::are_left() {
-            self.loss.note_shortage(&io::Error::from_raw_os_error(ENOMEM));
-            self.loss.relieve();
-        }
+        self.loss.look_ahead(made);
         if made % MANY_MAPS == MANY_MAPS - 1 {
             (self.loss.tell)();
         }

@@ -16,9 +16,6 @@ pub(crate) fn open_skipping(dir: &Path) -> Result<Store> {
     options().on_damage(OnDamage::Skip).open(dir)
 }
 
-/// A copy of a directory as it is now, which a store that is opened there takes for its own.
-pub(crate) use super::made::died as copy;
-
 /// The segment files of a stream, oldest first, without those that hold no frame yet.
 pub(crate) fn segments(dir: &Path, stream: u64) -> Vec<PathBuf> {
     let dir = dir.join("streams").join(stream.to_string());

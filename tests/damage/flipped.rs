@@ -1,6 +1,7 @@
 //! Bytes that were durable and are not what they were: refused by name, or skipped and reported.
 
-use crate::files::{HEADER, copy, find, flip, open, open_skipping, segments};
+use crate::copy::died;
+use crate::files::{HEADER, find, flip, open, open_skipping, segments};
 use crate::ground::{error, id, live, put, put_range};
 use std::path::{Path, PathBuf};
 use streamlog::{ErrorKind, Store};
@@ -57,7 +58,7 @@ fn check_refused(dir: &Path, path: &Path, at: usize) {
 fn a_flipped_bit_in_a_sealed_segment_is_refused_where_it_is() {
     let dir = closed();
     for text in ["1-0", "7-0", "50-0"] {
-        let copied = copy(dir.path());
+        let copied = died(dir.path());
         let path = of_a(copied.path())[0].clone();
         let at = find(&path, text);
         flip(&path, at);
@@ -70,7 +71,7 @@ fn a_flipped_bit_in_a_sealed_segment_is_refused_where_it_is() {
 #[test]
 fn a_flipped_bit_in_the_last_segment_is_refused_where_it_is() {
     let dir = closed();
-    let copied = copy(dir.path());
+    let copied = died(dir.path());
     let path = of_a(copied.path()).pop().unwrap();
     let at = find(&path, "499-0");
     flip(&path, at);
@@ -91,7 +92,7 @@ fn missing(found: &[String]) -> Vec<u64> {
 #[test]
 fn skipping_reads_the_rest_and_reports_the_gap() {
     let dir = closed();
-    let copied = copy(dir.path());
+    let copied = died(dir.path());
     let path = of_a(copied.path()).pop().unwrap();
     let at = find(&path, "484-0");
     flip(&path, at);
@@ -126,7 +127,7 @@ fn skipping_reads_the_rest_and_reports_the_gap() {
 fn skipping_in_a_sealed_segment_loses_one_block_at_most() {
     let dir = closed();
     for n in [1u64, 45, 50] {
-        let copied = copy(dir.path());
+        let copied = died(dir.path());
         let path = of_a(copied.path())[0].clone();
         let at = find(&path, &format!("{n}-0"));
         flip(&path, at);
@@ -145,7 +146,7 @@ fn skipping_in_a_sealed_segment_loses_one_block_at_most() {
 fn a_segment_that_is_missing_is_refused() {
     let dir = closed();
     for (n, what) in [(0, "the first"), (1, "one in the middle")] {
-        let copied = copy(dir.path());
+        let copied = died(dir.path());
         let path = of_a(copied.path())[n].clone();
         std::fs::remove_file(&path).unwrap();
         let store = open(copied.path());
@@ -164,7 +165,7 @@ fn a_segment_that_is_missing_is_refused() {
 #[test]
 fn a_damaged_header_is_refused_and_can_be_skipped() {
     let dir = closed();
-    let copied = copy(dir.path());
+    let copied = died(dir.path());
     let path = of_a(copied.path())[0].clone();
     flip(&path, HEADER / 2);
     let store = open(copied.path());

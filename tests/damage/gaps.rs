@@ -1,9 +1,10 @@
 //! What damage costs when it is skipped: a record, or a block at most; everything else is there,
 //! in both directions, and is counted.
 
+use crate::copy::died;
 use crate::made::{
-    Frame, assert_damage, died, error, flip, frames, ids, manual, overwrite, put, segments,
-    skipping, small, stream, upto, used_segments,
+    Frame, assert_damage, error, flip, frames, ids, manual, overwrite, put, segments, skipping,
+    small, stream, upto, used_segments,
 };
 use std::fs;
 use std::path::{Path, PathBuf};

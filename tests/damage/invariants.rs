@@ -2,7 +2,8 @@
 //!
 //! The others, and these once more, are in `invariants` and `seam`, on disks made for them.
 
-use crate::files::{change, copy, find, open, options, segments, used};
+use crate::copy::died;
+use crate::files::{change, find, open, options, segments, used};
 use crate::ground::{all, checked, id, live, put, put_range};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -46,17 +47,17 @@ fn invariant_01_ids_stay_above_all_that_anyone_has_seen() {
         last
     };
     // The log loses its end, and with it entries that were delivered.
-    let torn = copy(dir.path());
+    let torn = died(dir.path());
     let path = only(torn.path())[0].clone();
     cut_at(&path, "21-0");
     assert_eq!(last(torn.path()), id("35-0"));
     s.delete([id("38-0")]).unwrap();
-    let torn = copy(dir.path());
+    let torn = died(dir.path());
     let path = only(torn.path())[0].clone();
     cut_at(&path, "21-0");
     assert_eq!(last(torn.path()), id("38-0"));
     s.trim(Trim::min_id(id("40-0"))).unwrap();
-    let torn = copy(dir.path());
+    let torn = died(dir.path());
     let path = only(torn.path())[0].clone();
     cut_at(&path, "21-0");
     assert!(last(torn.path()) >= id("39-0"));
@@ -70,7 +71,7 @@ fn invariant_01_generated_ids_are_at_least_now_after_an_unclean_open() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     put(&store.stream("s").unwrap(), "5-0");
-    let copied = copy(dir.path());
+    let copied = died(dir.path());
     let store = open(copied.path());
     let s = stream(&store);
     let explicit = AppendOptions::new().id(NewId::AutoSeq(5));
@@ -86,7 +87,7 @@ fn invariant_04_a_torn_tail_never_comes_back() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     put_range(&store.stream("s").unwrap(), 1, 30);
-    let copied = copy(dir.path());
+    let copied = died(dir.path());
     let path = only(copied.path())[0].clone();
     let end = find(&path, "20-0");
     change(&path, |bytes| bytes[end] ^= 1);
@@ -137,7 +138,7 @@ fn invariant_07_what_returned_survives_the_process_under_every_level() {
         let (lives, info) = (live(&s), group.info().unwrap());
         let pending = group.pending().unwrap();
         // The process dies here: what the kernel has is all there is.
-        let copied = copy(dir.path());
+        let copied = died(dir.path());
         let again = open(copied.path());
         assert_eq!(live(&stream(&again)), lives, "{level:?}");
         assert_eq!(again.names(), [&b"new"[..], b"s"]);
@@ -169,7 +170,7 @@ fn invariant_09_a_delivery_and_its_records_are_there_together_or_not_at_all() {
     let (from, to) = (find_in(&path, b"the consumer").unwrap(), used(&path));
     let mut seen = Vec::new();
     for end in (from..=to).step_by(11).chain([to]) {
-        let torn = copy(dir.path());
+        let torn = died(dir.path());
         change(&torn.path().join(newest), |bytes| bytes[end..].fill(0));
         let store = open(torn.path());
         let group = stream(&store).get_group("g").unwrap().unwrap();
@@ -203,7 +204,7 @@ fn invariant_11_recovery_cuts_at_the_first_bad_frame_whichever_segment_it_lies_i
         find_in(&files[1], &value).is_some()
     };
     let middle = (1..=350).filter(in_the_second).nth(20).unwrap();
-    let torn = copy(dir.path());
+    let torn = died(dir.path());
     let later = only(torn.path()).split_off(2);
     let path = only(torn.path())[1].clone();
     let at = find(&path, &format!("{middle}-0"));

@@ -1,6 +1,7 @@
 //! The state journal: its torn tail, its damage, and what that stops.
 
-use crate::files::{change, copy, open, open_skipping, segments, used};
+use crate::copy::died;
+use crate::files::{change, open, open_skipping, segments, used};
 use crate::ground::{all, error, kind, live, put, put_range};
 use std::path::{Path, PathBuf};
 use streamlog::{ErrorKind, GroupReadOptions, Start, Store, Stream, Trim};
@@ -32,7 +33,7 @@ fn a_torn_journal_delivers_again_and_loses_nothing() {
     let consumer = group.consumer("the reader").unwrap();
     let delivery = consumer.read(GroupReadOptions::new().count(4)).unwrap();
     assert_eq!(delivery.len(), 4);
-    let copied = copy(dir.path());
+    let copied = died(dir.path());
     let (path, at) = current(copied.path(), b"the reader");
     change(&path, |bytes| bytes[at..].fill(0));
     let store = open(copied.path());
@@ -52,7 +53,7 @@ fn a_stream_whose_creation_was_lost_is_found_in_its_directory() {
     put(&store.stream("kept").unwrap(), "1-0");
     store.sync().unwrap();
     put_range(&store.stream("lost in the journal").unwrap(), 1, 20);
-    let copied = copy(dir.path());
+    let copied = died(dir.path());
     let (path, at) = current(copied.path(), b"lost in the journal");
     change(&path, |bytes| bytes[at..].fill(0));
     let store = open(copied.path());
@@ -85,7 +86,7 @@ fn with_a_record_in_the_middle() -> (tempfile::TempDir, Store) {
 #[test]
 fn a_damaged_record_stops_only_its_own_stream() {
     let (dir, _store) = with_a_record_in_the_middle();
-    let copied = copy(dir.path());
+    let copied = died(dir.path());
     let (path, at) = current(copied.path(), b"in the middle");
     change(&path, |bytes| bytes[at] ^= 1);
     let store = open(copied.path());
@@ -106,7 +107,7 @@ fn a_damaged_record_stops_only_its_own_stream() {
 #[test]
 fn a_damaged_record_can_be_skipped_and_the_entries_are_all_there() {
     let (dir, _store) = with_a_record_in_the_middle();
-    let copied = copy(dir.path());
+    let copied = died(dir.path());
     let (path, at) = current(copied.path(), b"in the middle");
     change(&path, |bytes| bytes[at] ^= 1);
     let store = open_skipping(copied.path()).unwrap();
@@ -124,7 +125,7 @@ fn a_damaged_record_can_be_skipped_and_the_entries_are_all_there() {
 #[test]
 fn a_refusal_outlives_a_second_opening() {
     let (dir, _store) = with_a_record_in_the_middle();
-    let copied = copy(dir.path());
+    let copied = died(dir.path());
     let (path, at) = current(copied.path(), b"in the middle");
     change(&path, |bytes| bytes[at] ^= 1);
     for _ in 0..3 {
@@ -140,14 +141,14 @@ fn a_refusal_outlives_a_second_opening() {
 #[test]
 fn a_refused_stream_can_be_removed_for_good() {
     let (dir, _store) = with_a_record_in_the_middle();
-    let copied = copy(dir.path());
+    let copied = died(dir.path());
     let (path, at) = current(copied.path(), b"in the middle");
     change(&path, |bytes| bytes[at] ^= 1);
     let store = open(copied.path());
     assert_eq!(kind(store.get("a")), ErrorKind::GroupStateLost);
     assert!(store.remove("a").unwrap());
     assert_eq!(live(&store.stream("a").unwrap()), [""; 0]);
-    let unclean = copy(copied.path());
+    let unclean = died(copied.path());
     store.close().unwrap();
     for dir in [copied.path(), unclean.path()] {
         let store = open(dir);
@@ -165,7 +166,7 @@ fn a_damaged_record_of_a_creation_deletes_nothing() {
     put(&store.stream("later").unwrap(), "1-0");
     store.sync().unwrap();
     store.stream("the last").unwrap();
-    let copied = copy(dir.path());
+    let copied = died(dir.path());
     let (path, at) = current(copied.path(), b"made and damaged");
     change(&path, |bytes| bytes[at] ^= 1);
     let names = [&b"later"[..], b"made and damaged", b"the last"];
@@ -198,7 +199,7 @@ fn one_journal_file_of_three_can_be_lost() {
         store.close().unwrap();
     }
     for file in ["0", "1", "2"] {
-        let copied = copy(dir.path());
+        let copied = died(dir.path());
         let path = copied.path().join("state").join(file);
         std::fs::remove_file(&path).unwrap();
         // The newest checkpoint may be the one that is gone; then the one before it, which every
@@ -221,7 +222,7 @@ fn one_journal_file_of_three_can_be_lost() {
 #[test]
 fn a_damaged_journal_file_is_kept_beside_the_others() {
     let (dir, _store) = with_a_record_in_the_middle();
-    let copied = copy(dir.path());
+    let copied = died(dir.path());
     let (path, at) = current(copied.path(), b"in the middle");
     change(&path, |bytes| bytes[at] ^= 1);
     let damaged = std::fs::read(&path).unwrap();
@@ -281,7 +282,7 @@ fn a_trimmed_stream_that_loses_the_journal_keeps_its_entries_and_reports_a_gap()
         before = files();
         std::thread::sleep(std::time::Duration::from_millis(100));
     }
-    let died = copy(dir.path());
+    let died = died(dir.path());
     for file in ["0", "1", "2"] {
         std::fs::remove_file(died.path().join("state").join(file)).unwrap();
     }

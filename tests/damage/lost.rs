@@ -1,9 +1,9 @@
 //! Records that the state journal lost: the streams that they changed are refused, and no others
 //! but where nothing is left that tells.
 
+use crate::copy::died;
 use crate::made::{
-    Frame, died, error, flip, frames, ids, manual, overwrite, put, skipping, stream, try_stream,
-    upto,
+    Frame, error, flip, frames, ids, manual, overwrite, put, skipping, stream, try_stream, upto,
 };
 use crate::records::{END, EVENTS, SECTION, journals, newest, of_kind};
 use std::collections::BTreeMap;

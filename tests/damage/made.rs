@@ -79,36 +79,6 @@ pub(crate) fn assert_damage(error: &Error, path: &Path, offset: Option<u64>) {
     assert!(text.contains(path.to_str().unwrap()), "{text}");
 }
 
-/// A directory that holds the files that a dying process would have left.
-pub(crate) fn died(dir: &Path) -> tempfile::TempDir {
-    // Background threads go on: a copy from which a file vanished half-way is of no one moment.
-    loop {
-        let copy = tempfile::tempdir().unwrap();
-        match try_copy(dir, copy.path()) {
-            Ok(()) => return copy,
-            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::NotFound, "{error}"),
-        }
-    }
-}
-
-pub(crate) fn copy_all(from: &Path, to: &Path) {
-    try_copy(from, to).unwrap();
-}
-
-fn try_copy(from: &Path, to: &Path) -> std::io::Result<()> {
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            fs::create_dir_all(&target)?;
-            try_copy(&entry.path(), &target)?;
-        } else {
-            fs::copy(entry.path(), &target)?;
-        }
-    }
-    Ok(())
-}
-
 /// The segment files of the stream with this number, oldest first.
 pub(crate) fn segments(dir: &Path, stream: u64) -> Vec<PathBuf> {
     let dir = dir.join("streams").join(stream.to_string());

@@ -4,6 +4,8 @@
 //! Relies on the public API and on file names only: `streams/<number>/<segment>.seg`, `state/0..2`.
 #![allow(clippy::unwrap_used)]
 
+#[path = "../ground/copy.rs"]
+mod copy;
 #[path = "../ground/mod.rs"]
 mod ground;
 

@@ -1,8 +1,9 @@
 //! The state journal: a damaged checkpoint falls back, a damaged record stops its stream.
 
+use crate::copy::{copy_dir, died};
 use crate::made::{
-    Frame, assert_damage, copy_all, died, end, error, flip, frames, ids, manual, overwrite, put,
-    skipping, stream, try_stream, upto,
+    Frame, assert_damage, end, error, flip, frames, ids, manual, overwrite, put, skipping, stream,
+    try_stream, upto,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -88,7 +89,7 @@ fn a_journal_file_that_is_cut_between_two_records_is_told() {
     for frame in records.iter().filter(|frame| [EVENTS, CLOSE].contains(&frame.kind)) {
         for more in [0, 63] {
             let copy = tempfile::tempdir().unwrap();
-            copy_all(dir.path(), copy.path());
+            copy_dir(dir.path(), copy.path());
             let path = newest(copy.path());
             let mut cut = bytes[..frame.at as usize].to_vec();
             cut.resize(cut.len() + more, 0);
@@ -422,7 +423,7 @@ fn a_stream_whose_creation_is_damaged_keeps_its_entries() {
         assert_eq!(ids(&stream(&store, "c")), upto(10));
     }
     let spare = tempfile::tempdir().unwrap();
-    copy_all(copy.path(), spare.path());
+    copy_dir(copy.path(), spare.path());
     let store = skipping().open(copy.path()).unwrap();
     assert_eq!(ids(&stream(&store, "a")), upto(10));
     // Or it is given up.

@@ -1,9 +1,10 @@
 //! Segments with a damaged beginning at a restart of the log: the one with which it was restarted
 //! after XSETID had set the last ID back, and the one in front of that.
 
+use crate::copy::died;
 use crate::gaps::checked;
 use crate::made::{
-    died, error, flip, frames, manual, overwrite, put, skipping, small, stream, used_segments,
+    error, flip, frames, manual, overwrite, put, skipping, small, stream, used_segments,
 };
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,9 @@
 //! Damage below what was durable: one stream refuses or skips it, and nothing writes over it.
 
+use crate::copy::{copy_dir, died};
 use crate::made::{
-    assert_damage, copy_all, died, end, error, flip, frames, ids, manual, put, segments, skipping,
-    small, stream, try_ids, upto, used_segments,
+    assert_damage, end, error, flip, frames, ids, manual, put, segments, skipping, small, stream,
+    try_ids, upto, used_segments,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -296,7 +297,7 @@ fn a_segment_of_another_store_or_place_is_refused() {
         [(&foreign, &files[1]), (&files[1], &next), (&files[1], &twin), (&neighbour, &files[0])]
     {
         let copy = tempfile::tempdir().unwrap();
-        copy_all(dir.path(), copy.path());
+        copy_dir(dir.path(), copy.path());
         let to = copy.path().join(to.strip_prefix(dir.path()).unwrap());
         fs::copy(from, &to).unwrap();
         let store = manual().open(copy.path()).unwrap();
@@ -322,7 +323,7 @@ fn a_segment_with_a_damaged_header_or_first_frame_is_refused() {
     let (dir, files) = sealed();
     for offset in [3, 20, 60, 140] {
         let copy = tempfile::tempdir().unwrap();
-        copy_all(dir.path(), copy.path());
+        copy_dir(dir.path(), copy.path());
         let file = copy.path().join(files[1].strip_prefix(dir.path()).unwrap());
         flip(&file, offset);
         let store = manual().open(copy.path()).unwrap();

@@ -1,8 +1,9 @@
 //! Torn tails: the log ends at the last whole frame, and nothing behind it ever comes back.
 
+use crate::copy::died;
 use crate::made::{
-    assert_damage, died, end, error, flip, frames, ids, manual, overwrite, put, segments, small,
-    stream, upto, used_segments,
+    assert_damage, end, error, flip, frames, ids, manual, overwrite, put, segments, small, stream,
+    upto, used_segments,
 };
 use std::fs;
 use std::path::Path;

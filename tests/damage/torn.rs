@@ -1,6 +1,7 @@
 //! Tails that were torn: cut where the last good frame ends, and never seen again.
 
-use crate::files::{HEADER, change, copy, flip, open, segments, used};
+use crate::copy::died;
+use crate::files::{HEADER, change, flip, open, segments, used};
 use crate::ground::{checked, id, put, put_range};
 use std::path::Path;
 use streamlog::{GroupReadOptions, NewEntries, Start, Store, Stream, StreamOptions};
@@ -29,7 +30,7 @@ fn a_copy_of_an_open_store_has_every_entry() {
         let group = stream(&store).create_group("g", Start::First).unwrap();
         let consumer = group.consumer("c").unwrap();
         drop(consumer.read(GroupReadOptions::new().count(10)).unwrap());
-        let copied = copy(dir.path());
+        let copied = died(dir.path());
         let again = open(copied.path());
         let want: Vec<_> = (1..=entries).collect();
         assert_eq!(numbers(&stream(&again)), want);
@@ -60,7 +61,7 @@ fn goes_on(dir: &Path, entries: u64, least: u64) -> u64 {
         want.extend(next..=next + 2);
         assert_eq!(numbers(&stream(&store)), want);
     }
-    let unclean = crate::files::copy(dir);
+    let unclean = died(dir);
     store.close().unwrap();
     for dir in [dir, unclean.path()] {
         let store = open(dir);
@@ -78,7 +79,7 @@ fn a_tail_cut_at_any_byte_leaves_a_prefix() {
     let tail = used(&segments(dir.path(), first_stream(dir.path()))[0]);
     let mut kept_before = 0;
     for end in (HEADER + 1..=tail).step_by(37).chain([tail]) {
-        let copied = copy(dir.path());
+        let copied = died(dir.path());
         let path = &segments(copied.path(), first_stream(copied.path()))[0];
         change(path, |bytes| bytes[end..].fill(0));
         let kept = goes_on(copied.path(), 30, 0);
@@ -101,7 +102,7 @@ fn first_stream(dir: &Path) -> u64 {
 fn garbage_behind_the_tail_is_cut_and_stays_where_it_is() {
     let (dir, _store) = unclean(30);
     let number = first_stream(dir.path());
-    let copied = copy(dir.path());
+    let copied = died(dir.path());
     let path = segments(copied.path(), number)[0].clone();
     let end = used(&path).next_multiple_of(8);
     change(&path, |bytes| {
@@ -126,7 +127,7 @@ fn a_bad_frame_that_was_never_synced_ends_the_log_and_hides_what_follows() {
     let (dir, _store) = unclean(30);
     let number = first_stream(dir.path());
     for (text, kept) in [("2-0", 1), ("15-0", 14), ("30-0", 29)] {
-        let copied = copy(dir.path());
+        let copied = died(dir.path());
         let path = segments(copied.path(), number)[0].clone();
         flip(&path, crate::files::find(&path, text));
         let store = open(copied.path());
@@ -144,7 +145,7 @@ fn a_bad_frame_that_was_never_synced_ends_the_log_and_hides_what_follows() {
 fn a_torn_tail_over_segments_sets_the_later_ones_aside() {
     let (dir, _store) = unclean(400);
     let number = first_stream(dir.path());
-    let copied = copy(dir.path());
+    let copied = died(dir.path());
     let files = segments(copied.path(), number);
     assert!(files.len() >= 3, "{files:?}");
     let path = files[files.len() - 1].clone();
@@ -168,7 +169,7 @@ fn a_batch_without_its_end_is_cut_whole() {
     }
     s.append_batch(&batch).unwrap();
     let number = first_stream(dir.path());
-    let copied = copy(dir.path());
+    let copied = died(dir.path());
     let path = segments(copied.path(), number).pop().unwrap();
     flip(&path, crate::files::find(&path, "90-0"));
     assert_eq!(goes_on(copied.path(), 100, 5), 5);
@@ -184,7 +185,7 @@ fn what_was_synced_survives_whatever_happens_to_the_rest() {
     put_range(&s, 41, 60);
     let number = first_stream(dir.path());
     for fill in [0u8, 0xff, 0x5a] {
-        let copied = copy(dir.path());
+        let copied = died(dir.path());
         let path = segments(copied.path(), number)[0].clone();
         let from = crate::files::find(&path, "41-0") - 12;
         change(&path, |bytes| {
@@ -202,7 +203,7 @@ fn a_group_that_is_ahead_of_a_cut_stream_is_taken_back_and_said_so() {
     let consumer = group.consumer("c").unwrap();
     drop(consumer.read(GroupReadOptions::new()).unwrap());
     let number = first_stream(dir.path());
-    let copied = copy(dir.path());
+    let copied = died(dir.path());
     let path = segments(copied.path(), number)[0].clone();
     flip(&path, crate::files::find(&path, "21-0"));
     let store = open(copied.path());

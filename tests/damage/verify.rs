@@ -3,9 +3,10 @@
 //!
 //! Each test fails if `verify` makes findings only of what the segments of a log show.
 
+use crate::copy::died;
 use crate::made::{
-    HEADER, died, error, flip, frames, ids, manual, overwrite, put, segments, skipping, small,
-    stream, used_segments,
+    HEADER, error, flip, frames, ids, manual, overwrite, put, segments, skipping, small, stream,
+    used_segments,
 };
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use streamlog::{
     Consumer, Durability, Entry, EntryId, Error, Group, Snapshot, Start, Store, StoreOptions,
@@ -11,6 +9,7 @@ use streamlog::{
 };
 use tempfile::TempDir;
 
+use crate::copy::copy_dir;
 use crate::groups::NaiveGroup;
 use crate::naive::{NaiveEntry, NaiveStream};
 use crate::op::{Begin, CONSUMERS, GROUPS, Layout, Level, Pick, STREAMS, Ways, Who};
@@ -251,44 +250,5 @@ impl Run {
             same("len, retained", good("len", stream.len())?, model.length())?;
         }
         Ok(())
-    }
-}
-
-/// What is in a directory: files by their names, `None` for directories.
-type Files = BTreeMap<PathBuf, Option<Vec<u8>>>;
-
-fn files(dir: &Path, out: &mut Files) -> std::io::Result<()> {
-    for entry in fs::read_dir(dir)? {
-        let path = entry?.path();
-        if path.is_dir() {
-            files(&path, out)?;
-            out.insert(path, None);
-        } else {
-            let bytes = fs::read(&path)?;
-            out.insert(path, Some(bytes));
-        }
-    }
-    Ok(())
-}
-
-/// Copies a directory that threads may be working in: as it is once two looks at it are the same.
-fn copy_dir(from: &Path, to: &Path) {
-    let look = || {
-        let mut found = Files::new();
-        files(from, &mut found).map(|()| found)
-    };
-    let mut before = look();
-    let whole = loop {
-        match (before, look()) {
-            (Ok(before), Ok(now)) if before == now => break now,
-            (_, now) => before = now,
-        }
-    };
-    for (path, bytes) in whole {
-        let copy = to.join(path.strip_prefix(from).unwrap());
-        match bytes {
-            None => fs::create_dir_all(copy).unwrap(),
-            Some(bytes) => fs::write(copy, bytes).unwrap(),
-        }
     }
 }

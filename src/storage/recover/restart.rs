@@ -57,10 +57,9 @@ impl Recovery<'_> {
     }
 
     /// The log goes on behind its last restart, which was durable before the journal said so.
-    pub(super) fn check_restart(&mut self, chain: &mut Vec<Candidate>) -> Result<()> {
+    pub(super) fn check_restart(&mut self, chain: &[Candidate]) -> Result<()> {
         let last = chain.last();
         if self.known.restart == last.map_or(0, |last| last.begin().restart) {
-            self.end_at_restart(chain);
             return Ok(());
         }
         let path = last.map_or(&self.home.dir, |last| &last.path);
@@ -74,12 +73,11 @@ impl Recovery<'_> {
         let from = last.map_or(0, Candidate::end);
         let gap = Gap { path: path.clone(), from, to: from, after, before, entries: 0 };
         self.home.damage.add(gap);
-        self.end_at_restart(chain);
         Ok(())
     }
 
     /// Without the last restart, which is lost, what it cut off does not come back.
-    fn end_at_restart(&mut self, chain: &mut Vec<Candidate>) {
+    pub(super) fn end_at_restart(&mut self, chain: &mut Vec<Candidate>) {
         let Known { restart, restarted_at: top, .. } = self.known;
         let is_there = |segment: &Candidate| segment.number == restart;
         if !self.known.skip_damage || restart == 0 || chain.iter().any(is_there) {
