@@ -33,10 +33,11 @@ const BAND: f64 = 0.05;
 /// A row: its name, and the work, in which a function called `counted_…` is what counts.
 type Row = (&'static str, fn());
 
-const ROWS: [Row; 9] = [
+const ROWS: [Row; 10] = [
     ("append", append),
     ("append in batches of 100", append_batch),
     ("scan", scan),
+    ("scan of batches of 100", scan_batches),
     ("scan backward", scan_back),
     ("seek", seek),
     ("read 1 and acknowledge it", || read_and_ack(1)),
@@ -167,12 +168,19 @@ fn counted_scan<'a>(entries: impl Iterator<Item = Result<EntryRef<'a>>>) {
 }
 
 fn scan() {
+    let (_dir, _store, stream) = filled(0);
+    put(&stream);
+    counted_scan(stream.snapshot().unwrap().range(..));
+}
+
+fn scan_batches() {
     let (_dir, _store, stream) = filled(CALLS);
     counted_scan(stream.snapshot().unwrap().range(..));
 }
 
 fn scan_back() {
-    let (_dir, _store, stream) = filled(CALLS);
+    let (_dir, _store, stream) = filled(0);
+    put(&stream);
     counted_scan(stream.snapshot().unwrap().range(..).rev());
 }
 

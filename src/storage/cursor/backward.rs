@@ -1,0 +1,93 @@
+//! The walk towards the beginning: frames tell only where the next one is, so a block is walked
+//! forward and handed out from its end.
+
+use super::*;
+
+/// Walks a span backward, a block at a time.
+#[derive(Clone, Debug)]
+pub(crate) struct Backward {
+    segment: usize,
+    /// Frames below this are not walked yet; `None`: all that the span has of the segment.
+    limit: Option<u64>,
+    /// Entries above this are passed over.
+    to: EntryId,
+    /// The entries of the block that is being walked, the next one last.
+    block: Vec<Place>,
+    done: bool,
+}
+
+impl Backward {
+    /// Which of the span's segments it is in.
+    pub(crate) fn segment(&self) -> usize {
+        self.segment
+    }
+
+    /// Begins with the last live entry at or below `id`.
+    pub(crate) fn seek(span: &Span, id: EntryId) -> Backward {
+        let segment = span.segment_of(id);
+        let limit = span.segments.get(segment).and_then(|s| {
+            let block = s.seek(id, span.limit(s));
+            s.block_after(u64::from(block.offset), span.limit(s)).map(|b| u64::from(b.offset))
+        });
+        let done = span.segments.is_empty();
+        Backward { segment, limit, to: id, block: Vec::new(), done }
+    }
+
+    /// The next entry towards the beginning; `None` at the first live one.
+    ///
+    /// # Errors
+    /// `Corrupt` where a frame fails its checks; the cursor stays there.
+    pub(crate) fn next(&mut self, span: &Span) -> Result<Option<Place>> {
+        loop {
+            while let Some(place) = self.block.pop() {
+                if place.id <= span.trimmed {
+                    self.block.clear();
+                    self.done = true;
+                    return Ok(None);
+                }
+                let segment = span.segments.get(place.segment as usize);
+                if place.id <= self.to && segment.is_some_and(|s| !s.is_deleted(place.ordinal)) {
+                    return Ok(Some(place));
+                }
+            }
+            if self.done {
+                return Ok(None);
+            }
+            self.load(span)?;
+        }
+    }
+
+    /// Fills `block` with the block before the limit, or moves to the segment before.
+    fn load(&mut self, span: &Span) -> Result<()> {
+        let Some(segment) = span.segments.get(self.segment) else {
+            self.done = true;
+            return Ok(());
+        };
+        let limit = self.limit.unwrap_or_else(|| span.limit(segment)).min(span.limit(segment));
+        let Some(block) = segment.block_before(limit) else {
+            match self.segment.checked_sub(1) {
+                Some(before) => {
+                    self.segment = before;
+                    self.limit = None;
+                }
+                None => self.done = true,
+            }
+            return Ok(());
+        };
+        let mut forward = Forward::at(self.segment, &block);
+        while forward.segment == self.segment && (forward.batch.is_some() || forward.offset < limit)
+        {
+            match forward.next_any(span)? {
+                Some(place) if place.segment as usize == self.segment => {
+                    if u64::from(place.start) >= limit {
+                        break;
+                    }
+                    self.block.push(place);
+                }
+                _ => break,
+            }
+        }
+        self.limit = Some(u64::from(block.offset));
+        Ok(())
+    }
+}
