@@ -129,6 +129,7 @@ where
 
 /// Whether the bytes are exactly one well-formed field list.
 #[must_use]
+#[inline]
 pub(crate) fn check_fields(list: &[u8]) -> bool {
     let mut at = 0;
     let Some(pairs) = read_varint(list, &mut at) else {
@@ -155,18 +156,21 @@ pub struct EntryRef<'a> {
 
 impl<'a> EntryRef<'a> {
     /// `list` must have passed [`check_fields`]; an ill-formed one shows as fewer fields.
+    #[inline]
     pub(crate) fn new(id: EntryId, list: &'a [u8]) -> EntryRef<'a> {
         EntryRef { id, list }
     }
 
     /// The entry's ID.
     #[must_use]
+    #[inline]
     pub fn id(&self) -> EntryId {
         self.id
     }
 
     /// The pairs in the order in which they were appended, duplicates kept.
     #[must_use]
+    #[inline]
     pub fn fields(&self) -> Fields<'a> {
         let mut at = 0;
         let left = read_varint(self.list, &mut at).unwrap_or(0);
@@ -175,6 +179,7 @@ impl<'a> EntryRef<'a> {
 
     /// The value of the first field with this name.
     #[must_use]
+    #[inline]
     pub fn get(&self, name: impl AsRef<[u8]>) -> Option<&'a [u8]> {
         let name = name.as_ref();
         self.fields().find(|(field, _)| *field == name).map(|(_, value)| value)
@@ -216,6 +221,7 @@ pub struct Fields<'a> {
 impl<'a> Iterator for Fields<'a> {
     type Item = (&'a [u8], &'a [u8]);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
         let name = read_bytes(self.list, &mut self.at)?;
@@ -252,6 +258,7 @@ pub struct Entry {
 impl Entry {
     /// The entry's ID.
     #[must_use]
+    #[inline]
     pub fn id(&self) -> EntryId {
         self.id
     }
@@ -264,6 +271,7 @@ impl Entry {
 
     /// The value of the first field with this name.
     #[must_use]
+    #[inline]
     pub fn get(&self, name: impl AsRef<[u8]>) -> Option<&[u8]> {
         self.as_ref().get(name)
     }

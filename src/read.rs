@@ -7,7 +7,7 @@
 use crate::entry::{Entry, EntryRef};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{EntryId, closed};
-use crate::storage::cursor::{Backward, Forward, Place, Span};
+use crate::storage::cursor::{Backward, Forward, Place, Reading, Span};
 use std::fmt;
 use std::ops::RangeBounds;
 
@@ -26,7 +26,7 @@ impl Snapshot {
     #[doc(alias = "XREVRANGE")]
     #[must_use]
     pub fn range(&self, ids: impl RangeBounds<EntryId>) -> Range<'_> {
-        Range { span: &self.span, walk: Walk::new(&self.span, &ids) }
+        Range { reading: self.span.reading(), walk: Walk::new(&ids) }
     }
 
     /// The entry with this ID.
@@ -47,12 +47,31 @@ struct Walk {
     left: Option<(EntryId, EntryId)>,
     forward: Option<Forward>,
     backward: Option<Backward>,
-    failed: Option<Error>,
+    /// With what was left then.
+    failed: Option<(Error, (EntryId, EntryId))>,
 }
 
 impl Walk {
-    fn new(_span: &Span, ids: &impl RangeBounds<EntryId>) -> Walk {
+    fn new(ids: &impl RangeBounds<EntryId>) -> Walk {
         Walk { left: closed(ids), forward: None, backward: None, failed: None }
+    }
+
+    #[cold]
+    fn fail(&mut self, error: Error) -> Option<Result<Place>> {
+        self.failed = self.left.take().map(|left| (error, left));
+        self.failure()
+    }
+
+    #[cold]
+    fn failure(&self) -> Option<Result<Place>> {
+        self.failed.as_ref().map(|(error, _)| Err(error.clone()))
+    }
+
+    /// Goes on where it failed.
+    fn try_again(&mut self) {
+        if let Some((_, left)) = self.failed.take() {
+            self.left = Some(left);
+        }
     }
 
     /// The segments that its ends are in.
@@ -60,47 +79,42 @@ impl Walk {
         [self.forward.as_ref().map(Forward::segment), self.backward.as_ref().map(Backward::segment)]
     }
 
-    fn next(&mut self, span: &Span) -> Option<Result<Place>> {
-        if let Some(error) = &self.failed {
-            return Some(Err(error.clone()));
-        }
-        let (first, last) = self.left?;
-        let forward = self.forward.get_or_insert_with(|| Forward::seek(span, first));
-        match forward.next(span) {
-            Ok(Some(place)) if place.id <= last => {
-                self.left = place.id.next().filter(|next| *next <= last).map(|next| (next, last));
+    #[inline]
+    fn next(&mut self, reading: &mut Reading<'_>) -> Option<Result<Place>> {
+        let Some((first, last)) = &mut self.left else {
+            return self.failure();
+        };
+        let seek = || Forward::seek(reading.span, *first);
+        match self.forward.get_or_insert_with(seek).next(reading) {
+            Ok(Some(place)) if place.id < *last => {
+                *first = place.id.next().unwrap_or(EntryId::MAX);
                 Some(Ok(place))
             }
-            Ok(_) => {
+            Ok(place) => {
+                let found = place.filter(|place| place.id == *last);
                 self.left = None;
-                None
+                found.map(Ok)
             }
-            Err(error) => {
-                self.failed = Some(error.clone());
-                Some(Err(error))
-            }
+            Err(error) => self.fail(error),
         }
     }
 
-    fn next_back(&mut self, span: &Span) -> Option<Result<Place>> {
-        if let Some(error) = &self.failed {
-            return Some(Err(error.clone()));
-        }
-        let (first, last) = self.left?;
-        let backward = self.backward.get_or_insert_with(|| Backward::seek(span, last));
-        match backward.next(span) {
-            Ok(Some(place)) if place.id >= first => {
-                self.left = place.id.prev().filter(|prev| *prev >= first).map(|prev| (first, prev));
+    fn next_back(&mut self, reading: &mut Reading<'_>) -> Option<Result<Place>> {
+        let Some((first, last)) = &mut self.left else {
+            return self.failure();
+        };
+        let seek = || Backward::seek(reading.span, *last);
+        match self.backward.get_or_insert_with(seek).next(reading) {
+            Ok(Some(place)) if place.id > *first => {
+                *last = place.id.prev().unwrap_or(EntryId::MIN);
                 Some(Ok(place))
             }
-            Ok(_) => {
+            Ok(place) => {
+                let found = place.filter(|place| place.id == *first);
                 self.left = None;
-                None
+                found.map(Ok)
             }
-            Err(error) => {
-                self.failed = Some(error.clone());
-                Some(Err(error))
-            }
+            Err(error) => self.fail(error),
         }
     }
 }
@@ -108,28 +122,30 @@ impl Walk {
 /// Entries borrowed from a [`Snapshot`].
 #[derive(Clone, Debug)]
 pub struct Range<'a> {
-    span: &'a Span,
+    reading: Reading<'a>,
     walk: Walk,
 }
 
 impl<'a> Range<'a> {
+    #[inline]
     fn entry(&self, place: &Place) -> EntryRef<'a> {
-        EntryRef::new(place.id, self.span.list(place))
+        EntryRef::new(place.id, self.reading.list(place))
     }
 }
 
 impl<'a> Iterator for Range<'a> {
     type Item = Result<EntryRef<'a>>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let found = self.walk.next(self.span)?;
+        let found = self.walk.next(&mut self.reading)?;
         Some(found.map(|place| self.entry(&place)))
     }
 }
 
 impl DoubleEndedIterator for Range<'_> {
     fn next_back(&mut self) -> Option<Self::Item> {
-        let found = self.walk.next_back(self.span)?;
+        let found = self.walk.next_back(&mut self.reading)?;
         Some(found.map(|place| self.entry(&place)))
     }
 }
@@ -147,13 +163,13 @@ pub struct OwnedRange {
 
 impl OwnedRange {
     pub(crate) fn new(span: Result<Span>, ids: &impl RangeBounds<EntryId>) -> OwnedRange {
-        let inner = span.map(|span| (span.clone(), Walk::new(&span, ids)));
+        let inner = span.map(|span| (span, Walk::new(ids)));
         OwnedRange { inner, at: [None; 2], apart: false }
     }
 
     fn step(
         &mut self,
-        step: fn(&mut Walk, &Span) -> Option<Result<Place>>,
+        step: fn(&mut Walk, &mut Reading<'_>) -> Option<Result<Place>>,
     ) -> Option<Result<Entry>> {
         match &mut self.inner {
             Ok((span, walk)) => {
@@ -168,15 +184,16 @@ impl OwnedRange {
                     }
                     self.at = now;
                 }
-                let mut found = step(walk, span)?;
+                let mut found = step(walk, &mut span.reading())?;
                 if !self.apart
                     && let Err(error) = &found
                     && *error.kind() == ErrorKind::TooManyMappings
                 {
                     // What it has passed is what takes them.
                     span.map_apart([None; 2]);
-                    (self.apart, walk.failed) = (true, None);
-                    found = step(walk, span)?;
+                    walk.try_again();
+                    self.apart = true;
+                    found = step(walk, &mut span.reading())?;
                 }
                 Some(found.map(|place| EntryRef::new(place.id, span.list(&place)).to_entry()))
             }
@@ -320,12 +337,12 @@ impl Budget {
         span: &Span,
         forward: &mut Forward,
     ) -> Result<(Vec<Place>, bool)> {
-        let mut places = Vec::new();
+        let (mut places, mut reading) = (Vec::new(), span.reading());
         loop {
             if self.count.is_some_and(|count| places.len() >= count) || self.is_spent() {
                 return Ok((places, true));
             }
-            let place = match forward.next(span) {
+            let place = match forward.next(&mut reading) {
                 Ok(Some(place)) => place,
                 Ok(None) => return Ok((places, false)),
                 // What lies in front of damage is given; the next look meets it.

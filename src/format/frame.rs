@@ -4,7 +4,7 @@
 //! where the body is damaged), a body with another, zero padding to eight bytes. Checksums start
 //! at a seed of the file and the offset, so that a frame passes at one place of one file only.
 
-use super::{checksum, seed_of, u32_at, u64_at};
+use super::{checksum, seed_of, short, u32_at, u64_at};
 use crate::entry::{check_fields, read_bytes, read_varint, varint_len, write_bytes, write_varint};
 use crate::id::EntryId;
 use crate::planted;
@@ -50,6 +50,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    #[inline]
     fn of(number: u32) -> Option<Kind> {
         Some(match number {
             1 => Kind::Begin,
@@ -73,10 +74,14 @@ fn seed_at(file: u32, offset: u64) -> u32 {
     if planted::crc_without_offset() { file } else { file ^ ((offset / ALIGN) as u32) }
 }
 
-/// What the checksum of a header covers.
+/// The checksum of a header, which stands in front of what it covers.
 #[inline]
-fn checked(header: &[u8]) -> &[u8] {
-    if planted::crc_without_id() { &header[4..HEADER] } else { &header[4..] }
+fn checksum_of(header: &[u8], seed: u32) -> u32 {
+    let covered = if planted::crc_without_id() { &header[4..HEADER] } else { &header[4..] };
+    match covered.try_into() {
+        Ok(nine) => short::checksum(seed, nine),
+        Err(_) => checksum(seed, covered),
+    }
 }
 
 /// The length of a frame with this much header and body, padding included.
@@ -99,11 +104,19 @@ pub(crate) struct Header {
 }
 
 impl Header {
+    #[inline]
     pub(crate) fn header_len(&self) -> usize {
         HEADER + if self.block.is_some() { BLOCK_HEADER } else { 0 }
     }
 
+    /// Whether the body begins with anything but the payload.
+    #[inline]
+    pub(crate) fn has_extras(&self) -> bool {
+        self.flags & (DURABLE | ATTRIBUTES) != 0
+    }
+
     /// The length of the whole frame, padding included.
+    #[inline]
     pub(crate) fn frame_len(&self) -> u64 {
         padded(self.header_len() + self.body_len)
     }
@@ -112,12 +125,14 @@ impl Header {
     /// none that passes its checks. Bounds are not checked against what follows.
     #[inline]
     pub(crate) fn decode(bytes: &[u8], seed: u32, offset: u64) -> Option<Header> {
-        let flags = *bytes.get(12)?;
-        let len = if flags & BLOCK == 0 { HEADER } else { HEADER + BLOCK_HEADER };
-        let header = bytes.get(..len)?;
-        let crc = u32_at(header, 0);
-        let size = u32_at(header, 8);
-        if size == 0 || crc != checksum(seed_at(seed, offset), checked(header)) {
+        let head: &[u8; HEADER] = bytes.first_chunk()?;
+        let flags = head[12];
+        let (crc, size) = (u32_at(head, 0), u32_at(head, 8));
+        let header = match flags & BLOCK {
+            0 => &head[..],
+            _ => bytes.get(..HEADER + BLOCK_HEADER)?,
+        };
+        if size == 0 || crc != checksum_of(header, seed_at(seed, offset)) {
             return None;
         }
         if flags & !ALL_FLAGS != 0 {
@@ -131,7 +146,7 @@ impl Header {
             kind: Kind::of(size >> 28)?,
             flags,
             body_len: (size as usize) & MAX_BODY,
-            body_crc: u32_at(header, 4),
+            body_crc: u32_at(head, 4),
             block,
             crc,
         })
@@ -156,9 +171,11 @@ impl Header {
         let end = start + self.body_len;
         let frame_end = usize::try_from(self.frame_len()).ok()?;
         let body = bytes.get(start..end)?;
-        let padding = bytes.get(end..frame_end)?;
+        // The padding is what lies behind the body in the last word.
+        let last = u64_at(bytes.get(..frame_end)?, frame_end - ALIGN as usize);
+        let used = 8 * (ALIGN as usize - (frame_end - end)) as u32;
         let good = self.body_crc == checksum(!seed_at(seed, offset), body)
-            && padding.iter().all(|byte| *byte == 0);
+            && last.checked_shr(used).unwrap_or(0) == 0;
         (good || planted::body_unchecked()).then_some(body)
     }
 }
@@ -204,7 +221,7 @@ impl FrameBuilder {
         let size = u32_at(out, 8) | body_len as u32;
         out[4..8].copy_from_slice(&body_crc.to_le_bytes());
         out[8..12].copy_from_slice(&size.to_le_bytes());
-        let crc = checksum(seed, checked(&out[..self.header_len]));
+        let crc = checksum_of(&out[..self.header_len], seed);
         out[..4].copy_from_slice(&crc.to_le_bytes());
         out.resize(padded(out.len()) as usize, 0);
         crc
@@ -295,6 +312,20 @@ pub(crate) fn read_id(bytes: &[u8], at: &mut usize, from: EntryId) -> Option<Ent
     } else {
         Some(EntryId { ms: from.ms.checked_add(ms)?, seq })
     }
+}
+
+/// The ID of the entry in an Entry frame whose body was checked, and where its field list begins.
+/// `base`: of the frame's block. `at`: behind the extras.
+#[inline]
+pub(crate) fn read_single(
+    header: &Header,
+    body: &[u8],
+    mut at: usize,
+    base: EntryId,
+) -> Option<(EntryId, usize)> {
+    // The first entry of a block has its base for an ID.
+    let id = if header.block.is_some() { base } else { read_id(body, &mut at, base)? };
+    check_fields(body.get(at..)?).then_some((id, at))
 }
 
 /// Steps through the entries of an Entry or Batch frame whose body was checked. It borrows nothing,

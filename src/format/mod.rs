@@ -8,6 +8,7 @@ pub(crate) mod frame;
 pub(crate) mod header;
 pub(crate) mod name;
 pub(crate) mod record;
+mod short;
 
 /// The first bytes of every file of a store.
 pub(crate) const MAGIC: [u8; 8] = *b"strmlog\0";
@@ -40,14 +41,17 @@ pub(crate) fn seed_of(crc: u32, bytes: &[u8]) -> u32 {
 }
 
 /// Little-endian numbers at fixed places; 0 beyond the end, which no check lets through.
+#[inline]
 pub(crate) fn u16_at(bytes: &[u8], at: usize) -> u16 {
     bytes.get(at..at + 2).and_then(|b| b.try_into().ok()).map_or(0, u16::from_le_bytes)
 }
 
+#[inline]
 pub(crate) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     bytes.get(at..at + 4).and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes)
 }
 
+#[inline]
 pub(crate) fn u64_at(bytes: &[u8], at: usize) -> u64 {
     bytes.get(at..at + 8).and_then(|b| b.try_into().ok()).map_or(0, u64::from_le_bytes)
 }

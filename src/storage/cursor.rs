@@ -11,9 +11,11 @@ use std::sync::Arc;
 
 mod backward;
 mod forward;
+mod reading;
 mod resume;
 pub(crate) use backward::Backward;
 pub(crate) use forward::Forward;
+pub(crate) use reading::Reading;
 pub(crate) use resume::Resume;
 
 /// The segments of a stream, in order.
@@ -69,6 +71,11 @@ impl Span {
         self.segments.partition_point(|s| s.begin.last_id <= self.trimmed).saturating_sub(1)
     }
 
+    /// The lowest ID that is not trimmed.
+    fn first_left(&self) -> EntryId {
+        self.trimmed.next().unwrap_or(EntryId::MAX)
+    }
+
     /// The bytes of a place's field list.
     pub(crate) fn list(&self, place: &Place) -> &[u8] {
         let segment = self.segments.get(place.segment as usize);
@@ -85,7 +92,7 @@ impl Span {
         // A dead entry ends the search like a live one: many may lie behind it.
         let mut forward = Forward::seek(self, id);
         forward.with_dead = true;
-        let found = forward.next(self)?.filter(|place| place.id == id);
+        let found = forward.next(&mut self.reading())?.filter(|place| place.id == id);
         Ok(found.filter(|place| {
             let segment = self.segments.get(place.segment as usize);
             segment.is_some_and(|segment| !segment.is_deleted(place.ordinal))
@@ -95,7 +102,7 @@ impl Span {
     /// A walk over all entries, dead ones too, from a block that holds this number on.
     pub(crate) fn walk_from(&self, segment: usize, ordinal: u32) -> Option<Forward> {
         let found = self.segments.get(segment)?;
-        let mut forward = Forward::at(segment, &found.block_of(ordinal));
+        let mut forward = Forward::at(self, segment, &found.block_of(ordinal));
         forward.with_dead = true;
         Some(forward)
     }
@@ -138,7 +145,7 @@ impl Span {
         let span = Span { segments, published: u64::MAX, trimmed: id, skip_damage };
         let mut forward = Forward::seek(&span, EntryId::MIN);
         forward.with_dead = true;
-        Ok(forward.next(&span)?.map(|place| place.ordinal))
+        Ok(forward.next(&mut span.reading())?.map(|place| place.ordinal))
     }
 
     /// The ID of the entry with this number within a segment.
@@ -146,9 +153,10 @@ impl Span {
         let Some(found) = self.segments.get(segment) else {
             return Ok(None);
         };
-        let mut forward = Forward::at(segment, &found.block_of(ordinal));
+        let mut forward = Forward::at(self, segment, &found.block_of(ordinal));
         forward.with_dead = true;
-        while let Some(place) = forward.next(self)? {
+        let mut reading = self.reading();
+        while let Some(place) = forward.next(&mut reading)? {
             if place.segment as usize != segment || place.ordinal > ordinal {
                 break;
             }

@@ -94,7 +94,7 @@ impl Live {
         }
         if self.head.is_none() {
             // What is damaged and skipped has numbers and no entries.
-            let found = Forward::seek(span, EntryId::MIN).next(span)?;
+            let found = Forward::seek(span, EntryId::MIN).next(&mut span.reading())?;
             self.head = found.map(|place| (place.id, ordinal_of(span, &place)));
         }
         Ok(self.head.map(|(id, _)| id))
@@ -253,9 +253,9 @@ impl Live {
             }
         }
         let mut forward = Forward::seek(span, self.head.map_or(EntryId::MIN, |(id, _)| id));
-        let mut plan = self.nothing();
+        let (mut plan, mut reading) = (self.nothing(), span.reading());
         while plan.removed < count {
-            let Some(place) = forward.next(span)? else {
+            let Some(place) = forward.next(&mut reading)? else {
                 break;
             };
             plan.trimmed = place.id;
@@ -376,7 +376,7 @@ fn ordinal_above(span: &Span, id: EntryId, tail: Tail) -> Result<u64> {
     let above = Span { trimmed: id, ..span.clone() };
     let mut forward = Forward::seek(&above, EntryId::MIN);
     forward.with_dead = true;
-    Ok(forward.next(&above)?.map_or(tail.ordinal, |place| ordinal_of(span, &place)))
+    Ok(forward.next(&mut above.reading())?.map_or(tail.ordinal, |place| ordinal_of(span, &place)))
 }
 
 /// The number of the first entry from this one on that is not deleted.

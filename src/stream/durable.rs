@@ -155,7 +155,7 @@ impl Stream {
         let all = durable >= log.written();
         let span = Span { published: durable, trimmed: EntryId::MIN, ..log.written_span() };
         let mut backward = crate::storage::cursor::Backward::seek(&span, EntryId::MAX);
-        let found = backward.next(&span)?.map_or(EntryId::MIN, |place| place.id);
+        let found = backward.next(&mut span.reading())?.map_or(EntryId::MIN, |place| place.id);
         Ok(if all { found.max(last) } else { found })
     }
 

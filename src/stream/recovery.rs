@@ -307,13 +307,14 @@ fn ids_of(span: &Span, segment: usize, ordinals: &[u32]) -> Result<(Vec<EntryId>
     let mut ids = Vec::with_capacity(ordinals.len());
     let mut walk: Option<Forward> = None;
     let mut place: Option<Place> = None;
+    let mut reading = span.reading();
     for ordinal in ordinals {
         // Near ones are reached by walking on, far ones by the index.
         if place.is_none_or(|place| ordinal.saturating_sub(place.ordinal) > 128) {
             (walk, place) = (span.walk_from(segment, *ordinal), None);
         }
         while place.is_none_or(|place| place.ordinal < *ordinal) {
-            place = match walk.as_mut().map_or(Ok(None), |walk| walk.next(span)) {
+            place = match walk.as_mut().map_or(Ok(None), |walk| walk.next(&mut reading)) {
                 Err(error) if error.is_corruption() => {
                     whole = false;
                     None

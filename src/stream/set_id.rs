@@ -39,7 +39,7 @@ impl Wanted {
         }
         let mut kept = 0;
         if facts.length > 0 {
-            if let Some(top) = Backward::seek(&span, EntryId::MAX).next(&span)? {
+            if let Some(top) = Backward::seek(&span, EntryId::MAX).next(&mut span.reading())? {
                 if self.last < top.id {
                     return refuse("it is smaller than the top entry");
                 }

@@ -1,6 +1,7 @@
 //! The walk towards the beginning: frames tell only where the next one is, so a block is walked
 //! forward and handed out from its end.
 
+use super::reading::Reading;
 use super::*;
 
 /// Walks a span backward, a block at a time.
@@ -37,34 +38,36 @@ impl Backward {
     ///
     /// # Errors
     /// `Corrupt` where a frame fails its checks; the cursor stays there.
-    pub(crate) fn next(&mut self, span: &Span) -> Result<Option<Place>> {
+    pub(crate) fn next(&mut self, reading: &mut Reading<'_>) -> Result<Option<Place>> {
         loop {
             while let Some(place) = self.block.pop() {
-                if place.id <= span.trimmed {
+                if place.id <= reading.span.trimmed {
                     self.block.clear();
                     self.done = true;
                     return Ok(None);
                 }
-                let segment = span.segments.get(place.segment as usize);
-                if place.id <= self.to && segment.is_some_and(|s| !s.is_deleted(place.ordinal)) {
+                let here = reading.here(place.segment as usize)?;
+                let alive = here.is_some_and(|here| !here.segment.is_deleted(place.ordinal));
+                if place.id <= self.to && alive {
                     return Ok(Some(place));
                 }
             }
             if self.done {
                 return Ok(None);
             }
-            self.load(span)?;
+            self.load(reading)?;
         }
     }
 
     /// Fills `block` with the block before the limit, or moves to the segment before.
-    fn load(&mut self, span: &Span) -> Result<()> {
-        let Some(segment) = span.segments.get(self.segment) else {
+    fn load(&mut self, reading: &mut Reading<'_>) -> Result<()> {
+        let span = reading.span;
+        let Some(here) = reading.here(self.segment)? else {
             self.done = true;
             return Ok(());
         };
-        let limit = self.limit.unwrap_or_else(|| span.limit(segment)).min(span.limit(segment));
-        let Some(block) = segment.block_before(limit) else {
+        let limit = self.limit.unwrap_or(here.limit).min(here.limit);
+        let Some(block) = here.segment.block_before(limit) else {
             match self.segment.checked_sub(1) {
                 Some(before) => {
                     self.segment = before;
@@ -74,16 +77,10 @@ impl Backward {
             }
             return Ok(());
         };
-        let mut forward = Forward::at(self.segment, &block);
-        while forward.segment == self.segment && (forward.batch.is_some() || forward.offset < limit)
-        {
-            match forward.next_any(span)? {
-                Some(place) if place.segment as usize == self.segment => {
-                    if u64::from(place.start) >= limit {
-                        break;
-                    }
-                    self.block.push(place);
-                }
+        let mut forward = Forward::at(span, self.segment, &block);
+        while forward.batch.is_some() || forward.offset < limit {
+            match forward.next_here(here)? {
+                Some(place) if u64::from(place.start) < limit => self.block.push(place),
                 _ => break,
             }
         }

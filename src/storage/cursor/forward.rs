@@ -1,7 +1,8 @@
 //! The walk from a frame to the next one.
 
+use super::reading::{Here, Reading};
 use super::*;
-use crate::format::frame::{Entries, Extras, Header, Kind};
+use crate::format::frame::{Entries, Extras, Header, Kind, read_single};
 use crate::storage::scan::Hole;
 use std::sync::atomic::Ordering;
 
@@ -45,19 +46,19 @@ impl Forward {
             .map_or(BlockStart { id: EntryId::MIN, offset: 0, ordinal: 0 }, |s| {
                 s.seek(id.max(span.trimmed), span.limit(s))
             });
-        Forward { from: id, ..Forward::at(segment, &block) }
+        Forward { from: id.max(span.first_left()), ..Forward::at(span, segment, &block) }
     }
 
-    /// The same walk where its segment has this place, for entries from `from` on.
-    pub(super) fn again(self, segment: usize, from: EntryId) -> Forward {
-        Forward { segment, from, ..self }
+    /// The same walk in a later view, where its segment has this place, for entries from `from` on.
+    pub(super) fn again(self, span: &Span, segment: usize, from: EntryId) -> Forward {
+        Forward { segment, from: from.max(span.first_left()), ..self }
     }
 
-    pub(super) fn at(segment: usize, block: &BlockStart) -> Forward {
+    pub(super) fn at(span: &Span, segment: usize, block: &BlockStart) -> Forward {
         Forward {
             segment,
             offset: u64::from(block.offset),
-            from: EntryId::MIN,
+            from: span.first_left(),
             base: None,
             ordinal: block.ordinal,
             batch: None,
@@ -69,167 +70,153 @@ impl Forward {
     ///
     /// # Errors
     /// `Corrupt` where a frame fails its checks; the cursor stays there.
-    pub(crate) fn next(&mut self, span: &Span) -> Result<Option<Place>> {
+    #[inline]
+    pub(crate) fn next(&mut self, reading: &mut Reading<'_>) -> Result<Option<Place>> {
         loop {
-            let Some(place) = self.next_any(span)? else {
+            let Some(here) = reading.here(self.segment)? else {
                 return Ok(None);
             };
-            if place.id < self.from || place.id <= span.trimmed {
+            let Some(place) = self.next_here(here)? else {
+                if self.goes_on(reading) {
+                    continue;
+                }
+                return Ok(None);
+            };
+            if place.id < self.from {
                 continue;
             }
-            if self.with_dead {
-                return Ok(Some(place));
-            }
-            let dead = span
-                .segments
-                .get(place.segment as usize)
-                .is_none_or(|segment| segment.is_deleted(place.ordinal));
-            if !dead {
+            if self.with_dead || !here.segment.is_deleted(place.ordinal) {
                 return Ok(Some(place));
             }
         }
     }
 
-    pub(super) fn next_any(&mut self, span: &Span) -> Result<Option<Place>> {
+    /// The next entry of the segment that it is in, alive or not, wanted or not; `None` at the end
+    /// of what may be read of it.
+    #[inline]
+    pub(super) fn next_here(&mut self, here: &Here<'_>) -> Result<Option<Place>> {
         loop {
-            let Some(segment) = span.segments.get(self.segment) else {
-                return Ok(None);
-            };
-            let limit = span.limit(segment);
-            if self.batch.is_none() && self.offset >= limit {
-                if span.published <= segment.end_position()
-                    || self.segment + 1 >= span.segments.len()
-                {
+            let step = if self.batch.is_some() {
+                self.next_of_batch(here)
+            } else {
+                if self.offset >= here.limit {
                     return Ok(None);
                 }
-                let next = self.segment + 1;
-                let Some(found) = span.segments.get(next) else {
-                    return Ok(None);
-                };
-                let first = found.first_offset;
-                self.segment = next;
-                self.offset = first;
-                self.base = None;
-                self.ordinal = 0;
-                continue;
-            }
-            if span.skip_damage
-                && self.batch.is_none()
-                && let Some(hole) = segment.known_hole(self.offset)
-            {
-                self.go_behind(&hole);
-                continue;
-            }
-            let region = segment.region()?;
-            // Less than that is there only of a segment with damage, which is stepped over below.
-            let bytes = region.slice(0, limit).or_else(|| region.slice(0, region.frozen()));
-            let bytes = bytes.unwrap_or_default();
-            let step = if self.batch.is_some() {
-                self.next_of_batch(segment, bytes)
-            } else {
-                self.frame(segment, bytes)
+                if here.skip_damage
+                    && let Some(hole) = here.segment.known_hole(self.offset)
+                {
+                    self.go_behind(&hole);
+                    continue;
+                }
+                self.frame(here)
             };
             match step {
                 Ok(Some(place)) => return Ok(Some(place)),
                 Ok(None) => {}
-                Err(error) if span.skip_damage => self.step_over(span, segment, error)?,
-                Err(error) => return Err(error),
+                Err(what) => self.step_over(here, what)?,
             }
         }
     }
 
-    /// Goes on behind the damage that `error` tells of.
-    fn step_over(&mut self, span: &Span, segment: &Segment, error: Error) -> Result<()> {
+    /// Goes on in the next segment; `false` at the end of the span.
+    #[cold]
+    fn goes_on(&mut self, reading: &Reading<'_>) -> bool {
+        let Span { segments, published, .. } = reading.span;
+        let ends = segments.get(self.segment).is_none_or(|s| *published <= s.end_position());
+        let Some(next) = segments.get(self.segment + 1).filter(|_| !ends) else {
+            return false;
+        };
+        self.segment += 1;
+        self.offset = next.first_offset;
+        self.base = None;
+        self.ordinal = 0;
+        true
+    }
+
+    /// Goes on behind the damage that was met, if the view steps over some.
+    #[cold]
+    fn step_over(&mut self, here: &Here<'_>, what: &'static str) -> Result<()> {
+        let segment = here.segment;
+        let at = self.batch.as_ref().map_or(self.offset, |batch| batch.at);
         // Where frames are still being written nobody can say how many are missing.
-        let is_final =
-            segment.sealed.load(Ordering::Acquire) || self.segment + 1 < span.segments.len();
-        let at = self.batch.take().map_or(self.offset, |batch| batch.at);
-        let hole = if is_final { segment.hole_at(at)? } else { None };
+        let is_final = segment.sealed.load(Ordering::Acquire) || !here.is_last;
+        let hole = if here.skip_damage && is_final { segment.hole_at(at)? } else { None };
         let Some(hole) = hole else {
-            return Err(error);
+            return Err(damaged(segment, at, what));
         };
         self.go_behind(&hole);
         Ok(())
     }
 
     fn go_behind(&mut self, hole: &Hole) {
+        self.batch = None;
         self.offset = hole.to;
         self.base = hole.base;
         self.ordinal = hole.ordinals.1 as u32;
     }
 
-    fn place(&self, id: EntryId, start: usize, len: usize) -> Place {
-        Place {
-            id,
-            segment: self.segment as u32,
-            ordinal: self.ordinal,
-            start: start as u32,
-            len: len as u32,
-        }
+    #[inline]
+    fn take(&mut self, id: EntryId, start: usize, len: usize) -> Place {
+        let ordinal = self.ordinal;
+        self.ordinal += 1;
+        Place { id, segment: self.segment as u32, ordinal, start: start as u32, len: len as u32 }
     }
 
-    fn next_of_batch(&mut self, segment: &Segment, bytes: &[u8]) -> Result<Option<Place>> {
+    #[inline]
+    fn next_of_batch(&mut self, here: &Here<'_>) -> Step {
         let Some(batch) = &mut self.batch else {
             return Ok(None);
         };
-        let body = bytes.get(batch.start..batch.end).unwrap_or_default();
+        let body = here.bytes.get(batch.start..batch.end).unwrap_or_default();
         let Some((id, range)) = batch.entries.next(body) else {
-            return Err(damaged(segment, batch.at, "a batch is malformed"));
+            return Err("a batch is malformed");
         };
         let start = batch.start + range.start;
         if batch.entries.left() == 0 {
             self.batch = None;
         }
-        let place = self.place(id, start, range.len());
-        self.ordinal += 1;
-        Ok(Some(place))
+        Ok(Some(self.take(id, start, range.len())))
     }
 
     /// Takes in the frame at the offset: an entry of its own, or a batch whose entries follow.
-    fn frame(&mut self, segment: &Segment, bytes: &[u8]) -> Result<Option<Place>> {
-        let at = self.offset;
-        let bad = |what| Err(damaged(segment, at, what));
-        let frame = bytes.get(at as usize..).unwrap_or_default();
-        let Some(header) = Header::decode(frame, segment.seed, at) else {
-            return bad("the header of a frame fails its checksum");
+    #[inline]
+    fn frame(&mut self, here: &Here<'_>) -> Step {
+        let (at, seed) = (self.offset, here.segment.seed);
+        let frame = here.bytes.get(at as usize..).unwrap_or_default();
+        let Some(header) = Header::decode(frame, seed, at) else {
+            return Err("the header of a frame fails its checksum");
         };
-        let Some(body) = header.body(frame, segment.seed, at) else {
-            return bad("a frame fails its checksum");
+        let Some(body) = header.body(frame, seed, at) else {
+            return Err("a frame fails its checksum");
         };
-        let next = at + header.frame_len();
         if let Some((base, ordinal)) = header.block {
             self.base = Some(base);
-            self.ordinal = ordinal.saturating_sub(segment.first_ordinal()) as u32;
+            self.ordinal = ordinal.saturating_sub(here.segment.first_ordinal()) as u32;
         }
         let mut within = 0;
-        if Extras::read(header.flags, body, &mut within).is_none() {
-            return bad("a frame has an attribute that is not understood");
+        if header.has_extras() && Extras::read(header.flags, body, &mut within).is_none() {
+            return Err("a frame has an attribute that is not understood");
         }
-        let body_start = at as usize + header.header_len();
+        let (start, next) = (at as usize + header.header_len(), at + header.frame_len());
         match header.kind {
             Kind::Entry => {
                 let Some(base) = self.base else {
-                    return bad("an entry has no block");
+                    return Err("an entry has no block");
                 };
-                let found =
-                    Entries::new(&header, body, within, base).and_then(|mut e| e.next(body));
-                let Some((id, range)) = found else {
-                    return bad("an entry is malformed");
+                let Some((id, list)) = read_single(&header, body, within, base) else {
+                    return Err("an entry is malformed");
                 };
-                let place = self.place(id, body_start + range.start, range.len());
-                self.ordinal += 1;
                 self.offset = next;
-                Ok(Some(place))
+                Ok(Some(self.take(id, start + list, body.len() - list)))
             }
             Kind::Batch => {
                 let Some(base) = self.base else {
-                    return bad("a batch has no block");
+                    return Err("a batch has no block");
                 };
                 let Some(entries) = Entries::new(&header, body, within, base) else {
-                    return bad("a batch is malformed");
+                    return Err("a batch is malformed");
                 };
-                let end = body_start + body.len();
-                self.batch = Some(Batch { at, start: body_start, end, entries });
+                self.batch = Some(Batch { at, start, end: start + body.len(), entries });
                 self.offset = next;
                 Ok(None)
             }
@@ -237,7 +224,10 @@ impl Forward {
                 self.offset = next;
                 Ok(None)
             }
-            _ => bad("a frame is of a kind that does not belong here"),
+            _ => Err("a frame is of a kind that does not belong here"),
         }
     }
 }
+
+/// An entry, or nothing yet, or what is wrong with the frame.
+type Step = std::result::Result<Option<Place>, &'static str>;

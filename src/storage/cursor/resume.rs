@@ -26,6 +26,6 @@ impl Resume {
         let from = after.next().filter(|_| after == self.after)?;
         let segment = span.segments.partition_point(|s| s.number() < self.segment);
         let is_there = span.segments.get(segment)?.number() == self.segment;
-        is_there.then(|| self.walk.clone().again(segment, from))
+        is_there.then(|| self.walk.clone().again(span, segment, from))
     }
 }
