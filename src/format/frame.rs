@@ -163,6 +163,19 @@ impl Header {
         Some(seed_at(seed, offset))
     }
 
+    /// The ID that an Entry frame gives, whether or not its body passes its checks.
+    pub(crate) fn unchecked_id(&self, bytes: &[u8], base: EntryId) -> Option<EntryId> {
+        if self.block.is_some() {
+            return Some(base);
+        }
+        let body = bytes.get(self.header_len()..self.header_len() + self.body_len)?;
+        let mut at = 0;
+        if self.has_extras() {
+            Extras::read(self.flags, body, &mut at)?;
+        }
+        read_id(body, &mut at, base)
+    }
+
     /// The body, if `bytes` (from the frame's first byte on) holds all of the frame and the
     /// checksum and the padding are right.
     #[inline]

@@ -1,10 +1,10 @@
 //! Bytes that were durable and are not what they were: refused by name, or skipped and reported.
 
 use crate::copy::died;
-use crate::files::{HEADER, find, flip, open, open_skipping, segments};
+use crate::files::{HEADER, change, find, flip, open, open_skipping, segments};
 use crate::ground::{error, id, live, put, put_range};
 use std::path::{Path, PathBuf};
-use streamlog::{ErrorKind, Store};
+use streamlog::{EntryId, ErrorKind, Store};
 
 /// Two streams, `a` over several segments and `b`, closed cleanly.
 fn closed() -> tempfile::TempDir {
@@ -78,6 +78,45 @@ fn a_flipped_bit_in_the_last_segment_is_refused_where_it_is() {
     let before = std::fs::read(&path).unwrap();
     check_refused(copied.path(), &path, at);
     assert!(std::fs::read(&path).unwrap() == before);
+}
+
+/// A seek passes over what lies in front of the entry by the headers of frames alone. Fails if what
+/// it comes to is not checked, or not all that could have led it astray.
+#[test]
+fn a_seek_to_damage_gives_the_right_entry_or_none() {
+    let dir = closed();
+    let copied = died(dir.path());
+    let path = of_a(copied.path())[0].clone();
+    let good = std::fs::read(&path).unwrap();
+    // The second block.
+    let (from, to) = (find(&path, "11-0") - 60, find(&path, "21-0") - 60);
+    let (mut right, mut refused) = (0, 0);
+    for (at, mask) in (from..to).zip([1, 3, 0x10, 0x80].into_iter().cycle()).step_by(3) {
+        change(&path, |bytes| bytes[at] ^= mask);
+        let store = open(copied.path());
+        let stream = store.get("a").unwrap().unwrap();
+        for n in 9..23 {
+            for (from, wanted) in [(EntryId::new(n, 0), n), (EntryId::new(n, 1), n + 1)] {
+                match stream.range(from..).next().unwrap() {
+                    Ok(entry) => assert_eq!(entry.id().ms, wanted, "byte {at} ^ {mask}"),
+                    Err(error) => assert!(error.is_corruption(), "{error}"),
+                }
+            }
+            match stream.get(EntryId::new(n, 0)) {
+                Ok(entry) => {
+                    assert_eq!(entry.unwrap().id().ms, n, "byte {at} ^ {mask}");
+                    right += 1;
+                }
+                Err(error) => {
+                    assert!(error.is_corruption(), "{error}");
+                    refused += 1;
+                }
+            }
+        }
+        drop((stream, store));
+        std::fs::write(&path, &good).unwrap();
+    }
+    assert!(right > refused && refused > (to - from) / 3, "{right} right, {refused} refused");
 }
 
 /// The numbers that are missing from `1..=500`: one run of them.

@@ -19,6 +19,8 @@ pub(crate) struct Forward {
     pub(super) batch: Option<Batch>,
     /// Deleted entries are returned too.
     pub(crate) with_dead: bool,
+    /// It has not come to `from` yet.
+    seeks: bool,
 }
 
 /// The rest of a batch frame whose checksum was verified.
@@ -46,7 +48,8 @@ impl Forward {
             .map_or(BlockStart { id: EntryId::MIN, offset: 0, ordinal: 0 }, |s| {
                 s.seek(id.max(span.trimmed), span.limit(s))
             });
-        Forward { from: id.max(span.first_left()), ..Forward::at(span, segment, &block) }
+        let from = id.max(span.first_left());
+        Forward { from, seeks: true, ..Forward::at(span, segment, &block) }
     }
 
     /// The same walk in a later view, where its segment has this place, for entries from `from` on.
@@ -63,6 +66,7 @@ impl Forward {
             ordinal: block.ordinal,
             batch: None,
             with_dead: false,
+            seeks: false,
         }
     }
 
@@ -76,6 +80,9 @@ impl Forward {
             let Some(here) = reading.here(self.segment)? else {
                 return Ok(None);
             };
+            if self.seeks {
+                self.pass_over(here);
+            }
             let Some(place) = self.next_here(here)? else {
                 if self.goes_on(reading) {
                     continue;
@@ -115,6 +122,36 @@ impl Forward {
                 Ok(None) => {}
                 Err(what) => self.step_over(here, what)?,
             }
+        }
+    }
+
+    /// Goes to the last frame of its block that may begin at or below `from`, by the headers alone.
+    ///
+    /// What the bodies in between say is not checked, and need not be: IDs only grow, so where that
+    /// last frame passes its checks, all in front of it are lower. One that does not is met by the
+    /// walk, which begins with it.
+    #[cold]
+    fn pass_over(&mut self, here: &Here<'_>) {
+        self.seeks = false;
+        let mut now = (self.offset, self.ordinal, self.base);
+        while !here.skip_damage && now.0 < here.limit {
+            let frame = here.bytes.get(now.0 as usize..).unwrap_or_default();
+            // Of other kinds only the body says how many entries they hold.
+            let Some(header) = Header::decode(frame, here.segment.seed, now.0)
+                .filter(|header| header.kind == Kind::Entry)
+            else {
+                return;
+            };
+            if let Some((base, ordinal)) = header.block {
+                now.1 = ordinal.saturating_sub(here.segment.first_ordinal()) as u32;
+                now.2 = Some(base);
+            }
+            let id = now.2.and_then(|base| header.unchecked_id(frame, base));
+            if id.is_none_or(|id| id > self.from) {
+                return;
+            }
+            (self.offset, self.ordinal, self.base) = now;
+            now = (now.0 + header.frame_len(), now.1 + 1, now.2);
         }
     }
 
