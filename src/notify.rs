@@ -247,6 +247,7 @@ impl WaitList {
     /// Entries were published: wakes all plain readers and the head of every group. To be called
     /// after the store that publishes, outside all locks that a callback must not meet. Costs a
     /// fence and a load if nobody waits.
+    #[inline]
     pub(crate) fn notify(&self) {
         self.wake(|queues, woken| {
             woken.extend(queues.readers.values().cloned());
@@ -288,11 +289,16 @@ impl WaitList {
     }
 
     /// Collects under the lock, wakes outside it.
+    #[inline]
     fn wake(&self, collect: impl FnOnce(&mut Queues, &mut Vec<Arc<Signal>>)) {
         store_before_load();
-        if self.is_empty() {
-            return;
+        if !self.is_empty() {
+            self.wake_those(collect);
         }
+    }
+
+    #[cold]
+    fn wake_those(&self, collect: impl FnOnce(&mut Queues, &mut Vec<Arc<Signal>>)) {
         let mut woken = Vec::new();
         collect(&mut self.queues.lock(), &mut woken);
         wake_each(woken);

@@ -188,13 +188,15 @@ impl StreamInner {
         self.rests_on.store(position, Ordering::Release);
     }
 
+    #[inline]
     fn check(&self, shared: &Shared) -> Result<()> {
         shared.check_open()?;
-        if self.gone.load(Ordering::Acquire) {
-            let name = self.state.lock().name.clone();
-            return Err(Error::new(ErrorKind::NoStream { name }));
-        }
-        Ok(())
+        if self.gone.load(Ordering::Acquire) { Err(self.no_stream()) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn no_stream(&self) -> Error {
+        Error::new(ErrorKind::NoStream { name: self.state.lock().name.clone() })
     }
 
     /// One look for entries above `after`.

@@ -260,18 +260,25 @@ impl Log {
     }
 
     /// The right to append. Fails when the log is poisoned or closed.
+    #[inline]
     pub(crate) fn writer(&self) -> Result<Appender<'_>> {
         let writer = self.writer.lock();
-        if self.poisoned.load(Ordering::Acquire)
-            && let Some(cause) = self.commit.poisoned()
-        {
-            return Err(Error::poisoned(&cause).refused());
+        if self.poisoned.load(Ordering::Acquire) {
+            self.check_poison()?;
         }
         if writer.closed {
             return Err(Error::new(ErrorKind::Closed));
         }
         self.note_used();
         Ok(Appender { log: self, writer })
+    }
+
+    #[cold]
+    fn check_poison(&self) -> Result<()> {
+        match self.commit.poisoned() {
+            Some(cause) => Err(Error::poisoned(&cause).refused()),
+            None => Ok(()),
+        }
     }
 
     /// Makes everything below `target` durable: the segments in order, each once.

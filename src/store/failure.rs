@@ -36,9 +36,14 @@ impl Shared {
     /// Stops the store if its file system is gone. No lock may be held.
     #[inline]
     pub(crate) fn check_loss(&self) {
-        if let Some(cause) = self.loss.cause()
-            && self.poisoned.get().is_none()
-        {
+        if let Some(cause) = self.loss.cause() {
+            self.stop(cause);
+        }
+    }
+
+    #[cold]
+    fn stop(&self, cause: &Error) {
+        if self.poisoned.get().is_none() {
             self.poison(cause.clone());
         }
     }

@@ -35,6 +35,7 @@ impl Stream {
         &self.handle.shared
     }
 
+    #[inline]
     pub(super) fn log(&self) -> Result<&Log> {
         self.inner.check(self.shared())?;
         self.inner.log(self.shared())
@@ -84,14 +85,15 @@ impl Stream {
             trim.check()?;
         }
         // Taken out of its cell, so that fields which append themselves find an empty one.
-        let mut list = SCRATCH.take();
+        let mut list = SCRATCH.try_with(RefCell::take).unwrap_or_default();
         list.clear();
         // The writer knows the stream's own limit; no stream takes more than a frame.
         let max = crate::format::frame::MAX_BODY - 4096;
         let appended =
             encode_fields(&mut list, fields, max).and_then(|()| self.append_list(&list, &options));
         if list.capacity() <= 1 << 20 {
-            SCRATCH.set(list);
+            // A thread that ends has no place for it any more.
+            drop(SCRATCH.try_with(|scratch| scratch.replace(list)));
         }
         appended
     }
@@ -175,6 +177,7 @@ impl Stream {
     }
 
     /// What every append does once the writer is free again.
+    #[inline]
     fn appended(&self, log: &Log, position: u64, durable: bool) -> Result<()> {
         let shared = self.shared();
         self.inner.care(shared, log);
@@ -197,10 +200,14 @@ impl Stream {
     fn wait_for_room(&self, log: &Log, len: usize, timeout: Option<Duration>) -> Result<()> {
         let most = self.inner.max_unsynced.load(Ordering::Relaxed);
         let written = log.written() + len as u64;
-        let Some(upto) = written.checked_sub(most) else {
-            return Ok(());
-        };
-        let upto = upto.min(log.written());
+        match written.checked_sub(most) {
+            Some(upto) => self.wait_for_sync(log, upto.min(log.written()), timeout),
+            None => Ok(()),
+        }
+    }
+
+    #[cold]
+    fn wait_for_sync(&self, log: &Log, upto: u64, timeout: Option<Duration>) -> Result<()> {
         if log.commit.durable() >= upto {
             return Ok(());
         }

@@ -20,6 +20,7 @@ impl StreamInner {
     }
 
     /// Wakes the background if the log has something for it.
+    #[inline]
     pub(super) fn care(&self, shared: &Shared, log: &Log) {
         if log.wants_care() && !self.asked.swap(true, Ordering::AcqRel) {
             shared.kick.care();

@@ -20,10 +20,17 @@ impl StreamInner {
     ///
     /// # Errors
     /// `Corrupt` and `GroupStateLost` for damage that is not to be skipped; `Io`.
+    #[inline]
     pub(crate) fn log(&self, shared: &Shared) -> Result<&Log> {
-        if let Some(log) = self.log.get() {
-            return Ok(log);
+        match self.log.get() {
+            Some(log) => Ok(log),
+            None => self.open_for_all(shared),
         }
+    }
+
+    /// Opens the log unless somebody else does so at the same time.
+    #[cold]
+    fn open_for_all(&self, shared: &Shared) -> Result<&Log> {
         let one = self.opening.lock();
         if let Some(log) = self.log.get() {
             return Ok(log);

@@ -87,7 +87,13 @@ impl Log {
     ///
     /// # Errors
     /// `TooManyFiles`, `TooManyMappings`, `Io`; the log goes on resting then.
+    #[inline]
     pub(super) fn wake(&self, writer: &mut Writer) -> Result<()> {
+        if writer.parked.is_none() { Ok(()) } else { self.take_up(writer) }
+    }
+
+    #[cold]
+    fn take_up(&self, writer: &mut Writer) -> Result<()> {
         let Some(Parked { segment, end, size, entries }) = &writer.parked else {
             return Ok(());
         };
@@ -129,6 +135,7 @@ impl Appender<'_> {
     ///
     /// # Errors
     /// `TooManyFiles`, `TooManyMappings`, `Io`.
+    #[inline]
     pub(crate) fn wake(&mut self) -> Result<()> {
         self.log.wake(&mut self.writer)
     }

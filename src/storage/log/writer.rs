@@ -131,7 +131,9 @@ impl Appender<'_> {
         let block = writer.next_block(log, id, list.len());
         let mut out = std::mem::take(&mut writer.scratch);
         let frame = FrameBuilder::begin(&mut out, Kind::Entry, extras.flags(), block);
-        extras.write(&mut out);
+        if extras.flags() != 0 {
+            extras.write(&mut out);
+        }
         if block.is_none() {
             write_id(&mut out, writer.block.base, id);
         }
@@ -220,6 +222,7 @@ impl Writer {
     }
 
     /// Makes sure that `need` more bytes fit into the segment that is being written.
+    #[inline]
     pub(super) fn make_room(&mut self, log: &Log, need: u64) -> Result<()> {
         match &self.active {
             Some(active) if active.size - active.end >= need => Ok(()),
@@ -229,6 +232,7 @@ impl Writer {
 
     /// Goes on in a new segment. Waits for no sync of the old one, and for none at all where the
     /// caller has asked for room before; a log that nobody else knows (a copy's) makes it here.
+    #[cold]
     pub(super) fn roll(&mut self, log: &Log, need: u64) -> Result<()> {
         let least = need + FILE_HEADER as u64 + BEGIN_ROOM;
         let prepared = match self.next.take() {
@@ -361,6 +365,7 @@ impl Writer {
 
     /// Makes what was stored readable (or, under `Always`, ready to be once it is durable).
     /// Returns the position behind it.
+    #[inline]
     pub(super) fn finish(&mut self, log: &Log) -> u64 {
         let Some(active) = &mut self.active else {
             return self.position;
