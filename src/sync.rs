@@ -35,6 +35,40 @@ pub(crate) const PUBLISH_ALONE: Ordering =
 pub(crate) const OBSERVE: Ordering =
     if cfg!(planted = "weak_observe") { Ordering::Relaxed } else { Ordering::Acquire };
 
+/// How a turn ends: behind all that was stored in it.
+pub(crate) const TURN_OVER: Ordering =
+    if cfg!(planted = "weak_turn_end") { Ordering::Relaxed } else { Ordering::Release };
+
+/// Keeps the stores behind this call from being seen without those in front of it.
+#[inline]
+pub(crate) fn before_stores() {
+    if !cfg!(planted = "weak_turn_begin") {
+        fence(Ordering::Release);
+    }
+}
+
+/// Keeps the loads in front of this call from being answered after those behind it.
+#[inline]
+pub(crate) fn after_loads() {
+    if !cfg!(planted = "weak_turn_look") {
+        fence(Ordering::Acquire);
+    }
+}
+
+/// What somebody does who waits for another one's turn to be over, the how-manieth time.
+pub(crate) fn wait_a_turn(times: u32) {
+    #[cfg(loom)]
+    loom::thread::yield_now();
+    #[cfg(not(loom))]
+    if times < 64 {
+        std::hint::spin_loop();
+    } else {
+        // It may be one that has no processor to go on.
+        std::thread::yield_now();
+    }
+    let _ = times;
+}
+
 /// Faults that the models plant where no ordering and no wake-up is at stake. All of them are
 /// `false` in every other build, and the branches on them are not compiled in.
 pub(crate) mod planted {
@@ -46,6 +80,8 @@ pub(crate) mod planted {
     pub(crate) const NO_MAX: bool = cfg!(planted = "no_max");
     /// A group reader that is done does not wake the next one.
     pub(crate) const NO_BATON: bool = cfg!(planted = "no_baton");
+    /// A log is restarted without the lock behind which it is trimmed.
+    pub(crate) const NO_TRIM_LOCK: bool = cfg!(planted = "no_trim_lock");
     /// What is published while a group reader looks is forgotten when it has looked.
     pub(crate) const NO_DIRTY: bool = cfg!(planted = "no_dirty");
 }

@@ -25,6 +25,10 @@
 //! | `no_notify_one` | no new leader, no parked reader is woken        | a hang           |
 //! | `no_baton`      | a group reader does not hand its turn on        | a hang           |
 //! | `no_dirty`      | what comes during a look is forgotten           | a hang           |
+//! | `weak_turn_begin` | the end moves before its number is odd        | a torn read      |
+//! | `weak_turn_end` | its number is even before the end has moved     | a torn read      |
+//! | `weak_turn_look`  | the number is looked at before the end is read | a torn read     |
+//! | `no_trim_lock`  | the end and what is trimmed change one by one   | a torn read      |
 #![cfg(loom)]
 #![allow(dead_code, unused_imports, unreachable_pub, clippy::unwrap_used)]
 
@@ -38,6 +42,8 @@ mod id;
 mod notify;
 #[path = "../src/sync.rs"]
 mod sync;
+#[path = "../src/storage/log/view.rs"]
+mod view;
 
 use commit::{Commit, Mark};
 use error::{Error, ErrorKind, Result};
@@ -47,6 +53,7 @@ use notify::{Class, Registration, WaitList, Waiter, Wake};
 use std::sync::Arc;
 use std::time::Duration;
 use sync::{AtomicBool, AtomicU64, Condvar, Deadline, Mutex};
+use view::{Seen, Tail, View};
 
 const GROUP: Class = Class::Group(1);
 
@@ -83,6 +90,48 @@ fn no_read_is_torn(advance: fn(&Mark, u64)) {
             reader.join().unwrap();
         }
     });
+}
+
+/// The end of a log of so many entries.
+fn tail(entries: u64) -> Tail {
+    Tail { last_id: id::EntryId::new(entries, entries), ordinal: entries }
+}
+
+/// What two readers see of a view of two entries, of which one is trimmed, while it is changed.
+fn seen_is_of_one_moment(change: fn(&View), allowed: &'static [(u64, u64)]) {
+    model(move || {
+        let trimmed = id::EntryId::new(1, 0);
+        let view = Arc::new(View::new(Seen { tail: tail(2), published: 2, trimmed }));
+        let reader = {
+            let view = Arc::clone(&view);
+            thread::spawn(move || {
+                let seen = view.look();
+                let Tail { last_id, ordinal } = seen.tail;
+                let whole = (last_id.ms, last_id.seq) == (ordinal, ordinal);
+                assert!(whole && allowed.contains(&(ordinal, seen.trimmed.ms)), "a torn read");
+            })
+        };
+        change(&view);
+        reader.join().unwrap();
+    });
+}
+
+#[test]
+fn who_looks_at_a_log_sees_its_end_of_one_moment() {
+    let publish = |view: &View| {
+        view.publish(tail(3), 3);
+        view.publish(tail(4), 4);
+    };
+    seen_is_of_one_moment(publish, &[(2, 1), (3, 1), (4, 1)]);
+}
+
+#[test]
+fn who_looks_at_a_log_sees_what_is_trimmed_at_the_same_moment() {
+    let restart = |view: &View| {
+        view.publish_with_trim(tail(3), 3, id::EntryId::new(3, 0));
+        view.restart(tail(1), id::EntryId::MIN);
+    };
+    seen_is_of_one_moment(restart, &[(2, 1), (3, 3), (1, 0)]);
 }
 
 #[test]

@@ -11,7 +11,8 @@
 //!   all earlier segments are.
 //! * A write that failed half-way ends its segment: no byte that is not zero is written over.
 //! * IDs may start anew at a lower one in a new segment only (`log/restart.rs`).
-//! * Lock order: writer, then `unsynced`, then `segments`, then `view`; none is held over a sync.
+//! * Lock order: writer, then `unsynced`, then `segments`, then the lock of `view`; none is held over
+//!   a sync.
 
 use super::cursor::{Segments, Span};
 use super::disk::DiskFile;
@@ -42,12 +43,14 @@ mod rest;
 mod restart;
 mod seal;
 mod trims;
+mod view;
 mod writer;
 use ahead::Pace;
 use begin::{Active, Begun, Prepared};
 use next::Making;
 pub(crate) use restart::Restart;
 use trims::AppendTrims;
+pub(crate) use view::{Seen, Tail, View};
 use writer::Writer;
 pub(crate) use writer::{Appender, Block};
 
@@ -58,29 +61,12 @@ const LAX: u64 = u64::MAX;
 /// What a Begin frame takes at most, name and padding included.
 const BEGIN_ROOM: u64 = 448;
 
-/// The end of the log as somebody sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub(crate) struct Tail {
-    pub(crate) last_id: EntryId,
-    /// How many entries were appended over the stream's life.
-    pub(crate) ordinal: u64,
-}
-
-/// What readers see.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct View {
-    pub(crate) tail: Tail,
-    /// Entries up to and including this ID are gone.
-    pub(crate) trimmed: EntryId,
-}
-
 pub(crate) struct Log {
     pub(crate) home: Home,
     segments: RwLock<Segments>,
     writer: Mutex<Writer>,
     written: Mark,
-    published: Mark,
-    pub(crate) view: Mutex<View>,
+    pub(crate) view: View,
     pub(crate) commit: Commit,
     /// Segments with bytes that may not be on disk, in order; the last one is being written.
     unsynced: Mutex<Vec<OpenSegment>>,
@@ -190,8 +176,7 @@ impl Log {
             segments: RwLock::new(Arc::new(parts.segments)),
             writer: Mutex::new(writer),
             written: Mark::new(position),
-            published: Mark::new(position),
-            view: Mutex::new(View { tail: parts.tail, trimmed: parts.trimmed }),
+            view: View::new(Seen { tail: parts.tail, published: position, trimmed: parts.trimmed }),
             commit: Commit::new(position),
             unsynced: Mutex::new(unsynced),
             poisoned: AtomicBool::new(false),
@@ -231,9 +216,7 @@ impl Log {
 
     /// What readers see, and its end: of the same moment.
     pub(crate) fn look(&self) -> (Span, Tail) {
-        let view = self.view.lock();
-        let (published, trimmed, tail) = (self.published.get(), view.trimmed, view.tail);
-        drop(view);
+        let Seen { tail, published, trimmed } = self.view.look();
         // After the mark: segments are added before the mark moves into them.
         let segments = self.segments();
         self.note_used();
@@ -243,12 +226,12 @@ impl Log {
     /// Everything that is written, published or not: for trims, which count in order of appending.
     pub(crate) fn written_span(&self) -> Span {
         let published = self.written.get();
-        let trimmed = self.view.lock().trimmed;
+        let trimmed = self.view.trimmed();
         Span { published, segments: self.segments(), trimmed, skip_damage: self.skip_damage }
     }
 
     pub(crate) fn tail(&self) -> Tail {
-        self.view.lock().tail
+        self.view.tail()
     }
 
     /// The end of what is written, published or not, and what `lock` gives. Where that is the
@@ -329,12 +312,11 @@ impl Log {
                 writer.hidden.pop_front();
             }
             if let Some(tail) = tail {
-                let mut view = self.view.lock();
-                view.tail = tail;
-                if let Some(plan) = trim {
-                    view.trimmed = view.trimmed.max(plan.trimmed);
+                let published = target.max(self.view.published());
+                match trim {
+                    Some(plan) => self.view.publish_with_trim(tail, published, plan.trimmed),
+                    None => self.view.publish(tail, published),
                 }
-                self.published.advance_to(target);
             }
             if let Some(plan) = trim {
                 count(&plan, Tail { last_id: writer.last_id, ordinal: writer.ordinal });
@@ -348,7 +330,7 @@ impl Log {
         let strict_from = self.strict_from.load(Ordering::Acquire);
         let durable = self.commit.durable();
         // What was published before may not have been on disk.
-        if strict_from <= durable { durable.max(self.published.get()) } else { durable }
+        if strict_from <= durable { durable.max(self.view.published()) } else { durable }
     }
 
     /// Whether readers see entries only once they are durable.

@@ -80,7 +80,7 @@ impl StreamInner {
 
     /// The segments that were trimmed away, once that is durable.
     fn take_trimmed(&self, shared: &Shared, log: &Log) -> Result<Vec<Arc<Segment>>> {
-        let trimmed = log.view.lock().trimmed;
+        let trimmed = log.view.trimmed();
         if !log.has_trimmed(trimmed) {
             return Ok(Vec::new());
         }

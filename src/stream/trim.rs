@@ -49,8 +49,7 @@ pub(super) fn count_trim(state: &mut StreamState, log: &Log, tail: Tail, plan: &
     if live.last_block_is_dead(&span, tail) {
         log.restart_block.store(true, Ordering::Release);
     }
-    let mut view = log.view.lock();
-    view.trimmed = view.trimmed.max(plan.trimmed);
+    log.view.trim(plan.trimmed);
 }
 
 impl StreamInner {

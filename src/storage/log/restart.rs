@@ -131,7 +131,7 @@ impl Appender<'_> {
         }
         // Behind the list: whoever sees the lower trim must not see what it had hidden.
         let tail = self.tail();
-        *log.view.lock() = View { tail, trimmed };
+        log.view.restart(tail, trimmed);
         log.restart_block.store(false, Ordering::Release);
         if let Some(prepared) = prepared {
             // Numbers grow along the log.

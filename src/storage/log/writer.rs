@@ -88,7 +88,7 @@ impl Appender<'_> {
             let position = self.writer.position;
             self.writer.hidden.push_back(Hidden { position, tail, trim: None });
         } else {
-            self.log.view.lock().tail = tail;
+            self.log.view.set_tail(tail);
         }
     }
 
@@ -378,9 +378,7 @@ impl Writer {
         if log.is_strict() && !planted::early_publish() {
             self.hidden.push_back(Hidden { position: self.position, tail, trim: None });
         } else {
-            let mut view = log.view.lock();
-            view.tail = tail;
-            log.published.advance_alone(self.position);
+            log.view.publish(tail, self.position);
         }
         log.home.disk.step("written");
         self.position
