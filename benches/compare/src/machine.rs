@@ -1,6 +1,6 @@
 //! What a reader must know of a run to judge its figures.
 
-use crate::peer::ROWS;
+use crate::peer::{ROWS, redis};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -26,11 +26,17 @@ pub fn about(scratch: &Path) -> Vec<(String, String)> {
             first_words("/proc/loadavg", 3),
         ),
     ];
-    let packages = ROWS
-        .iter()
-        .filter_map(|row| row.package)
-        .chain(["crc32fast", "memmap2"]);
+    let packages = ROWS.iter().filter_map(|row| row.package).chain([
+        "lmdb-master-sys",
+        "libsqlite3-sys",
+        "crc32fast",
+        "memmap2",
+    ]);
     about.extend(packages.map(|package| (package.to_owned(), version(package))));
+    about.push((
+        redis::PROGRAM.to_owned(),
+        said(redis::PROGRAM, &["--version"]),
+    ));
     about
 }
 

@@ -66,10 +66,16 @@ fn child(step: &str, workload: &str, row: &str, (size, dir): (&str, &str)) -> Ou
     (row.run)(&Order {
         workload,
         quick,
+        patient: row.patient,
         fills,
+        appends: step.parse().ok(),
         dir: PathBuf::from(dir),
     })?;
     Ok(true)
+}
+
+fn home() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 fn list() {
@@ -86,12 +92,13 @@ fn list() {
         );
     }
     for row in peer::ROWS {
-        println!("{}", row.name);
+        let missing = (row.missing)().map_or(String::new(), |why| format!(" ({why})"));
+        println!("{}{missing}", row.name);
     }
 }
 
 fn plan(words: &[&str]) -> Outcome<(Plan, PathBuf)> {
-    let home = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let home = home();
     let (mut quick, mut all) = (false, false);
     let (mut only, mut rows) = (Vec::new(), Vec::new());
     let mut repetitions = None;
@@ -124,7 +131,7 @@ fn plan(words: &[&str]) -> Outcome<(Plan, PathBuf)> {
             .collect::<Option<Vec<_>>>()
             .ok_or("no such workload; see compare list")?
     };
-    let repetitions = repetitions.unwrap_or(if quick { 3 } else { 5 });
+    let repetitions = repetitions.unwrap_or(if quick { 1 } else { 3 });
     Ok((
         Plan {
             workloads,

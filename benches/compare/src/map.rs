@@ -1,12 +1,12 @@
 //! Mapped files, for the limit rows and to ask which of a file's pages are in memory. The only
 //! module here with unsafe code.
 
-use memmap2::{Advice, MmapMut};
+use memmap2::MmapMut;
 use std::fs::File;
 use std::io;
 use std::path::Path;
 
-/// A new file of `bytes` allocated bytes, mapped, with every page touched.
+/// A new file of `bytes` allocated bytes, mapped, with no page touched.
 pub fn create(path: &Path, bytes: u64) -> io::Result<MmapMut> {
     let file = File::options()
         .read(true)
@@ -14,16 +14,12 @@ pub fn create(path: &Path, bytes: u64) -> io::Result<MmapMut> {
         .create_new(true)
         .open(path)?;
     rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, bytes)?;
-    let map = map(&file)?;
-    map.advise(Advice::PopulateWrite)?;
-    Ok(map)
+    map(&file)
 }
 
-/// An existing file, mapped, with every page touched.
+/// An existing file, mapped, with no page touched.
 pub fn open(path: &Path) -> io::Result<MmapMut> {
-    let map = map(&File::options().read(true).write(true).open(path)?)?;
-    map.advise(Advice::PopulateRead)?;
-    Ok(map)
+    map(&File::options().read(true).write(true).open(path)?)
 }
 
 /// How many bytes of a file are in memory. Asking brings none in.

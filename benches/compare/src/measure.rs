@@ -17,13 +17,31 @@ use std::time::{Duration, Instant};
 pub struct Order {
     pub workload: &'static Workload,
     pub quick: bool,
+    /// Whether the row is waited for until it has written the whole volume.
+    pub patient: bool,
     /// Whether to write the store that the workload begins with, instead of measuring.
     pub fills: bool,
+    /// Only append so many entries, for others to count the calls of this process.
+    pub appends: Option<u64>,
     /// A directory of this measurement's own.
     pub dir: PathBuf,
 }
 
 impl Order {
+    /// One of what a workload asks for in a full and in a quick run.
+    fn choose<T>(&self, full: T, quick: T) -> T {
+        if self.quick { quick } else { full }
+    }
+
+    /// When a row is stopped that has not written the whole volume.
+    fn cap(&self, (full, quick): (Duration, Duration)) -> Duration {
+        if self.patient {
+            PATIENCE
+        } else {
+            self.choose(full, quick)
+        }
+    }
+
     /// The peer's part of the directory.
     fn store(&self) -> PathBuf {
         self.dir.join("store")
@@ -42,6 +60,13 @@ const REOPEN_IDS: u64 = 1_000;
 /// Bytes of payload between two syncs of a store that will be killed.
 const SYNC_EVERY: u64 = 8 << 20;
 
+/// Entries a call where a store is filled in batches for speed alone.
+const BATCH: usize = 100;
+/// When a consumer stops that has not reached the end, in a full and in a quick run.
+const GROUP_CAP: (Duration, Duration) = (Duration::from_secs(4), Duration::from_secs(1));
+/// How long a row that is waited for may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Reports one figure to the parent.
 pub fn figure(name: &str, value: f64) {
     println!("{name} {value}");
@@ -50,6 +75,9 @@ pub fn figure(name: &str, value: f64) {
 /// Carries out an order.
 pub fn run<P: Peer>(order: &Order) -> Outcome<()> {
     fs::create_dir_all(order.store())?;
+    if let Some(entries) = order.appends {
+        return just_append::<P>(order, entries);
+    }
     if order.fills {
         let fill = order.workload.fill.ok_or("nothing to fill")?;
         return write_store::<P>(order, fill);
@@ -71,7 +99,25 @@ pub fn run<P: Peer>(order: &Order) -> Outcome<()> {
     }
 }
 
-fn write_store<P: Peer>(order: &Order, fill: Fill) -> Outcome<()> {
+/// Appends entries one by one, at the level of the workload, and ends at once.
+fn just_append<P: Peer>(order: &Order, entries: u64) -> Outcome<()> {
+    let Task::Append { level, .. } = order.workload.task else {
+        return Err("does not append".into());
+    };
+    let peer = P::open(&order.store(), level)?;
+    let mut lane = peer.lane(0)?;
+    let mut payloads = Payloads::new(order.workload.payload, 0);
+    for _ in 0..entries {
+        peer.append(&mut lane, payloads.next())?;
+    }
+    peer.abandon();
+    std::process::exit(0);
+}
+
+fn write_store<P: Peer>(order: &Order, mut fill: Fill) -> Outcome<()> {
+    if P::SAME_IN_BATCHES {
+        fill.batch = fill.batch.max(BATCH);
+    }
     let peer = P::open(&order.store(), Level::Unsynced)?;
     let mut lane = peer.lane(0)?;
     let mut payloads = Payloads::new(order.workload.payload, 0);
@@ -105,6 +151,7 @@ fn write_store<P: Peer>(order: &Order, fill: Fill) -> Outcome<()> {
     peer.sync()?;
     if !fill.closes {
         // No destructor runs: for the store this is the end that a kill brings.
+        peer.abandon();
         std::process::exit(0);
     }
     drop(lane);
@@ -173,11 +220,12 @@ fn append<P: Peer>(
     until: Until,
 ) -> Outcome<()> {
     let (bytes, time) = match until {
-        Until::Bytes { full, quick, cap } => (if order.quick { quick } else { full }, cap),
-        Until::Time { full, quick } => (u64::MAX, if order.quick { quick } else { full }),
+        Until::Bytes { full, quick, cap } => (order.choose(full, quick), order.cap(cap)),
+        Until::Time { full, quick } => (u64::MAX, order.choose(full, quick)),
     };
     let share = bytes.div_ceil((order.workload.payload * batch * lanes) as u64);
     let peer = P::open(&order.store(), level)?;
+    peer.prepare()?;
     let timed = level == Level::Durable;
     let gate = Barrier::new(lanes);
     let work = |number: usize| {
@@ -204,8 +252,9 @@ fn append<P: Peer>(
         return Err("what was appended is not there".into());
     }
     report_append(&done)?;
-    figure("files", process::room(&order.store())?.files as f64);
+    figure("files", process::count(&order.store())? as f64);
     // The store is thrown away, so it need not be closed, which would wait for the disk.
+    peer.abandon();
     std::process::exit(0);
 }
 
@@ -247,6 +296,7 @@ fn long_enough(order: &Order) -> Duration {
 
 fn scan<P: Peer>(order: &Order) -> Outcome<()> {
     let peer = P::open(&order.store(), Level::Unsynced)?;
+    peer.prepare()?;
     let expected = order.workload.filled(order.quick);
     let pass = || -> Outcome<Duration> {
         let (start, mut bytes) = (Instant::now(), 0);
@@ -263,7 +313,7 @@ fn scan<P: Peer>(order: &Order) -> Outcome<()> {
         expected as f64 / pass()?.as_secs_f64(),
     );
     let (mut passes, mut time, worked) = (0, Duration::ZERO, process::thread_time());
-    while passes < 3 || time < long_enough(order) {
+    while time < long_enough(order) {
         time += pass()?;
         passes += 1;
     }
@@ -284,6 +334,7 @@ fn load_ids(path: &Path) -> Outcome<Vec<Id>> {
 
 fn seek<P: Peer>(order: &Order, count: usize) -> Outcome<()> {
     let peer = P::open(&order.store(), Level::Unsynced)?;
+    peer.prepare()?;
     let ids = load_ids(&order.ids())?;
     let mut random = Random::new(7);
     let mut spell = |long: Duration| -> Outcome<f64> {
@@ -315,7 +366,8 @@ fn reopen<P: Peer>(order: &Order, cold: bool) -> Outcome<()> {
     if !peer.has_last()? {
         return Err("the last entry is not there".into());
     }
-    let (time, opened) = (start.elapsed(), Counters::now()?);
+    let time = start.elapsed();
+    let opened = Counters::with(peer.other_process())?;
     figure("open_ms", time.as_secs_f64() * 1000.0);
     let kib = |bytes: u64| bytes as f64 / 1024.0;
     figure(
@@ -339,8 +391,11 @@ fn reopen<P: Peer>(order: &Order, cold: bool) -> Outcome<()> {
             return Err(format!("nothing behind {id:?}").into());
         }
     }
-    let after = Counters::now()?.anon_kib.saturating_sub(before.anon_kib);
-    figure("anon_after_seeks_kib", after as f64);
+    let after = Counters::with(peer.other_process())?.anon_kib;
+    figure(
+        "anon_after_seeks_kib",
+        after.saturating_sub(before.anon_kib) as f64,
+    );
     peer.close()
 }
 
@@ -358,9 +413,10 @@ fn report_resident<P: Peer>(store: &Path) -> Outcome<()> {
 
 fn group<P: Peer>(order: &Order, batch: usize) -> Outcome<()> {
     let peer = P::open(&order.store(), Level::Unsynced)?;
+    peer.prepare()?;
     let expected = order.workload.filled(order.quick);
     let (start, mut acknowledged, mut bytes) = (Instant::now(), 0, 0);
-    let long = Duration::from_secs(10);
+    let long = order.choose(GROUP_CAP.0, GROUP_CAP.1);
     peer.read_and_ack(
         batch,
         |payload| bytes += black_box(payload).len() as u64,

@@ -5,6 +5,7 @@ use crate::map;
 use crate::measure::{Order, figure};
 use crate::payload::Payloads;
 use crate::peer::Outcome;
+use memmap2::Advice;
 use std::fs::File;
 use std::hint::black_box;
 use std::io::Write;
@@ -23,6 +24,7 @@ pub fn run(order: &Order) -> Outcome<()> {
     }
     drop(file);
     let map = map::open(&path)?;
+    map.advise(Advice::PopulateRead)?;
     let words = |bytes: &[u8]| {
         let (words, _) = bytes.as_chunks::<8>();
         words.iter().fold(0u64, |sum, word| {

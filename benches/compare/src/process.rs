@@ -21,9 +21,25 @@ pub struct Counters {
 impl Counters {
     /// Reads them.
     pub fn now() -> Outcome<Counters> {
-        let io = fs::read_to_string("/proc/self/io")?;
-        let status = fs::read_to_string("/proc/self/status")?;
-        let stat = fs::read_to_string("/proc/self/stat")?;
+        Counters::of("self")
+    }
+
+    /// Those of this process and of another, which was started after all that is counted.
+    pub fn with(other: Option<u32>) -> Outcome<Counters> {
+        let mut counters = Counters::now()?;
+        if let Some(other) = other {
+            let other = Counters::of(&other.to_string())?;
+            counters.read_by_calls += other.read_by_calls;
+            counters.read_from_device += other.read_from_device;
+            counters.faults += other.faults;
+            counters.anon_kib += other.anon_kib;
+        }
+        Ok(counters)
+    }
+
+    fn of(process: &str) -> Outcome<Counters> {
+        let about = |what: &str| fs::read_to_string(format!("/proc/{process}/{what}"));
+        let (io, status, stat) = (about("io")?, about("status")?, about("stat")?);
         // The name in brackets may hold spaces; minflt and majflt are the 10th and 12th field.
         let after = stat.rsplit_once(')').ok_or("no name in stat")?.1;
         let fields: Vec<&str> = after.split_whitespace().collect();
@@ -54,13 +70,13 @@ fn number(text: &str, name: &str) -> Outcome<u64> {
     Ok(word.ok_or_else(|| format!("no {name}"))?.parse()?)
 }
 
-/// The files below a directory.
+/// The files below a directory. What is none, such as a socket, is left out.
 fn files(dir: &Path, each: &mut impl FnMut(&Path) -> Outcome<()>) -> Outcome<()> {
     for found in fs::read_dir(dir)? {
         let path = found?.path();
         if path.is_dir() {
             files(&path, each)?
-        } else {
+        } else if path.is_file() {
             each(&path)?
         }
     }
@@ -93,6 +109,21 @@ pub fn forget(dir: &Path) -> Outcome<()> {
             rustix::fs::Advice::DontNeed,
         )?)
     })
+}
+
+/// Waits until the files of a store are on the disk, for a peer that has no call for it.
+pub fn sync_files(dir: &Path) -> Outcome<()> {
+    files(dir, &mut |path| Ok(File::open(path)?.sync_all()?))
+}
+
+/// How many files a store has.
+pub fn count(dir: &Path) -> Outcome<u64> {
+    let mut count = 0;
+    files(dir, &mut |_| {
+        count += 1;
+        Ok(())
+    })?;
+    Ok(count)
 }
 
 /// How much room the files of a store take.

@@ -34,13 +34,11 @@ pub fn run(plan: &Plan) -> Outcome<(Results, bool)> {
         about,
         samples: Vec::new(),
     };
+    let rows: Vec<&Row> = ROWS.iter().filter(|row| is_here(plan, row)).collect();
     let mut all = true;
     for workload in &plan.workloads {
-        let wanted = |row: &&Row| {
-            let named = plan.rows.is_empty() || plan.rows.iter().any(|name| name == row.name);
-            named && (row.serves)(&workload.task)
-        };
-        let mut rows: Vec<&Row> = ROWS.iter().filter(wanted).collect();
+        let serves = |row: &&Row| (row.serves)(&workload.task);
+        let mut rows: Vec<&Row> = rows.iter().copied().filter(serves).collect();
         for repetition in 0..plan.repetitions {
             for row in &rows {
                 match measure(plan, workload, row) {
@@ -57,6 +55,19 @@ pub fn run(plan: &Plan) -> Outcome<(Results, bool)> {
         }
     }
     Ok((results, all))
+}
+
+/// Whether a row is asked for and can run; tells if it cannot.
+fn is_here(plan: &Plan, row: &Row) -> bool {
+    let asked = |name: &String| name.eq_ignore_ascii_case(row.name);
+    if !plan.rows.is_empty() && !plan.rows.iter().any(asked) {
+        return false;
+    }
+    let missing = (row.missing)();
+    if let Some(why) = &missing {
+        eprintln!("{} is left out: {why}", row.name);
+    }
+    missing.is_none()
 }
 
 fn keep(
@@ -99,11 +110,18 @@ fn measure(plan: &Plan, workload: &Workload, row: &Row) -> Outcome<Vec<(String, 
     done
 }
 
-fn remove(dir: &Path) -> Outcome<()> {
+pub fn remove(dir: &Path) -> Outcome<()> {
     match fs::remove_dir_all(dir) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
         _ => Ok(()),
     }
+}
+
+/// walrus-rust can be told in no other way where to write, and not to print.
+pub fn told<'a>(command: &'a mut Command, dir: &Path) -> &'a mut Command {
+    command
+        .env("WALRUS_DATA_DIR", dir.join("store"))
+        .env("WALRUS_QUIET", "1")
 }
 
 fn child(
@@ -113,7 +131,7 @@ fn child(
     (dir, step): (&Path, &str),
 ) -> Outcome<Vec<(String, f64)>> {
     let size = if plan.quick { "quick" } else { "full" };
-    let output = Command::new(std::env::current_exe()?)
+    let output = told(&mut Command::new(std::env::current_exe()?), dir)
         .args(["child", step, workload.id, row.name, size])
         .arg(dir)
         .stdin(Stdio::null())

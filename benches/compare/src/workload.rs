@@ -18,11 +18,12 @@ pub enum Level {
 /// How a writing workload ends.
 #[derive(Clone, Copy, Debug)]
 pub enum Until {
-    /// This much payload was written; `cap` ends a peer that is too slow for that.
+    /// This much payload was written; `cap` ends a peer that is too slow for that, in a full and
+    /// in a quick run.
     Bytes {
         full: u64,
         quick: u64,
-        cap: Duration,
+        cap: (Duration, Duration),
     },
     /// This much time has passed.
     Time { full: Duration, quick: Duration },
@@ -86,14 +87,15 @@ pub struct Workload {
 
 /// The rows that ratios are taken to.
 pub const LIMIT_MAP: &str = "limit: mmap, pages touched";
+pub const LIMIT_WRITE: &str = "limit: write(2)";
 
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
 const VOLUME: Until = Until::Bytes {
-    full: GIB,
+    full: 2 * GIB,
     quick: 256 * MIB,
-    cap: Duration::from_secs(40),
+    cap: (Duration::from_millis(2500), Duration::from_millis(700)),
 };
 const SHORT: Until = Until::Time {
     full: Duration::from_secs(2),
@@ -125,7 +127,7 @@ const fn append(
         more_is_better: true,
         limit: match level {
             Level::Unsynced => Some(LIMIT_MAP),
-            Level::Durable => None,
+            Level::Durable => Some(LIMIT_WRITE),
         },
         by_default: false,
     }
@@ -138,7 +140,7 @@ const fn read(id: &'static str, title: &'static str, batch: usize, task: Task) -
         payload: 100,
         fill: Some(Fill {
             full: 1_000_000,
-            quick: 1_000_000,
+            quick: 250_000,
             batch,
             closes: true,
         }),
@@ -169,7 +171,7 @@ const fn reopen(
         task: Task::Reopen { cold },
         metric: "open_ms",
         more_is_better: false,
-        limit: None,
+        limit: Some(LIMIT_MAP),
         by_default: false,
     }
 }
@@ -194,7 +196,7 @@ impl Workload {
 
     const fn blind(mut self) -> Workload {
         self.task = Task::Blind;
-        self.by("opened", true)
+        self.by("opened", true).without_limit()
     }
 
     const fn by(mut self, metric: &'static str, more_is_better: bool) -> Workload {
@@ -237,15 +239,17 @@ pub const WORKLOADS: &[Workload] = &[
         "append in batches of 100, no sync",
         (Unsynced, 1, 100),
         VOLUME,
-    ),
+    )
+    .default_run(),
     append(
         "W3",
         "append, eight threads, no sync",
         (Unsynced, 8, 1),
         VOLUME,
-    ),
-    append("W4", "append, one thread, durable", (Durable, 1, 1), SHORT),
-    append("W5", "append, 64 threads, durable", (Durable, 64, 1), SHORT),
+    )
+    .default_run(),
+    append("W4", "append, one thread, durable", (Durable, 1, 1), SHORT).default_run(),
+    append("W5", "append, 64 threads, durable", (Durable, 64, 1), SHORT).default_run(),
     read(
         "W6",
         "full scan of entries appended one by one",
@@ -266,7 +270,8 @@ pub const WORKLOADS: &[Workload] = &[
         1,
         Task::Seek { count: 10 },
     )
-    .by("seeks_per_s", true),
+    .by("seeks_per_s", true)
+    .default_run(),
     reopen(
         "W8s",
         "reopen 64 MiB of 1 KiB entries, files not in memory",
@@ -325,14 +330,14 @@ pub const WORKLOADS: &[Workload] = &[
         1,
         Task::Group { batch: 1 },
     )
-    .without_limit(),
+    .default_run(),
     read(
         "W9b",
         "group read and acknowledge, batches of 100",
         1,
         Task::Group { batch: 100 },
     )
-    .without_limit(),
+    .default_run(),
     read(
         "W10",
         "disk bytes an entry, appended one by one",

@@ -5,13 +5,29 @@
 //! Methods that the peer cannot serve stay out, and its `serves` says so.
 
 mod clock;
+mod commitlog;
+mod fjall;
+mod frame;
 mod limit_map;
+mod limit_write;
+mod lmdb;
+#[cfg(feature = "okaywal")]
+mod okaywal;
 mod raft_engine;
+#[cfg(feature = "redb")]
+mod redb;
+pub mod redis;
+#[cfg(feature = "sled")]
+mod sled;
+mod sqlite;
 mod streamlog;
+#[cfg(feature = "walrus")]
+mod walrus;
+mod yaque;
 
 use crate::measure::{self, Order};
 use crate::memory;
-use crate::workload::{Level, Task};
+use crate::workload::{LIMIT_MAP, LIMIT_WRITE, Level, Task};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
@@ -28,8 +44,18 @@ pub trait Peer: Sized + Sync {
     /// What one thread keeps between its calls, such as a batch that is used again.
     type Lane: Send;
 
+    /// Whether the files are the same whether entries were appended one by one or in batches. If
+    /// so, a store that is made to be read is filled in batches, as slow peers recommend.
+    const SAME_IN_BATCHES: bool = false;
+
     /// Makes the store in an empty directory, or opens the one that is there.
     fn open(dir: &Path, level: Level) -> Outcome<Self>;
+
+    /// Called after opening and before the clock starts, unless it is opening that is measured:
+    /// what the row's name promises of that moment.
+    fn prepare(&self) -> Outcome<()> {
+        Ok(())
+    }
 
     /// The state of thread number `lane`.
     fn lane(&self, lane: usize) -> Outcome<Self::Lane>;
@@ -67,6 +93,14 @@ pub trait Peer: Sized + Sync {
         Err("has no groups".into())
     }
 
+    /// The process that does the work, if it is not this one: its memory counts.
+    fn other_process(&self) -> Option<u32> {
+        None
+    }
+
+    /// Called before this process ends without running destructors.
+    fn abandon(&self) {}
+
     /// Ends in the orderly way.
     fn close(self) -> Outcome<()>;
 
@@ -80,7 +114,23 @@ pub struct Row {
     /// The package whose version `Cargo.lock` tells.
     pub package: Option<&'static str>,
     pub serves: fn(&Task) -> bool,
+    /// Whether it is waited for until it has written the whole volume of a workload.
+    pub patient: bool,
+    /// Why it cannot run on this machine.
+    pub missing: fn() -> Option<String>,
     pub run: fn(&Order) -> Outcome<()>,
+}
+
+impl Row {
+    const fn patient(mut self) -> Row {
+        self.patient = true;
+        self
+    }
+
+    const fn unless(mut self, missing: fn() -> Option<String>) -> Row {
+        self.missing = missing;
+        self
+    }
 }
 
 const fn row<P: Peer>(
@@ -92,6 +142,8 @@ const fn row<P: Peer>(
         name,
         package,
         serves,
+        patient: false,
+        missing: || None,
         run: measure::run::<P>,
     }
 }
@@ -99,25 +151,86 @@ const fn row<P: Peer>(
 /// The name of the row that all others are compared with.
 pub const OURS: &str = "streamlog";
 
+/// What a store of keys and values or a table can do: all but groups, and a scan that notices a
+/// damaged frame.
+fn all_but_groups(task: &Task) -> bool {
+    !matches!(task, Task::Memory | Task::Group { .. } | Task::Blind)
+}
+
+/// The same for one that cannot sync.
+fn unsynced(task: &Task) -> bool {
+    let durable = matches!(task, Task::Append { level, .. } if *level == Level::Durable);
+    !durable && all_but_groups(task)
+}
+
 /// All rows, in the order in which they are interleaved.
 pub const ROWS: &[Row] = &[
     Row {
         name: "limit: memory",
         package: None,
         serves: |task| matches!(task, Task::Memory),
+        patient: false,
+        missing: || None,
         run: memory::run,
     },
-    row::<limit_map::LimitMap>(crate::workload::LIMIT_MAP, None, |task| match task {
+    row::<limit_map::LimitMap>(LIMIT_MAP, None, |task| match task {
         Task::Append { level, .. } => *level == Level::Unsynced,
-        Task::Scan | Task::Seek { .. } | Task::Disk => true,
-        _ => false,
+        Task::Memory | Task::Blind => false,
+        _ => true,
+    })
+    .patient(),
+    row::<limit_map::LimitMap<true>>(
+        "limit: mmap, a batch at once",
+        None,
+        |task| matches!(task, Task::Append { level: Level::Unsynced, batch, .. } if *batch > 1),
+    )
+    .patient(),
+    row::<limit_write::LimitWrite>(LIMIT_WRITE, None, |task| {
+        matches!(task, Task::Append { .. })
     }),
     row::<streamlog::Streamlog>(OURS, Some("streamlog"), |task| {
         !matches!(task, Task::Memory)
-    }),
+    })
+    .patient(),
     row::<raft_engine::RaftEngine>("raft-engine", Some("raft-engine"), |task| {
         !matches!(task, Task::Memory | Task::Group { .. })
     }),
+    row::<commitlog::Commitlog>("commitlog", Some("commitlog"), unsynced),
+    row::<yaque::Yaque>("yaque", Some("yaque"), |task| {
+        let appends = matches!(
+            task,
+            Task::Append {
+                level: Level::Unsynced,
+                ..
+            }
+        );
+        appends || matches!(task, Task::Scan | Task::Group { .. } | Task::Disk)
+    }),
+    row::<fjall::Fjall>("fjall", Some("fjall"), all_but_groups),
+    row::<lmdb::Lmdb>("LMDB", Some("heed"), all_but_groups),
+    row::<sqlite::Sqlite>("SQLite", Some("rusqlite"), all_but_groups),
+    row::<redis::Redis>("Redis", Some("redis"), |task| {
+        matches!(task, Task::Group { .. }) || all_but_groups(task)
+    })
+    .unless(redis::missing),
+    #[cfg(feature = "okaywal")]
+    row::<okaywal::Okaywal>("okaywal", Some("okaywal"), |task| {
+        matches!(
+            task,
+            Task::Append {
+                level: Level::Durable,
+                ..
+            }
+        )
+    }),
+    #[cfg(feature = "walrus")]
+    row::<walrus::Walrus>("walrus-rust", Some("walrus-rust"), |task| {
+        matches!(task, Task::Append { .. } | Task::Disk)
+    }),
+    #[cfg(feature = "sled")]
+    row::<sled::Sled>("sled", Some("sled"), unsynced),
+    #[cfg(feature = "redb")]
+    row::<redb::Redb>("redb", Some("redb"), all_but_groups),
 ];
 
 /// The row of this name.
