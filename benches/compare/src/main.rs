@@ -12,6 +12,7 @@ mod process;
 mod report;
 mod results;
 mod runner;
+mod syncs;
 mod workload;
 
 use measure::Order;
@@ -30,6 +31,9 @@ compare [--quick] [--all] [--only W1,W6,..] [--row NAME].. [--repetitions N]
     ends with 1 if a floor was not reached or a measurement failed
 compare report FILE.csv
     makes FILE.md again from raw results
+compare syncs
+    counts with strace how often each durable append of each row syncs, writes results/syncs.md;
+    ends with 1 if a row syncs less than once an append
 compare list
     names workloads and rows";
 
@@ -39,6 +43,7 @@ fn main() -> ExitCode {
     let done = match words[..] {
         ["child", step, workload, row, size, dir] => child(step, workload, row, (size, dir)),
         ["report", file] => again(Path::new(file)),
+        ["syncs"] => syncs::check(&home().join("target/scratch"), &home().join("results")),
         ["list"] => {
             list();
             Ok(true)
