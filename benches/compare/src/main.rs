@@ -1,6 +1,9 @@
 //! Measures streamlog beside its peers, and beside rows called `limit` that do the least that such
 //! a log must do. Every figure is a ratio taken in one run; `benches/README.md` tells how.
 
+mod alone;
+mod budget;
+mod curves;
 mod floors;
 mod machine;
 mod map;
@@ -8,10 +11,12 @@ mod measure;
 mod memory;
 mod payload;
 mod peer;
+mod plot;
 mod process;
 mod report;
 mod results;
 mod runner;
+mod usage;
 mod workload;
 
 use measure::Order;
@@ -21,15 +26,18 @@ use runner::Plan;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use workload::{WORKLOADS, Workload};
+use workload::{Task, Workload};
 
 const USAGE: &str = "\
 compare [--quick] [--all] [--only W1,W6,..] [--row NAME].. [--repetitions N]
         [--scratch DIR] [--results DIR]
-    measures, writes results/full.csv and .md (with --quick: quick.csv and .md), prints the floors;
-    ends with 1 if a floor was not reached or a measurement failed
+    measures, writes results/full.csv, .md and .svg (with --quick: quick.*), prints budgets and
+    floors; ends with 1 if a floor was not reached or a measurement failed
+compare curves [--quick] [--huge] [the same words]
+    measures what things cost as there are more of them, writes results/curves.csv, .md and .svg;
+    --huge goes to 100 M entries, which take 14 GB
 compare report FILE.csv
-    makes FILE.md again from raw results
+    makes FILE.md and the pictures again from raw results
 compare list
     names workloads and rows";
 
@@ -47,7 +55,10 @@ fn main() -> ExitCode {
             println!("{USAGE}");
             Ok(true)
         }
-        _ => plan(&words).and_then(|(plan, folder)| compare(&plan, &folder)),
+        ["curves", ref words @ ..] => {
+            plan(words, true).and_then(|(plan, folder)| compare(&plan, &folder))
+        }
+        _ => plan(&words, false).and_then(|(plan, folder)| compare(&plan, &folder)),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -63,12 +74,17 @@ fn child(step: &str, workload: &str, row: &str, (size, dir): (&str, &str)) -> Ou
     let workload = workload::find(workload).ok_or("no such workload")?;
     let row = peer::find(row).ok_or("no such row")?;
     let (quick, fills) = (size == "quick", step == "fill");
-    (row.run)(&Order {
+    let order = Order {
         workload,
         quick,
         fills,
+        again: step == "again",
         dir: PathBuf::from(dir),
-    })?;
+    };
+    match workload.task {
+        Task::Alone(task) => task.run(row.name, &order)?,
+        _ => (row.run)(&order)?,
+    }
     Ok(true)
 }
 
@@ -78,7 +94,7 @@ fn list() {
         title,
         by_default,
         ..
-    } in WORKLOADS
+    } in workload::all()
     {
         println!(
             "{id:5} {}{title}",
@@ -90,9 +106,9 @@ fn list() {
     }
 }
 
-fn plan(words: &[&str]) -> Outcome<(Plan, PathBuf)> {
+fn plan(words: &[&str], curves: bool) -> Outcome<(Plan, PathBuf)> {
     let home = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let (mut quick, mut all) = (false, false);
+    let (mut quick, mut all, mut huge) = (false, false, false);
     let (mut only, mut rows) = (Vec::new(), Vec::new());
     let mut repetitions = None;
     let (mut scratch, mut folder) = (home.join("target/scratch"), home.join("results"));
@@ -102,6 +118,7 @@ fn plan(words: &[&str]) -> Outcome<(Plan, PathBuf)> {
         match *word {
             "--quick" => quick = true,
             "--all" => all = true,
+            "--huge" => huge = true,
             "--only" => only = names(value()?),
             "--row" => rows.push(value()?.to_owned()),
             "--repetitions" => repetitions = Some(value()?.parse()?),
@@ -113,24 +130,35 @@ fn plan(words: &[&str]) -> Outcome<(Plan, PathBuf)> {
     for name in &rows {
         peer::find(name).ok_or_else(|| format!("no row {name}; see compare list"))?;
     }
-    let workloads = if only.is_empty() {
-        WORKLOADS
-            .iter()
-            .filter(|workload| all || workload.by_default)
-            .collect()
+    let workloads = if curves && only.is_empty() {
+        curves::points(quick, huge)
+    } else if only.is_empty() {
+        let wanted = |workload: &&Workload| {
+            workload.by_default || all && curves::size(workload.id).is_none()
+        };
+        workload::all().filter(wanted).collect()
     } else {
         let found = only.iter().map(|id| workload::find(id));
         found
             .collect::<Option<Vec<_>>>()
             .ok_or("no such workload; see compare list")?
     };
-    let repetitions = repetitions.unwrap_or(if quick { 3 } else { 5 });
+    let repetitions = repetitions.unwrap_or(match (curves, quick) {
+        (true, true) => 1,
+        (true, false) | (false, true) => 3,
+        (false, false) => 5,
+    });
+    if curves && rows.is_empty() {
+        let drawn = peer::ROWS.iter().filter(|row| curves::shows(row.name));
+        rows.extend(drawn.map(|row| row.name.to_owned()));
+    }
     Ok((
         Plan {
             workloads,
             rows,
             repetitions,
             quick,
+            curves,
             scratch,
         },
         folder,
@@ -147,7 +175,8 @@ fn compare(plan: &Plan, folder: &Path) -> Outcome<bool> {
     }
     let (results, all) = runner::run(plan)?;
     fs::create_dir_all(folder)?;
-    let raw = folder.join(if plan.quick { "quick.csv" } else { "full.csv" });
+    let name = results.run().replace(' ', "-");
+    let raw = folder.join(format!("{name}.csv"));
     fs::write(&raw, results.to_csv())?;
     Ok(again(&raw)? && all)
 }
@@ -156,7 +185,15 @@ fn again(raw: &Path) -> Outcome<bool> {
     let results = Results::from_csv(&fs::read_to_string(raw)?)?;
     let table = raw.with_extension("md");
     fs::write(&table, report::markdown(&results))?;
-    print!("{}", report::floors(&results));
+    for picture in plot::pictures(&results)? {
+        let path = report::picture_path(raw, &picture.name);
+        fs::write(&path, picture.svg)?;
+        println!("picture: {}", path.display());
+    }
     println!("tables: {}", table.display());
-    Ok(!report::any_failed(&results))
+    if results.is_of_curves() {
+        return Ok(true);
+    }
+    print!("{}{}", report::floors(&results), report::budgets(&results));
+    Ok(!report::any_failed(&results) && !budget::any_failed(&results))
 }

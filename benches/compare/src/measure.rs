@@ -19,18 +19,20 @@ pub struct Order {
     pub quick: bool,
     /// Whether to write the store that the workload begins with, instead of measuring.
     pub fills: bool,
+    /// Whether it is the second part of a measurement, in a process of its own.
+    pub again: bool,
     /// A directory of this measurement's own.
     pub dir: PathBuf,
 }
 
 impl Order {
     /// The peer's part of the directory.
-    fn store(&self) -> PathBuf {
+    pub fn store(&self) -> PathBuf {
         self.dir.join("store")
     }
 
     /// Where the filling process leaves IDs for the measuring one.
-    fn ids(&self) -> PathBuf {
+    pub fn ids(&self) -> PathBuf {
         self.dir.join("ids")
     }
 }
@@ -67,7 +69,7 @@ pub fn run<P: Peer>(order: &Order) -> Outcome<()> {
         Task::Group { batch } => group::<P>(order, batch),
         Task::Disk => disk(order),
         Task::Blind => blind::<P>(order),
-        Task::Memory => Err("no peer's task".into()),
+        Task::Memory | Task::Alone(_) => Err("no peer's task".into()),
     }
 }
 
@@ -274,7 +276,8 @@ fn scan<P: Peer>(order: &Order) -> Outcome<()> {
     peer.close()
 }
 
-fn load_ids(path: &Path) -> Outcome<Vec<Id>> {
+/// The IDs that the filling process left.
+pub fn load_ids(path: &Path) -> Outcome<Vec<Id>> {
     let bytes = fs::read(path)?;
     let (words, _) = bytes.as_chunks::<8>();
     let (pairs, _) = words.as_chunks::<2>();

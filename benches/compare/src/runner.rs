@@ -17,6 +17,8 @@ pub struct Plan {
     pub rows: Vec<String>,
     pub repetitions: u32,
     pub quick: bool,
+    /// Whether it is the curves that are run.
+    pub curves: bool,
     /// Where the stores are made, on the disk that is to be measured.
     pub scratch: PathBuf,
 }
@@ -26,7 +28,13 @@ pub fn run(plan: &Plan) -> Outcome<(Results, bool)> {
     fs::create_dir_all(&plan.scratch)?;
     let mut about = vec![(
         "run".to_owned(),
-        if plan.quick { "quick" } else { "full" }.to_owned(),
+        match (plan.quick, plan.curves) {
+            (false, false) => "full",
+            (true, false) => "quick",
+            (false, true) => "curves",
+            (true, true) => "quick curves",
+        }
+        .to_owned(),
     )];
     about.push(("repetitions".to_owned(), plan.repetitions.to_string()));
     about.extend(machine::about(&plan.scratch));
@@ -38,7 +46,7 @@ pub fn run(plan: &Plan) -> Outcome<(Results, bool)> {
     for workload in &plan.workloads {
         let wanted = |row: &&Row| {
             let named = plan.rows.is_empty() || plan.rows.iter().any(|name| name == row.name);
-            named && (row.serves)(&workload.task)
+            named && row.measures(&workload.task)
         };
         let mut rows: Vec<&Row> = ROWS.iter().filter(wanted).collect();
         for repetition in 0..plan.repetitions {
@@ -88,10 +96,12 @@ fn measure(plan: &Plan, workload: &Workload, row: &Row) -> Outcome<Vec<(String, 
     remove(&dir)?;
     fs::create_dir(&dir)?;
     let done = (|| {
+        let mut figures = Vec::new();
         if workload.fill.is_some() {
-            child(plan, workload, row, (&dir, "fill"))?;
+            figures.extend(child(plan, workload, row, (&dir, "fill"))?);
         }
-        child(plan, workload, row, (&dir, "measure"))
+        figures.extend(child(plan, workload, row, (&dir, "measure"))?);
+        Ok(figures)
     })();
     remove(&dir)?;
     // What the next one finds: an idle disk, and no page that waits to be written.

@@ -4,6 +4,8 @@
 //! A workload with a `fill` is done in two processes: one writes the store and ends, the other
 //! opens it and measures. A workload without one measures the writing itself.
 
+use crate::alone::{self, Alone};
+use crate::curves;
 use std::time::Duration;
 
 /// What must be true of an entry when its append returns.
@@ -52,6 +54,8 @@ pub enum Task {
     Blind,
     /// How fast memory is read: no peer, the machine.
     Memory,
+    /// What no peer is asked for.
+    Alone(Alone),
 }
 
 /// The store that a workload begins with.
@@ -351,9 +355,13 @@ pub const WORKLOADS: &[Workload] = &[
     .default_run(),
 ];
 
+/// All workloads: those above, those that no peer is asked for, and the points of the curves.
+pub fn all() -> impl Iterator<Item = &'static Workload> {
+    let points = curves::FAMILIES.iter().flat_map(|family| family.points);
+    WORKLOADS.iter().chain(alone::WORKLOADS).chain(points)
+}
+
 /// The workload of this name.
 pub fn find(id: &str) -> Option<&'static Workload> {
-    WORKLOADS
-        .iter()
-        .find(|workload| workload.id.eq_ignore_ascii_case(id))
+    all().find(|workload| workload.id.eq_ignore_ascii_case(id))
 }

@@ -5,7 +5,7 @@
 //! Methods that the peer cannot serve stay out, and its `serves` says so.
 
 mod clock;
-mod limit_map;
+pub mod limit_map;
 mod raft_engine;
 mod streamlog;
 
@@ -81,6 +81,16 @@ pub struct Row {
     pub package: Option<&'static str>,
     pub serves: fn(&Task) -> bool,
     pub run: fn(&Order) -> Outcome<()>,
+}
+
+impl Row {
+    /// Whether it can be measured by this task.
+    pub fn measures(&self, task: &Task) -> bool {
+        match task {
+            Task::Alone(task) => task.serves(self.name),
+            task => (self.serves)(task),
+        }
+    }
 }
 
 const fn row<P: Peer>(
