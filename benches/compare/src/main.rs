@@ -143,6 +143,7 @@ fn plan(words: &[&str], curves: bool) -> Outcome<(Plan, PathBuf)> {
             .collect::<Option<Vec<_>>>()
             .ok_or("no such workload; see compare list")?
     };
+    let asked = repetitions.is_some();
     let repetitions = repetitions.unwrap_or(match (curves, quick) {
         (true, true) => 1,
         (true, false) | (false, true) => 3,
@@ -157,6 +158,7 @@ fn plan(words: &[&str], curves: bool) -> Outcome<(Plan, PathBuf)> {
             workloads,
             rows,
             repetitions,
+            asked,
             quick,
             curves,
             scratch,

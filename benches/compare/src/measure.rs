@@ -63,6 +63,7 @@ pub fn run<P: Peer>(order: &Order) -> Outcome<()> {
             batch,
             until,
         } => append::<P>(order, level, (lanes, batch), until),
+        Task::InFlight { lanes, window } => in_flight::<P>(order, lanes, window),
         Task::Scan => scan::<P>(order),
         Task::Seek { count } => seek::<P>(order, count),
         Task::Reopen { cold } => reopen::<P>(order, cold),
@@ -208,6 +209,43 @@ fn append<P: Peer>(
     report_append(&done)?;
     figure("files", process::room(&order.store())?.files as f64);
     // The store is thrown away, so it need not be closed, which would wait for the disk.
+    std::process::exit(0);
+}
+
+/// Each thread has its share of what is under way.
+fn in_flight<P: Peer>(order: &Order, lanes: usize, window: usize) -> Outcome<()> {
+    let peer = P::open(&order.store(), Level::Durable)?;
+    let time = Duration::from_millis(if order.quick { 500 } else { 2000 });
+    let gate = Barrier::new(lanes);
+    let work = |number: usize| -> Outcome<Lane> {
+        let mut payloads = Payloads::new(order.workload.payload, number);
+        let begun = peer.lane(number).and_then(|mut lane| {
+            let until = Instant::now() + WARM_UP;
+            peer.append_in_flight(&mut lane, &mut payloads, window / lanes, until)?;
+            Ok(lane)
+        });
+        gate.wait();
+        let (start, worked) = (Instant::now(), process::thread_time());
+        let (until, lane) = (start + time, &mut begun?);
+        let entries = peer.append_in_flight(lane, &mut payloads, window / lanes, until)?;
+        let processor = process::thread_time() - worked;
+        Ok(Lane {
+            start,
+            end: Instant::now(),
+            processor,
+            entries,
+            waits: Vec::new(),
+        })
+    };
+    let done = std::thread::scope(|scope| {
+        let work = &work;
+        let threads: Vec<_> = (0..lanes).map(|n| scope.spawn(move || work(n))).collect();
+        let joined = threads.into_iter().map(|thread| thread.join());
+        joined
+            .map(|lane| lane.map_err(|_| "a writer panicked")?)
+            .collect::<Outcome<Vec<Lane>>>()
+    })?;
+    report_append(&done)?;
     std::process::exit(0);
 }
 

@@ -16,6 +16,8 @@ pub struct Plan {
     /// Rows by name; all if empty.
     pub rows: Vec<String>,
     pub repetitions: u32,
+    /// Whether somebody asked for so many.
+    pub asked: bool,
     pub quick: bool,
     /// Whether it is the curves that are run.
     pub curves: bool,
@@ -49,7 +51,8 @@ pub fn run(plan: &Plan) -> Outcome<(Results, bool)> {
             named && row.measures(&workload.task)
         };
         let mut rows: Vec<&Row> = ROWS.iter().filter(wanted).collect();
-        for repetition in 0..plan.repetitions {
+        let most = if plan.asked { u32::MAX } else { workload.repetitions(plan.quick) };
+        for repetition in 0..plan.repetitions.min(most) {
             for row in &rows {
                 match measure(plan, workload, row) {
                     Ok(figures) => keep(&mut results, workload, row, repetition, figures),

@@ -40,6 +40,8 @@ pub enum Task {
         batch: usize,
         until: Until,
     },
+    /// Durable appends by `lanes` threads that do not wait for each: `window` are under way at once.
+    InFlight { lanes: usize, window: usize },
     /// Every entry in order, each checked.
     Scan,
     /// To a random ID, then read `count` entries.
@@ -191,6 +193,13 @@ impl Workload {
         self
     }
 
+    const fn in_flight(mut self, window: usize) -> Workload {
+        if let Task::Append { lanes, .. } = self.task {
+            self.task = Task::InFlight { lanes, window };
+        }
+        self
+    }
+
     const fn without_limit(mut self) -> Workload {
         self.limit = None;
         self
@@ -205,6 +214,14 @@ impl Workload {
         self.metric = metric;
         self.more_is_better = more_is_better;
         self
+    }
+
+    /// How often it is measured at most if nobody asks for more.
+    pub fn repetitions(&self, quick: bool) -> u32 {
+        match self.task {
+            Task::Alone(task) => task.repetitions(quick),
+            _ => u32::MAX,
+        }
     }
 
     /// How many entries the store holds that it begins with.
@@ -250,6 +267,13 @@ pub const WORKLOADS: &[Workload] = &[
     ),
     append("W4", "append, one thread, durable", (Durable, 1, 1), SHORT),
     append("W5", "append, 64 threads, durable", (Durable, 64, 1), SHORT),
+    append(
+        "W5b",
+        "append, 10,000 under way from two threads, durable",
+        (Durable, 2, 1),
+        SHORT,
+    )
+    .in_flight(10_000),
     read(
         "W6",
         "full scan of entries appended one by one",

@@ -8,8 +8,9 @@ use crate::process::{self, Counters};
 use std::time::Instant;
 use streamlog::{Durability, Group, GroupReadOptions, Start, Store, Stream};
 
+/// As long for many as for few.
 fn name(number: u64) -> String {
-    format!("{number}")
+    format!("{number:08}")
 }
 
 /// Opens the store up to where its last group and its last entry are known; reports what that took.

@@ -88,6 +88,16 @@ impl Alone {
         row == OURS || (row == LIMIT_MAP && matches!(self, Alone::Paced))
     }
 
+    /// How often it is measured at most if nobody asks for more: what takes long is done thrice, and
+    /// a quick look is one.
+    pub fn repetitions(self, quick: bool) -> u32 {
+        match self {
+            _ if quick => 1,
+            Alone::Streams(_) | Alone::Pass(_) => 3,
+            _ => u32::MAX,
+        }
+    }
+
     /// Carries out an order.
     pub fn run(self, row: &str, order: &Order) -> Outcome<()> {
         std::fs::create_dir_all(order.store())?;

@@ -172,11 +172,12 @@ pub const LINES: &[Line] = &[
         MILLIS,
         (Some(100.0), None),
     ),
+    // Linear is tenfold; a tenth more is what one repetition differs from another.
     line(
         ("W15", "1,000 groups to 100: the cost that grows most"),
         Growth { from: "W15g100", to: "W15g1000", metrics: OF_GROUPS },
         (Less, Unit::Times),
-        (Some(10.0), None),
+        (Some(11.0), None),
     ),
     small(
         ("W15", "disk of an idle stream of 10,000"),

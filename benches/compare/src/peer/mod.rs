@@ -11,9 +11,11 @@ mod streamlog;
 
 use crate::measure::{self, Order};
 use crate::memory;
+use crate::payload::Payloads;
 use crate::workload::{Level, Task};
 use std::error::Error;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// Peers fail in many ways, all of which end the measurement.
 pub type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
@@ -39,6 +41,18 @@ pub trait Peer: Sized + Sync {
 
     /// Appends entries in one call; the last one's ID.
     fn append_batch(&self, lane: &mut Self::Lane, payloads: &[&[u8]]) -> Outcome<Id>;
+
+    /// Appends until then without waiting for each: `window` of this thread's appends are under way
+    /// at once. When it returns, all are on the disk; how many.
+    fn append_in_flight(
+        &self,
+        _lane: &mut Self::Lane,
+        _payloads: &mut Payloads,
+        _window: usize,
+        _until: Instant,
+    ) -> Outcome<u64> {
+        Err("waits for each append".into())
+    }
 
     /// When it returns, all entries are on the disk.
     fn sync(&self) -> Outcome<()>;
@@ -88,6 +102,7 @@ impl Row {
     pub fn measures(&self, task: &Task) -> bool {
         match task {
             Task::Alone(task) => task.serves(self.name),
+            Task::InFlight { .. } => IN_FLIGHT.contains(&self.name),
             task => (self.serves)(task),
         }
     }
@@ -108,6 +123,9 @@ const fn row<P: Peer>(
 
 /// The name of the row that all others are compared with.
 pub const OURS: &str = "streamlog";
+
+/// The rows with [`Peer::append_in_flight`].
+const IN_FLIGHT: &[&str] = &[];
 
 /// All rows, in the order in which they are interleaved.
 pub const ROWS: &[Row] = &[

@@ -4,7 +4,7 @@ use super::{FONT, GRID, INK, colour, decades, rows, tick};
 use crate::curves::{self, Family, Figure};
 use crate::peer::{OURS, Outcome};
 use crate::results::{Results, Spread};
-use crate::workload;
+use crate::workload::{self, Workload};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
@@ -26,8 +26,10 @@ struct Panel {
     /// What the axes are of.
     axes: (String, String),
     lines: Vec<Line>,
-    /// Whether the numbers along the bottom stand for percentiles.
-    of_percentiles: bool,
+    /// What stands along the bottom; the points' places are numbers of these.
+    labels: Vec<String>,
+    /// Whether lines go up from left to right.
+    rises: bool,
 }
 
 /// One line of percentiles.
@@ -63,7 +65,9 @@ fn latency_panel(results: &Results, id: &str) -> Option<Panel> {
         found.iter().filter_map(line).collect()
     };
     let axes = ("part of the appends".to_owned(), "us".to_owned());
-    (!lines.is_empty()).then_some(Panel { title, axes, lines, of_percentiles: true })
+    let most = lines.iter().map(|line| line.points.len()).max()?;
+    let labels = PERCENTILES[..most].iter().map(|&name| name.to_owned()).collect();
+    Some(Panel { title, axes, lines, labels, rises: true })
 }
 
 /// Latencies of appends; `None` if the run measured none.
@@ -74,15 +78,18 @@ pub fn latency(results: &Results) -> Outcome<Option<String>> {
 }
 
 fn growth_panel(results: &Results, family: &Family, figure: &Figure) -> Option<Panel> {
+    let measured = |point: &&Workload| !results.metrics(point.id).is_empty();
+    let points: Vec<&Workload> = family.points.iter().filter(measured).collect();
     let line = |row: &str| {
-        let spread =
-            |id: &str| Some((curves::size(id)? as f64, results.spread(id, row, figure.metric)?));
-        let points: Vec<_> = family.points.iter().filter_map(|point| spread(point.id)).collect();
+        let spread = |(n, point): (usize, &&Workload)| {
+            Some((n as f64, results.spread(point.id, row, figure.metric)?))
+        };
+        let points: Vec<_> = points.iter().enumerate().filter_map(spread).collect();
         let (name, colour) = (row.to_owned(), colour(row));
         (!points.is_empty()).then_some(Line { name, colour, points })
     };
     let mut names: Vec<&str> = Vec::new();
-    for row in family.points.iter().flat_map(|point| results.rows(point.id)) {
+    for row in points.iter().flat_map(|point| results.rows(point.id)) {
         if !names.contains(&row) {
             names.push(row);
         }
@@ -90,7 +97,9 @@ fn growth_panel(results: &Results, family: &Family, figure: &Figure) -> Option<P
     let lines: Vec<Line> = names.into_iter().filter_map(line).collect();
     let axes = (family.of.to_owned(), figure.unit.to_owned());
     let title = figure.title.to_owned();
-    (!lines.is_empty()).then_some(Panel { title, axes, lines, of_percentiles: false })
+    let labels = points.iter().filter_map(|point| curves::size(point.id)).map(size_label);
+    let labels = labels.collect();
+    (!lines.is_empty()).then_some(Panel { title, axes, lines, labels, rises: false })
 }
 
 /// One curve; `None` if the run did not measure it.
@@ -119,95 +128,105 @@ fn picture(title: &str, panels: Vec<Panel>) -> Outcome<Option<String>> {
     Ok(Some(svg))
 }
 
-fn along(panel: &Panel) -> (f64, f64) {
-    let places = panel.lines.iter().flat_map(|line| line.points.iter().map(|point| point.0));
-    if panel.of_percentiles {
-        return (0.0, places.fold(1.0, f64::max) + 0.3);
+/// A size on an axis: sizes are powers of ten, or of two.
+fn size_label(size: u64) -> String {
+    match size {
+        0 => "0".to_owned(),
+        size if size % (1 << 20) == 0 => format!("{} Mi", size >> 20),
+        size if size % (1 << 10) == 0 => format!("{} Ki", size >> 10),
+        size => tick(size as f64),
     }
-    let least = places.clone().fold(f64::MAX, f64::min);
-    let most = places.fold(0.0, f64::max);
-    // A little room, so that the first and the last point do not lie on the frame.
-    (least / 1.15, (most * 1.15).max(least * 2.0))
+}
+
+/// Where an axis ends, so that the names of the lines hide none of them. Percentiles rise, and
+/// leave room for few names by themselves.
+fn with_room(panel: &Panel, (low, high): (f64, f64)) -> f64 {
+    const NAME: f64 = 14.0;
+    let names = panel.lines.len();
+    if names < 2 || panel.rises && names < 3 {
+        return high;
+    }
+    let part = (NAME * (names + 1) as f64 / f64::from(PANEL.1 - HEAD - 70)).min(0.6);
+    high * (high / low).powf(part / (1.0 - part))
 }
 
 fn draw(area: &Area, panel: &Panel) -> Outcome<()> {
     let spreads = panel.lines.iter().flat_map(|line| line.points.iter().map(|point| point.1));
     let (low, high) = decades(spreads.flat_map(|s| [s.least, s.most])).unwrap_or((1.0, 10.0));
-    // Room for the names of the lines, so that they hide none.
-    let room = if panel.lines.len() > 1 && !panel.of_percentiles { 0.4 } else { 0.0 };
-    let high = high * (high / low).powf(room);
-    let (from, to) = along(panel);
-    let mut builder = ChartBuilder::on(area);
-    builder
+    let high = with_room(panel, (low, high));
+    let along = -0.3..panel.labels.len() as f64 - 0.7;
+    let mut chart = ChartBuilder::on(area)
         .caption(&panel.title, (FONT, 14).into_font().color(&INK))
         .margin(10)
         .margin_right(18)
         .x_label_area_size(40)
-        .y_label_area_size(58);
-    if panel.of_percentiles {
-        let mut chart = builder.build_cartesian_2d(-0.3..to, (low..high).log_scale())?;
-        let label = |place: &f64| {
-            let whole = (place.round() - place).abs() < 0.01;
-            let name = PERCENTILES.get(place.round().max(0.0) as usize);
-            name.filter(|_| whole && *place > -0.5).map_or(String::new(), |name| (*name).to_owned())
+        .y_label_area_size(58)
+        .build_cartesian_2d(along, (low..high).log_scale())?;
+    let label = |place: &f64| {
+        let number = place.round().max(0.0);
+        let name = panel.labels.get(number as usize).filter(|_| (number - place).abs() < 0.01);
+        name.cloned().unwrap_or_default()
+    };
+    chart
+        .configure_mesh()
+        .x_desc(panel.axes.0.as_str())
+        .y_desc(panel.axes.1.as_str())
+        .x_labels(panel.labels.len())
+        .y_labels(if high / low < 40.0 { 12 } else { 6 })
+        .x_label_formatter(&label)
+        .y_label_formatter(&|value: &f64| tick(*value))
+        .label_style((FONT, 11).into_font().color(&INK))
+        .axis_desc_style((FONT, 12).into_font().color(&INK))
+        .axis_style(INK)
+        .bold_line_style(GRID)
+        .light_line_style(TRANSPARENT)
+        .draw()?;
+    for line in &panel.lines {
+        let colour = line.colour;
+        let points = line.points.iter().map(|(x, spread)| (*x, spread.median));
+        let path = PathElement::new(points.clone().collect::<Vec<_>>(), colour.stroke_width(2));
+        let key = move |(x, y)| Rectangle::new([(x, y - 4), (x + 12, y + 4)], colour.filled());
+        chart.draw_series([path])?.label(line.name.clone()).legend(key);
+        chart.draw_series(points.map(|point| Circle::new(point, 3, colour.filled())))?;
+        let spread = |(x, spread): &(f64, Spread)| {
+            PathElement::new([(*x, spread.least), (*x, spread.most)], colour)
         };
-        mesh!(chart, panel, &label);
-        series!(chart, panel);
-    } else {
-        let mut chart =
-            builder.build_cartesian_2d((from..to).log_scale(), (low..high).log_scale())?;
-        mesh!(chart, panel, &|place: &f64| tick(*place));
-        series!(chart, panel);
+        chart.draw_series(line.points.iter().map(spread))?;
+    }
+    if panel.lines.len() > 1 {
+        chart
+            .configure_series_labels()
+            .position(SeriesLabelPosition::UpperLeft)
+            .background_style(WHITE.mix(0.85))
+            .border_style(GRID)
+            .label_font((FONT, 11).into_font().color(&INK))
+            .draw()?;
     }
     Ok(())
 }
 
-/// Axes and grid. The charts differ in the types of their coordinates, not in their looks.
-macro_rules! mesh {
-    ($chart:ident, $panel:ident, $label:expr) => {
-        $chart
-            .configure_mesh()
-            .x_desc($panel.axes.0.as_str())
-            .y_desc($panel.axes.1.as_str())
-            .x_labels(5)
-            .y_labels(6)
-            .x_label_formatter($label)
-            .y_label_formatter(&|value: &f64| tick(*value))
-            .label_style((FONT, 11).into_font().color(&INK))
-            .axis_desc_style((FONT, 12).into_font().color(&INK))
-            .axis_style(INK)
-            .bold_line_style(GRID)
-            .light_line_style(TRANSPARENT)
-            .draw()?
-    };
-}
-use mesh;
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Lines, points, spreads and the names of the lines.
-macro_rules! series {
-    ($chart:ident, $panel:ident) => {
-        for line in &$panel.lines {
-            let colour = line.colour;
-            let points = line.points.iter().map(|(x, spread)| (*x, spread.median));
-            let path = PathElement::new(points.clone().collect::<Vec<_>>(), colour.stroke_width(2));
-            $chart.draw_series([path])?.label(line.name.clone()).legend(move |(x, y)| {
-                Rectangle::new([(x, y - 4), (x + 12, y + 4)], colour.filled())
-            });
-            $chart.draw_series(points.map(|point| Circle::new(point, 3, colour.filled())))?;
-            let spread = |(x, spread): &(f64, Spread)| {
-                PathElement::new([(*x, spread.least), (*x, spread.most)], colour)
-            };
-            $chart.draw_series(line.points.iter().map(spread))?;
-        }
-        if $panel.lines.len() > 1 {
-            $chart
-                .configure_series_labels()
-                .position(SeriesLabelPosition::UpperLeft)
-                .background_style(WHITE.mix(0.85))
-                .border_style(GRID)
-                .label_font((FONT, 11).into_font().color(&INK))
-                .draw()?;
-        }
-    };
+    #[test]
+    fn sizes_are_short() {
+        let texts = [16, 1000, 1024, 10_000, 65_536, 1 << 20, 10_000_000].map(size_label);
+        assert_eq!(texts, ["16", "1 k", "1 Ki", "10 k", "64 Ki", "1 Mi", "10 M"]);
+    }
+
+    #[test]
+    fn names_of_lines_get_room_above_them() {
+        let line = || Line { name: String::new(), colour: INK, points: Vec::new() };
+        let panel = |lines: usize, rises| Panel {
+            title: String::new(),
+            axes: (String::new(), String::new()),
+            lines: (0..lines).map(|_| line()).collect(),
+            labels: Vec::new(),
+            rises,
+        };
+        let end = |lines, rises| with_room(&panel(lines, rises), (1.0, 100.0));
+        assert_eq!((end(1, false), end(2, true)), (100.0, 100.0));
+        assert!(end(2, false) > 100.0 && end(7, true) > end(3, true));
+    }
 }
-use series;
