@@ -13,7 +13,7 @@ use crate::peer::{Outcome, Peer};
 use crate::workload::Level;
 use hdrhistogram::Histogram;
 use std::fs::File;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 use streamlog::{Durability, Start, Stream};
@@ -160,12 +160,21 @@ fn age(origin: Instant, payload: &[u8]) -> Outcome<Duration> {
     Ok(origin.elapsed().saturating_sub(made))
 }
 
-/// Follows until it was told that no more will come, and there was nothing for a while.
-fn follow(stream: &Stream, origin: Instant, over: &AtomicBool) -> Outcome<(u64, Latencies)> {
+/// What the readers and the writer tell each other.
+#[derive(Default)]
+struct Signals {
+    /// How many readers are where the stream ends.
+    begun: AtomicUsize,
+    /// No more entries will come.
+    over: AtomicBool,
+}
+
+/// Follows until no more will come, and there was nothing for a while.
+fn follow(stream: &Stream, origin: Instant, signals: &Signals) -> Outcome<(u64, Latencies)> {
     let (mut tail, mut lags, mut seen) = (stream.tail(Start::Last)?, Latencies::new()?, 0);
-    over.store(false, Ordering::Release);
+    signals.begun.fetch_add(1, Ordering::Release);
     loop {
-        let last_look = over.load(Ordering::Acquire);
+        let last_look = signals.over.load(Ordering::Acquire);
         match tail.next_timeout(Duration::from_millis(50))? {
             Some(entry) => {
                 lags.record(age(origin, entry.get(FIELD).ok_or("an entry without its field")?)?);
@@ -177,36 +186,35 @@ fn follow(stream: &Stream, origin: Instant, over: &AtomicBool) -> Outcome<(u64, 
     }
 }
 
+/// Does `work`, which says how much it appended, while readers follow.
 fn with_readers(
     (stream, origin): (&Stream, Instant),
     lags: &mut Latencies,
-    mut work: impl FnMut() -> Outcome<u64>,
+    work: impl FnOnce() -> Outcome<u64>,
 ) -> Outcome<()> {
-    // Each reader takes its own back when it is where the stream ends.
-    let over: [AtomicBool; READERS] = std::array::from_fn(|_| AtomicBool::new(true));
-    thread::scope(|scope| {
-        let readers: Vec<_> =
-            over.iter().map(|over| scope.spawn(move || follow(stream, origin, over))).collect();
-        while over.iter().any(|over| over.load(Ordering::Acquire)) {
-            if readers.iter().any(|reader| reader.is_finished()) {
-                return Err("a reader ended before it began".into());
-            }
+    let signals = Signals::default();
+    let (appended, followed) = thread::scope(|scope| {
+        let follow = || follow(stream, origin, &signals);
+        let readers: Vec<_> = (0..READERS).map(|_| scope.spawn(follow)).collect();
+        let ended = || readers.iter().any(|reader| reader.is_finished());
+        while signals.begun.load(Ordering::Acquire) < READERS && !ended() {
             thread::yield_now();
         }
         let appended = work();
-        over.iter().for_each(|over| over.store(true, Ordering::Release));
-        let mut seen = Vec::new();
-        for reader in readers {
-            let (entries, of_one) = reader.join().map_err(|_| "a reader panicked")??;
-            lags.0.add(&of_one.0)?;
-            seen.push(entries);
+        signals.over.store(true, Ordering::Release);
+        let joined = readers.into_iter().map(|reader| reader.join());
+        let joined = joined.map(|seen| seen.map_err(|_| "a reader panicked")?);
+        (appended, joined.collect::<Vec<Outcome<(u64, Latencies)>>>())
+    });
+    let appended = appended?;
+    for reader in followed {
+        let (seen, of_one) = reader?;
+        if seen != appended {
+            return Err(format!("a reader saw {seen} of {appended} entries").into());
         }
-        let appended = appended?;
-        if seen.iter().any(|seen| *seen != appended) {
-            return Err(format!("{appended} entries, but the readers saw {seen:?}").into());
-        }
-        Ok(())
-    })
+        lags.0.add(&of_one.0)?;
+    }
+    Ok(())
 }
 
 /// W14: without readers and with them, in turn.

@@ -66,12 +66,13 @@ fn beside(
         let spawn = |number| {
             thread::Builder::new().stack_size(STACK).spawn_scoped(scope, move || wait(number))
         };
-        let waiting = (0..threads).map(spawn).collect::<std::io::Result<Vec<_>>>()?;
+        let waiting = (0..threads).map(spawn).collect::<std::io::Result<Vec<_>>>();
         // All have to sleep before the first entry comes.
         thread::sleep(Duration::from_millis(20) + Duration::from_micros(100) * threads as u32);
-        let done = work();
+        let done = if waiting.is_ok() { work() } else { Ok(()) };
+        // Those that were started wait, even if there were not threads enough.
         stop()?;
-        for thread in waiting {
+        for thread in waiting? {
             thread.join().map_err(|_| "a waiting thread panicked")??;
         }
         done

@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn axes_begin_and_end_at_powers_of_ten() {
-        assert_eq!(decades([3.0, 250.0].into_iter()), Some((1.0, 1000.0)));
+        assert_eq!(decades([7.0, 250.0].into_iter()), Some((1.0, 1000.0)));
         assert_eq!(decades([0.02, 0.0].into_iter()), Some((0.01, 0.1)));
         assert_eq!(decades([10.0].into_iter()), Some((10.0, 100.0)));
         assert_eq!(decades([0.0].into_iter()), None);
