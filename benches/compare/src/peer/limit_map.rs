@@ -120,11 +120,6 @@ impl Ring {
 }
 
 impl LimitMap {
-    /// Its only file.
-    pub fn file(dir: &Path) -> PathBuf {
-        dir.join("ring")
-    }
-
     fn with<T>(&self, work: impl FnOnce(&mut Ring) -> T) -> T {
         work(&mut self.ring.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -134,7 +129,7 @@ impl Peer for LimitMap {
     type Lane = ();
 
     fn open(dir: &Path, _level: Level) -> Outcome<LimitMap> {
-        let path = LimitMap::file(dir);
+        let path = dir.join("ring");
         let fresh = !path.exists();
         let map = if fresh {
             map::create(&path, RING)?
