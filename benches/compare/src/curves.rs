@@ -73,6 +73,7 @@ const fn scanned(id: &'static str, payload: usize) -> Workload {
     let entries = if most < 250_000 { most } else { 250_000 };
     workload.fill = Some(Fill { full: entries, quick: entries / 4, batch: 1, closes: true });
     workload.task = Task::Scan;
+    workload.title = "scan by size of the entry";
     workload
 }
 

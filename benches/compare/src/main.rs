@@ -98,7 +98,11 @@ fn list() {
     {
         println!(
             "{id:5} {}{title}",
-            if *by_default { "" } else { "(--all) " }
+            match (by_default, curves::size(id)) {
+                (true, _) => "",
+                (false, Some(_)) => "(curves) ",
+                (false, None) => "(--all) ",
+            }
         );
     }
     for row in peer::ROWS {
@@ -130,19 +134,7 @@ fn plan(words: &[&str], curves: bool) -> Outcome<(Plan, PathBuf)> {
     for name in &rows {
         peer::find(name).ok_or_else(|| format!("no row {name}; see compare list"))?;
     }
-    let workloads = if curves && only.is_empty() {
-        curves::points(quick, huge)
-    } else if only.is_empty() {
-        let wanted = |workload: &&Workload| {
-            workload.by_default || all && curves::size(workload.id).is_none()
-        };
-        workload::all().filter(wanted).collect()
-    } else {
-        let found = only.iter().map(|id| workload::find(id));
-        found
-            .collect::<Option<Vec<_>>>()
-            .ok_or("no such workload; see compare list")?
-    };
+    let workloads = chosen(&only, all, curves.then_some((quick, huge)))?;
     let asked = repetitions.is_some();
     let repetitions = repetitions.unwrap_or(match (curves, quick) {
         (true, true) => 1,
@@ -165,6 +157,27 @@ fn plan(words: &[&str], curves: bool) -> Outcome<(Plan, PathBuf)> {
         },
         folder,
     ))
+}
+
+/// The workloads of these names; if there are none, those of the curves (small or huge), all, or the
+/// default ones.
+fn chosen(
+    only: &[String],
+    all: bool,
+    curves: Option<(bool, bool)>,
+) -> Outcome<Vec<&'static Workload>> {
+    if !only.is_empty() {
+        let found = only.iter().map(|id| workload::find(id));
+        let found = found.collect::<Option<Vec<_>>>();
+        return Ok(found.ok_or("no such workload; see compare list")?);
+    }
+    if let Some((quick, huge)) = curves {
+        return Ok(curves::points(quick, huge));
+    }
+    let wanted = |workload: &&Workload| {
+        workload.by_default || all && curves::size(workload.id).is_none()
+    };
+    Ok(workload::all().filter(wanted).collect())
 }
 
 fn names(list: &str) -> Vec<String> {
