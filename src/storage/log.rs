@@ -11,8 +11,8 @@
 //!   all earlier segments are.
 //! * A write that failed half-way ends its segment: no byte that is not zero is written over.
 //! * IDs may start anew at a lower one in a new segment only (`log/restart.rs`).
-//! * Lock order: writer, then `unsynced`, then `segments`, then the lock of `view`; none is held over
-//!   a sync.
+//! * Lock order: writer, then `unsynced`, then `segments`, then the lock of `view`; none is held
+//!   over a sync.
 
 use super::cursor::{Segments, Span};
 use super::disk::DiskFile;

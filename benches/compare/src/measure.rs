@@ -23,6 +23,8 @@ pub struct Order {
     pub fills: bool,
     /// Only append so many entries, for others to count the calls of this process.
     pub appends: Option<u64>,
+    /// Whether it is the second part of a measurement, in a process of its own.
+    pub again: bool,
     /// A directory of this measurement's own.
     pub dir: PathBuf,
 }
@@ -43,12 +45,12 @@ impl Order {
     }
 
     /// The peer's part of the directory.
-    fn store(&self) -> PathBuf {
+    pub fn store(&self) -> PathBuf {
         self.dir.join("store")
     }
 
     /// Where the filling process leaves IDs for the measuring one.
-    fn ids(&self) -> PathBuf {
+    pub fn ids(&self) -> PathBuf {
         self.dir.join("ids")
     }
 }
@@ -89,13 +91,14 @@ pub fn run<P: Peer>(order: &Order) -> Outcome<()> {
             batch,
             until,
         } => append::<P>(order, level, (lanes, batch), until),
+        Task::InFlight { lanes, window } => in_flight::<P>(order, lanes, window),
         Task::Scan => scan::<P>(order),
         Task::Seek { count } => seek::<P>(order, count),
         Task::Reopen { cold } => reopen::<P>(order, cold),
         Task::Group { batch } => group::<P>(order, batch),
         Task::Disk => disk(order),
         Task::Blind => blind::<P>(order),
-        Task::Memory => Err("no peer's task".into()),
+        Task::Memory | Task::Alone(_) => Err("no peer's task".into()),
     }
 }
 
@@ -258,6 +261,43 @@ fn append<P: Peer>(
     std::process::exit(0);
 }
 
+/// Each thread has its share of what is under way.
+fn in_flight<P: Peer>(order: &Order, lanes: usize, window: usize) -> Outcome<()> {
+    let peer = P::open(&order.store(), Level::Durable)?;
+    let time = Duration::from_millis(if order.quick { 500 } else { 2000 });
+    let gate = Barrier::new(lanes);
+    let work = |number: usize| -> Outcome<Lane> {
+        let mut payloads = Payloads::new(order.workload.payload, number);
+        let begun = peer.lane(number).and_then(|mut lane| {
+            let until = Instant::now() + WARM_UP;
+            peer.append_in_flight(&mut lane, &mut payloads, window / lanes, until)?;
+            Ok(lane)
+        });
+        gate.wait();
+        let (start, worked) = (Instant::now(), process::thread_time());
+        let (until, lane) = (start + time, &mut begun?);
+        let entries = peer.append_in_flight(lane, &mut payloads, window / lanes, until)?;
+        let processor = process::thread_time() - worked;
+        Ok(Lane {
+            start,
+            end: Instant::now(),
+            processor,
+            entries,
+            waits: Vec::new(),
+        })
+    };
+    let done = std::thread::scope(|scope| {
+        let work = &work;
+        let threads: Vec<_> = (0..lanes).map(|n| scope.spawn(move || work(n))).collect();
+        let joined = threads.into_iter().map(|thread| thread.join());
+        joined
+            .map(|lane| lane.map_err(|_| "a writer panicked")?)
+            .collect::<Outcome<Vec<Lane>>>()
+    })?;
+    report_append(&done)?;
+    std::process::exit(0);
+}
+
 fn report_append(lanes: &[Lane]) -> Outcome<()> {
     let start = lanes
         .iter()
@@ -324,7 +364,8 @@ fn scan<P: Peer>(order: &Order) -> Outcome<()> {
     peer.close()
 }
 
-fn load_ids(path: &Path) -> Outcome<Vec<Id>> {
+/// The IDs that the filling process left.
+pub fn load_ids(path: &Path) -> Outcome<Vec<Id>> {
     let bytes = fs::read(path)?;
     let (words, _) = bytes.as_chunks::<8>();
     let (pairs, _) = words.as_chunks::<2>();

@@ -142,10 +142,18 @@ pub fn room(dir: &Path) -> Outcome<Room> {
     use std::os::unix::fs::MetadataExt;
     let mut room = Room::default();
     files(dir, &mut |path| {
-        room.allocated += path.metadata()?.blocks() * 512;
-        room.used += used(path)?;
-        room.files += 1;
-        Ok(())
+        let found = path.metadata().map_err(Into::into);
+        match found.and_then(|about| Ok((about.blocks() * 512, used(path)?))) {
+            Ok((allocated, bytes)) => {
+                room.allocated += allocated;
+                room.used += bytes;
+                room.files += 1;
+                Ok(())
+            }
+            // A store that is in use renames files.
+            Err(_) if !path.exists() => Ok(()),
+            Err(error) => Err(error),
+        }
     })?;
     Ok(room)
 }

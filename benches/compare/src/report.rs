@@ -1,10 +1,13 @@
 //! The tables, from raw results alone.
 
 use crate::floors::{self, Floor};
-use crate::peer::{OURS, ROWS};
+use crate::peer::OURS;
 use crate::results::{Results, Spread};
-use crate::workload::{WORKLOADS, Workload};
+use crate::budget::{self, Reached};
+use crate::curves::{self, Family};
+use crate::workload::{self, Workload};
 use std::fmt::Write;
+use std::path::{Path, PathBuf};
 
 /// The whole report as markdown.
 pub fn markdown(results: &Results) -> String {
@@ -12,6 +15,17 @@ pub fn markdown(results: &Results) -> String {
     text.push_str("# streamlog beside its peers and limits\n\n| | |\n|---|---|\n");
     for (name, value) in &results.about {
         line(&mut text, &format!("| {name} | {value} |"));
+    }
+    if results.is_of_curves() {
+        for family in curves::FAMILIES {
+            growth(&mut text, results, family);
+        }
+        return text;
+    }
+    text.push_str("\n## Budgets\n\n| | what | floor | goal | reached | |\n");
+    text.push_str("|---|---|---:|---:|---|---|\n");
+    for reached in budget::check(results) {
+        line(&mut text, &format!("| {} |", cells(&reached).join(" | ")));
     }
     text.push_str("\n## Floors\n\n| floor | asked | reached | |\n|---|---|---|---|\n");
     for floor in floors::check(results) {
@@ -26,10 +40,84 @@ pub fn markdown(results: &Results) -> String {
             &format!("| {what} | {asked} | {reached} | {} |", verdict(&floor)),
         );
     }
-    for workload in WORKLOADS {
+    for workload in workload::all() {
         section(&mut text, results, workload);
     }
     text
+}
+
+/// The cells of a budget: number, what, floor, goal, reached with least to most, verdict.
+fn cells(reached: &Reached) -> [String; 6] {
+    let of = reached.line;
+    [
+        of.id.to_owned(),
+        of.what.to_owned(),
+        of.unit.bound(of.better, of.floor),
+        of.unit.bound(of.better, of.goal),
+        reached.text(),
+        reached.verdict().name().to_owned(),
+    ]
+}
+
+/// The table of the budgets for the terminal, its columns aligned.
+pub fn budgets(results: &Results) -> String {
+    let head = ["", "what", "floor", "goal", "reached", ""].map(str::to_owned);
+    let mut lines = vec![head];
+    lines.extend(budget::check(results).iter().map(cells));
+    let width = |column: usize| lines.iter().map(|cells| cells[column].len()).max();
+    let widths: [usize; 6] = std::array::from_fn(|column| width(column).unwrap_or(0));
+    let mut text = String::new();
+    for cells in &lines {
+        let padded = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        let padded = padded.collect::<Vec<_>>().join("  ");
+        line(&mut text, padded.trim_end());
+    }
+    text
+}
+
+/// Where a picture of raw results lies.
+pub fn picture_path(raw: &Path, name: &str) -> PathBuf {
+    let stem = raw.file_stem().map_or_else(Default::default, |stem| stem.to_string_lossy());
+    raw.with_file_name(format!("{stem}-{name}.svg"))
+}
+
+/// A curve as a table: a line for each point and row.
+fn growth(text: &mut String, results: &Results, family: &Family) {
+    let mut metrics: Vec<&str> = Vec::new();
+    for point in family.points {
+        for metric in results.metrics(point.id) {
+            if !metrics.contains(&metric) {
+                metrics.push(metric);
+            }
+        }
+    }
+    if metrics.is_empty() {
+        return;
+    }
+    line(text, &format!("\n## {}: {}\n", family.id, family.title));
+    line(text, &format!("| {} | row | {} |", family.of, metrics.join(" | ")));
+    line(text, &format!("|---:|---|{}", "---:|".repeat(metrics.len())));
+    for point in family.points {
+        for row in results.rows(point.id) {
+            let spread = |metric: &&str| results.spread(point.id, row, metric);
+            let spreads: Vec<_> = metrics.iter().map(spread).collect();
+            if spreads.iter().any(Option::is_some) {
+                let size = curves::size(point.id).unwrap_or(0);
+                let cells = spreads.iter().map(|spread| spread.map_or("-".to_owned(), range));
+                let cells = cells.collect::<Vec<_>>().join(" | ");
+                line(text, &format!("| {size} | {row} | {cells} |"));
+            }
+        }
+    }
+}
+
+/// The median, and least and most where they differ from it as written.
+fn range(spread: Spread) -> String {
+    let [median, least, most] = [spread.median, spread.least, spread.most].map(short);
+    if least == most {
+        return median;
+    }
+    format!("{median} ({least} to {most})")
 }
 
 /// One line a floor for the terminal.
@@ -104,13 +192,13 @@ fn section(text: &mut String, results: &Results, workload: &Workload) {
             if limit.is_empty() { "" } else { "---:|" }
         ),
     );
-    for row in ROWS {
-        let Some(spread) = results.spread(id, row.name, metric) else {
+    for row in results.rows(id) {
+        let Some(spread) = results.spread(id, row, metric) else {
             continue;
         };
         let ours = results
-            .ratio(id, metric, (OURS, row.name))
-            .filter(|_| row.name != OURS);
+            .ratio(id, metric, (OURS, row))
+            .filter(|_| row != OURS);
         let Spread {
             median,
             least,
@@ -118,14 +206,13 @@ fn section(text: &mut String, results: &Results, workload: &Workload) {
         } = spread;
         let (median, least, most) = (short(median), short(least), short(most));
         let mut cells = format!(
-            "| {} | {median} | {least} to {most} | {} |",
-            row.name,
+            "| {row} | {median} | {least} to {most} | {} |",
             ratio(ours)
         );
         if let Some(limit) = workload.limit {
             let of = results
-                .ratio(id, metric, (row.name, limit))
-                .filter(|_| row.name != limit);
+                .ratio(id, metric, (row, limit))
+                .filter(|_| row != limit);
             write!(cells, " {} |", ratio(of)).expect("a string takes everything");
         }
         line(text, &cells);
@@ -140,17 +227,17 @@ fn section(text: &mut String, results: &Results, workload: &Workload) {
 fn details(text: &mut String, results: &Results, workload: &str, metrics: &[&str]) {
     line(text, &format!("\n| medians of | {} |", metrics.join(" | ")));
     line(text, &format!("|---|{}", "---:|".repeat(metrics.len())));
-    for row in ROWS {
+    for row in results.rows(workload) {
         let spreads: Vec<_> = metrics
             .iter()
-            .map(|metric| results.spread(workload, row.name, metric))
+            .map(|metric| results.spread(workload, row, metric))
             .collect();
         if spreads.iter().any(Option::is_some) {
             let cells = spreads
                 .iter()
                 .map(|s| s.map_or("-".to_owned(), |s| short(s.median)));
             let cells = cells.collect::<Vec<_>>().join(" | ");
-            line(text, &format!("| {} | {cells} |", row.name));
+            line(text, &format!("| {row} | {cells} |"));
         }
     }
 }
@@ -167,7 +254,7 @@ fn ratio(spread: Option<Spread>) -> String {
 }
 
 /// Three digits and a unit of thousands.
-fn short(value: f64) -> String {
+pub fn short(value: f64) -> String {
     let (value, unit) = match value.abs() {
         size if size >= 999.5e6 => (value / 1e9, " G"),
         size if size >= 999.5e3 => (value / 1e6, " M"),
@@ -185,6 +272,7 @@ fn short(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plot;
 
     #[test]
     fn figures_are_cut_to_three_digits() {
@@ -208,16 +296,36 @@ mod tests {
 
     #[test]
     fn the_committed_tables_follow_from_the_committed_raw_results() {
-        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("results");
-        for entry in std::fs::read_dir(folder).expect("the folder is committed") {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("results");
+        let mut pictures = std::collections::BTreeSet::new();
+        for entry in std::fs::read_dir(&folder).expect("the folder is committed") {
             let raw = entry.expect("it can be read").path();
             if raw.extension().is_some_and(|ending| ending == "csv") {
                 let text = std::fs::read_to_string(&raw).expect("a text");
                 let results = Results::from_csv(&text).expect("raw results");
-                assert_eq!(results.to_csv(), text, "{}", raw.display());
+                assert!(results.to_csv() == text, "{}", raw.display());
                 let table = std::fs::read_to_string(raw.with_extension("md")).expect("a table");
-                assert_eq!(markdown(&results), table, "{}", raw.display());
+                assert!(markdown(&results) == table, "{}", raw.display());
+                for picture in plot::pictures(&results).expect("they can be drawn") {
+                    let path = picture_path(&raw, &picture.name);
+                    let drawn = std::fs::read_to_string(&path).expect("a picture");
+                    assert!(picture.svg == drawn, "{}", path.display());
+                    pictures.insert(path);
+                }
             }
         }
+        for entry in std::fs::read_dir(folder).expect("the folder is committed") {
+            let path = entry.expect("it can be read").path();
+            let known = path.extension().is_none_or(|ending| ending != "svg");
+            assert!(known || pictures.contains(&path), "no results for {}", path.display());
+        }
+    }
+
+    #[test]
+    fn the_table_of_budgets_is_aligned() {
+        let text = budgets(&Results::default());
+        let columns: Vec<_> = text.lines().map(|line| line.find("NOT RUN")).skip(1).collect();
+        assert_eq!(columns.len(), budget::LINES.len());
+        assert!(columns[0].is_some() && columns.iter().all(|column| *column == columns[0]));
     }
 }

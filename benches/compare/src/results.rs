@@ -67,11 +67,20 @@ impl Results {
         Ok(results)
     }
 
+    /// What was run, in a word or two.
+    pub fn run(&self) -> &str {
+        let run = self.about.iter().find(|(name, _)| name == "run");
+        run.map_or("full", |(_, value)| value)
+    }
+
     /// Whether the run was a quick one, with smaller stores.
     pub fn is_quick(&self) -> bool {
-        self.about
-            .iter()
-            .any(|(name, value)| name == "run" && value == "quick")
+        self.run().starts_with("quick")
+    }
+
+    /// Whether it holds what things cost as there are more of them.
+    pub fn is_of_curves(&self) -> bool {
+        self.run().ends_with("curves")
     }
 
     /// A figure by repetition.
@@ -99,6 +108,18 @@ impl Results {
                 .iter()
                 .filter_map(|(n, value)| Some(value / below.get(n)?)),
         )
+    }
+
+    /// The rows of a workload, in the order in which they first came. They are asked of the results,
+    /// since this program may have been built without a peer that was measured.
+    pub fn rows(&self, workload: &str) -> Vec<&str> {
+        let mut rows: Vec<&str> = Vec::new();
+        for sample in self.samples.iter().filter(|sample| sample.workload == workload) {
+            if !rows.contains(&sample.row.as_str()) {
+                rows.push(&sample.row);
+            }
+        }
+        rows
     }
 
     /// The metrics that a workload has, in the order in which they first came.

@@ -16,7 +16,11 @@ pub struct Plan {
     /// Rows by name; all if empty.
     pub rows: Vec<String>,
     pub repetitions: u32,
+    /// Whether somebody asked for so many.
+    pub asked: bool,
     pub quick: bool,
+    /// Whether it is the curves that are run.
+    pub curves: bool,
     /// Where the stores are made, on the disk that is to be measured.
     pub scratch: PathBuf,
 }
@@ -26,7 +30,13 @@ pub fn run(plan: &Plan) -> Outcome<(Results, bool)> {
     fs::create_dir_all(&plan.scratch)?;
     let mut about = vec![(
         "run".to_owned(),
-        if plan.quick { "quick" } else { "full" }.to_owned(),
+        match (plan.quick, plan.curves) {
+            (false, false) => "full",
+            (true, false) => "quick",
+            (false, true) => "curves",
+            (true, true) => "quick curves",
+        }
+        .to_owned(),
     )];
     about.push(("repetitions".to_owned(), plan.repetitions.to_string()));
     about.extend(machine::about(&plan.scratch));
@@ -37,9 +47,10 @@ pub fn run(plan: &Plan) -> Outcome<(Results, bool)> {
     let rows: Vec<&Row> = ROWS.iter().filter(|row| is_here(plan, row)).collect();
     let mut all = true;
     for workload in &plan.workloads {
-        let serves = |row: &&Row| (row.serves)(&workload.task);
+        let serves = |row: &&Row| row.measures(&workload.task);
         let mut rows: Vec<&Row> = rows.iter().copied().filter(serves).collect();
-        for repetition in 0..plan.repetitions {
+        let most = if plan.asked { u32::MAX } else { workload.repetitions(plan.quick) };
+        for repetition in 0..plan.repetitions.min(most) {
             for row in &rows {
                 match measure(plan, workload, row) {
                     Ok(figures) => keep(&mut results, workload, row, repetition, figures),
@@ -99,10 +110,12 @@ fn measure(plan: &Plan, workload: &Workload, row: &Row) -> Outcome<Vec<(String, 
     remove(&dir)?;
     fs::create_dir(&dir)?;
     let done = (|| {
+        let mut figures = Vec::new();
         if workload.fill.is_some() {
-            child(plan, workload, row, (&dir, "fill"))?;
+            figures.extend(child(plan, workload, row, (&dir, "fill"))?);
         }
-        child(plan, workload, row, (&dir, "measure"))
+        figures.extend(child(plan, workload, row, (&dir, "measure"))?);
+        Ok(figures)
     })();
     remove(&dir)?;
     // What the next one finds: an idle disk, and no page that waits to be written.

@@ -4,6 +4,8 @@
 //! A workload with a `fill` is done in two processes: one writes the store and ends, the other
 //! opens it and measures. A workload without one measures the writing itself.
 
+use crate::alone::{self, Alone};
+use crate::curves;
 use std::time::Duration;
 
 /// What must be true of an entry when its append returns.
@@ -39,6 +41,8 @@ pub enum Task {
         batch: usize,
         until: Until,
     },
+    /// Durable appends by `lanes` threads that do not wait for each: `window` are under way at once.
+    InFlight { lanes: usize, window: usize },
     /// Every entry in order, each checked.
     Scan,
     /// To a random ID, then read `count` entries.
@@ -53,6 +57,8 @@ pub enum Task {
     Blind,
     /// How fast memory is read: no peer, the machine.
     Memory,
+    /// What no peer is asked for.
+    Alone(Alone),
 }
 
 /// The store that a workload begins with.
@@ -189,6 +195,13 @@ impl Workload {
         self
     }
 
+    const fn in_flight(mut self, window: usize) -> Workload {
+        if let Task::Append { lanes, .. } = self.task {
+            self.task = Task::InFlight { lanes, window };
+        }
+        self
+    }
+
     const fn without_limit(mut self) -> Workload {
         self.limit = None;
         self
@@ -203,6 +216,14 @@ impl Workload {
         self.metric = metric;
         self.more_is_better = more_is_better;
         self
+    }
+
+    /// How often it is measured at most if nobody asks for more.
+    pub fn repetitions(&self, quick: bool) -> u32 {
+        match self.task {
+            Task::Alone(task) => task.repetitions(quick),
+            _ => u32::MAX,
+        }
     }
 
     /// How many entries the store holds that it begins with.
@@ -250,6 +271,13 @@ pub const WORKLOADS: &[Workload] = &[
     .default_run(),
     append("W4", "append, one thread, durable", (Durable, 1, 1), SHORT).default_run(),
     append("W5", "append, 64 threads, durable", (Durable, 64, 1), SHORT).default_run(),
+    append(
+        "W5b",
+        "append, 10,000 under way from two threads, durable",
+        (Durable, 2, 1),
+        SHORT,
+    )
+    .in_flight(10_000),
     read(
         "W6",
         "full scan of entries appended one by one",
@@ -356,9 +384,13 @@ pub const WORKLOADS: &[Workload] = &[
     .default_run(),
 ];
 
+/// All workloads: those above, those that no peer is asked for, and the points of the curves.
+pub fn all() -> impl Iterator<Item = &'static Workload> {
+    let points = curves::FAMILIES.iter().flat_map(|family| family.points);
+    WORKLOADS.iter().chain(alone::WORKLOADS).chain(points)
+}
+
 /// The workload of this name.
 pub fn find(id: &str) -> Option<&'static Workload> {
-    WORKLOADS
-        .iter()
-        .find(|workload| workload.id.eq_ignore_ascii_case(id))
+    all().find(|workload| workload.id.eq_ignore_ascii_case(id))
 }

@@ -8,7 +8,7 @@ mod clock;
 mod commitlog;
 mod fjall;
 mod frame;
-mod limit_map;
+pub mod limit_map;
 mod limit_write;
 mod lmdb;
 #[cfg(feature = "okaywal")]
@@ -27,9 +27,11 @@ mod yaque;
 
 use crate::measure::{self, Order};
 use crate::memory;
+use crate::payload::Payloads;
 use crate::workload::{LIMIT_MAP, LIMIT_WRITE, Level, Task};
 use std::error::Error;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// Peers fail in many ways, all of which end the measurement.
 pub type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
@@ -65,6 +67,18 @@ pub trait Peer: Sized + Sync {
 
     /// Appends entries in one call; the last one's ID.
     fn append_batch(&self, lane: &mut Self::Lane, payloads: &[&[u8]]) -> Outcome<Id>;
+
+    /// Appends until then without waiting for each: `window` of this thread's appends are under way
+    /// at once. When it returns, all are on the disk; how many.
+    fn append_in_flight(
+        &self,
+        _lane: &mut Self::Lane,
+        _payloads: &mut Payloads,
+        _window: usize,
+        _until: Instant,
+    ) -> Outcome<u64> {
+        Err("waits for each append".into())
+    }
 
     /// When it returns, all entries are on the disk.
     fn sync(&self) -> Outcome<()>;
@@ -131,6 +145,15 @@ impl Row {
         self.missing = missing;
         self
     }
+
+    /// Whether it can be measured by this task.
+    pub fn measures(&self, task: &Task) -> bool {
+        match task {
+            Task::Alone(task) => task.serves(self.name),
+            Task::InFlight { .. } => IN_FLIGHT.contains(&self.name),
+            task => (self.serves)(task),
+        }
+    }
 }
 
 const fn row<P: Peer>(
@@ -162,6 +185,8 @@ fn unsynced(task: &Task) -> bool {
     let durable = matches!(task, Task::Append { level, .. } if *level == Level::Durable);
     !durable && all_but_groups(task)
 }
+/// The rows with [`Peer::append_in_flight`].
+const IN_FLIGHT: &[&str] = &[];
 
 /// All rows, in the order in which they are interleaved.
 pub const ROWS: &[Row] = &[
