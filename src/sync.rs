@@ -10,6 +10,10 @@
 
 use std::time::{Duration, Instant};
 
+#[cfg(not(all(target_os = "linux", not(loom))))]
+pub(crate) use self::by_lock::Gate;
+#[cfg(all(target_os = "linux", not(loom)))]
+pub(crate) use self::by_word::Gate;
 #[cfg(loom)]
 pub(crate) use self::under_loom::{Condvar, Mutex, MutexGuard};
 #[cfg(loom)]
@@ -42,6 +46,10 @@ pub(crate) mod planted {
     pub(crate) const LATE_TARGET: bool = cfg!(planted = "late_target");
     /// A leader that returns early leaves the `syncing` flag set.
     pub(crate) const NO_GUARD: bool = cfg!(planted = "no_guard");
+    /// A thread looks at its gate when it no longer has the lock under which it found it closed.
+    pub(crate) const LATE_LOOK: bool = cfg!(planted = "late_look");
+    /// The tasks that wait are forgotten when their round ends.
+    pub(crate) const NO_TASKS: bool = cfg!(planted = "no_tasks");
     /// A mark that several threads move takes the position that comes last, not the highest.
     pub(crate) const NO_MAX: bool = cfg!(planted = "no_max");
     /// A group reader that is done does not wake the next one.
@@ -84,6 +92,98 @@ pub(crate) fn wait_until<T>(
         None => {
             condvar.wait(guard);
             false
+        }
+    }
+}
+
+/// Where threads wait without a lock that they would have to take again one after another when
+/// they are all woken at once.
+///
+/// A gate has a number, which each opening changes. Who finds under some lock that he has to wait
+/// looks at the number before he gives the lock up, and waits only as long as it is the same: so an
+/// opening by somebody who had the lock behind him is not missed. A wait may end in vain.
+#[cfg(all(target_os = "linux", not(loom)))]
+mod by_word {
+    use super::Deadline;
+    use rustix::thread::futex::{Flags, Timespec, wait, wake};
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Instant;
+
+    #[derive(Debug)]
+    pub(crate) struct Gate(AtomicU32);
+
+    impl Gate {
+        pub(crate) fn new() -> Gate {
+            Gate(AtomicU32::new(0))
+        }
+
+        pub(crate) fn look(&self) -> u32 {
+            self.0.load(Ordering::Acquire)
+        }
+
+        /// `true` if the deadline came first, and then no opening was used up by this wait.
+        pub(crate) fn wait(&self, seen: u32, deadline: Deadline) -> bool {
+            let left = deadline.0.map(|at| at.saturating_duration_since(Instant::now()));
+            // A time that the system cannot express is for ever.
+            let left = left.and_then(|left| Timespec::try_from(left).ok());
+            let waited = wait(&self.0, Flags::PRIVATE, seen, left.as_ref());
+            waited == Err(rustix::io::Errno::TIMEDOUT)
+        }
+
+        /// Wakes all who wait; one call, however many they are.
+        pub(crate) fn open(&self) {
+            self.0.fetch_add(1, Ordering::Release);
+            self.wake(i32::MAX.unsigned_abs());
+        }
+
+        /// Wakes one who waits, and whoever has looked and does not wait yet.
+        pub(crate) fn open_for_one(&self) {
+            self.0.fetch_add(1, Ordering::Release);
+            self.wake(1);
+        }
+
+        fn wake(&self, most: u32) {
+            // It fails only for what is no address of a word.
+            let _woken = wake(&self.0, Flags::PRIVATE, most);
+        }
+    }
+}
+
+/// The same where the system has no call for it, or nobody can model it.
+#[cfg(not(all(target_os = "linux", not(loom))))]
+mod by_lock {
+    use super::{Condvar, Deadline, Mutex, wait_until};
+
+    #[derive(Debug)]
+    pub(crate) struct Gate {
+        number: Mutex<u32>,
+        opened: Condvar,
+    }
+
+    impl Gate {
+        pub(crate) fn new() -> Gate {
+            Gate { number: Mutex::new(0), opened: Condvar::new() }
+        }
+
+        pub(crate) fn look(&self) -> u32 {
+            *self.number.lock()
+        }
+
+        pub(crate) fn wait(&self, seen: u32, deadline: Deadline) -> bool {
+            let mut number = self.number.lock();
+            *number == seen && wait_until(&self.opened, &mut number, deadline)
+        }
+
+        pub(crate) fn open(&self) {
+            let mut number = self.number.lock();
+            *number = number.wrapping_add(1);
+            self.opened.notify_all();
+        }
+
+        pub(crate) fn open_for_one(&self) {
+            let mut number = self.number.lock();
+            *number = number.wrapping_add(1);
+            self.opened.notify_one();
         }
     }
 }

@@ -23,7 +23,7 @@ build none
 
 status=0
 for fault in weak_publish weak_alone no_max weak_observe weak_fence late_target no_guard \
-    no_notify_all no_notify_one no_baton no_dirty; do
+    no_notify_all no_notify_one late_look no_tasks no_baton no_dirty; do
     build "$fault"
     found=0
     echo "$fault:"
