@@ -110,15 +110,22 @@ mod by_word {
     use std::time::Instant;
 
     #[derive(Debug)]
-    pub(crate) struct Gate(AtomicU32);
+    pub(crate) struct Gate {
+        number: AtomicU32,
+        /// How many have looked and do not go on yet. Who opens had the lock behind them, under
+        /// which they have counted themselves, or they see what he has changed and do not wait.
+        waiting: AtomicU32,
+    }
 
     impl Gate {
         pub(crate) fn new() -> Gate {
-            Gate(AtomicU32::new(0))
+            Gate { number: AtomicU32::new(0), waiting: AtomicU32::new(0) }
         }
 
+        /// A wait has to follow.
         pub(crate) fn look(&self) -> u32 {
-            self.0.load(Ordering::Acquire)
+            self.waiting.fetch_add(1, Ordering::Relaxed);
+            self.number.load(Ordering::Acquire)
         }
 
         /// `true` if the deadline came first, and then no opening was used up by this wait.
@@ -126,25 +133,28 @@ mod by_word {
             let left = deadline.0.map(|at| at.saturating_duration_since(Instant::now()));
             // A time that the system cannot express is for ever.
             let left = left.and_then(|left| Timespec::try_from(left).ok());
-            let waited = wait(&self.0, Flags::PRIVATE, seen, left.as_ref());
+            let waited = wait(&self.number, Flags::PRIVATE, seen, left.as_ref());
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
             waited == Err(rustix::io::Errno::TIMEDOUT)
         }
 
-        /// Wakes all who wait; one call, however many they are.
+        /// Wakes all who wait; one call, however many they are, and none if there are none.
         pub(crate) fn open(&self) {
-            self.0.fetch_add(1, Ordering::Release);
+            self.number.fetch_add(1, Ordering::Release);
             self.wake(i32::MAX.unsigned_abs());
         }
 
         /// Wakes one who waits, and whoever has looked and does not wait yet.
         pub(crate) fn open_for_one(&self) {
-            self.0.fetch_add(1, Ordering::Release);
+            self.number.fetch_add(1, Ordering::Release);
             self.wake(1);
         }
 
         fn wake(&self, most: u32) {
-            // It fails only for what is no address of a word.
-            let _woken = wake(&self.0, Flags::PRIVATE, most);
+            if self.waiting.load(Ordering::Relaxed) > 0 {
+                // It fails only for what is no address of a word.
+                let _woken = wake(&self.number, Flags::PRIVATE, most);
+            }
         }
     }
 }
