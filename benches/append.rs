@@ -2,6 +2,8 @@
 //!
 //! Under `always` each call waits for the disk; under `interval` the cap on bytes that are not yet
 //! on disk makes a run as fast as the disk takes them; `manual` shows the log itself.
+//!
+//! And how fast durable appends are of which one thread has many in flight, by tickets?
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on should stop")]
 
@@ -10,7 +12,8 @@ mod scratch;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use scratch::{FIELD, PAYLOAD, directory, open, settings};
 use std::cell::LazyCell;
-use streamlog::{Durability, NewEntries};
+use std::collections::VecDeque;
+use streamlog::{Durability, NewEntries, Ticket};
 
 const LEVELS: [(&str, Durability); 3] = [
     ("manual", Durability::Manual),
@@ -18,6 +21,8 @@ const LEVELS: [(&str, Durability); 3] = [
     ("always", Durability::Always),
 ];
 const BATCH: u64 = 100;
+/// How many tickets are outstanding: some syncs' worth of appends.
+const IN_FLIGHT: usize = 10_000;
 
 fn single(c: &mut Criterion) {
     let mut group = c.benchmark_group("append");
@@ -61,5 +66,29 @@ fn batch(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(name = benches; config = settings(); targets = single, batch);
+/// Each append is durable by the time that the ones behind it have filled the queue.
+fn in_flight(c: &mut Criterion) {
+    let mut group = c.benchmark_group("append");
+    group.throughput(Throughput::Elements(1));
+    for (name, level) in LEVELS {
+        let made = LazyCell::new(|| {
+            let dir = directory();
+            let (store, stream) = open(dir.path(), level);
+            (stream, store, dir)
+        });
+        group.bench_function(format!("{name}/100B/{IN_FLIGHT} in flight"), |b| {
+            let (stream, ..) = &*made;
+            let mut tickets = VecDeque::new();
+            b.iter(|| {
+                if tickets.len() == IN_FLIGHT {
+                    tickets.pop_front().map(|oldest: Ticket| oldest.wait()).transpose().unwrap();
+                }
+                tickets.push_back(stream.append_async([(FIELD, &PAYLOAD)]).unwrap());
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(name = benches; config = settings(); targets = single, batch, in_flight);
 criterion_main!(benches);

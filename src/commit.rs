@@ -2,7 +2,8 @@
 //!
 //! There is one [`Commit`] for each stream and one for the state journal. A thread that needs a
 //! position to be durable waits here. If no sync runs, it becomes the leader and does the sync
-//! itself, for everyone who has written by then; otherwise it sleeps.
+//! itself, for everyone who has written by then; otherwise it sleeps. A task never leads: it leaves
+//! its waker and asks for a sync by somebody else.
 //!
 //! What holds:
 //! - The target of a sync is taken before the sync starts, so what is written meanwhile is never
@@ -13,13 +14,21 @@
 //!   write and says yes the next time. The first cause is kept. Nothing becomes durable after that.
 //! - The `syncing` flag belongs to a guard. Success, error and unwinding clear it and wake whoever
 //!   waits for it.
-//! - No closure but `written` runs under the lock.
+//! - No closure but `written` runs under the lock, and no waker.
+//! - Who was woken and is served does not take the lock: however many share a sync, they do not
+//!   wait for one another.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::sync::{
-    AtomicU64, Condvar, Deadline, Mutex, MutexGuard, OBSERVE, PUBLISH, PUBLISH_ALONE, planted,
-    wait_until,
+    AtomicU64, Deadline, Gate, Mutex, MutexGuard, OBSERVE, PUBLISH, PUBLISH_ALONE, planted,
 };
+use std::task::{Poll, Waker};
+
+// With the path, as the models take this file in from another folder.
+#[path = "commit/tasks.rs"]
+mod tasks;
+pub(crate) use tasks::Seat;
+use tasks::Tasks;
 
 /// A position that only grows. Who reads it sees everything that it covers.
 pub(crate) struct Mark(AtomicU64);
@@ -55,8 +64,8 @@ pub(crate) struct Commit {
     state: Mutex<State>,
     /// Where threads sleep for the end of round `n`: at `n % 2`. Only the running round and the one
     /// behind it ever have sleepers. At the end of a round everyone in its own half is covered and
-    /// wakes, but only one of the other half, to lead; so no thread wakes just to sleep again.
-    rounds: [Condvar; 2],
+    /// wakes, but only one of the other half, to lead; so hardly a thread wakes to sleep again.
+    rounds: [Gate; 2],
 }
 
 struct State {
@@ -67,6 +76,8 @@ struct State {
     target: u64,
     poison: Option<Error>,
     closed: Option<Error>,
+    /// The tasks that wait for the end of round `n`, at `n % 2` as the threads do.
+    tasks: [Tasks; 2],
 }
 
 impl State {
@@ -74,13 +85,19 @@ impl State {
     fn covers(&self, upto: u64) -> bool {
         self.syncing && upto <= self.target
     }
+
+    fn tasks(&mut self, round: u64) -> &mut Tasks {
+        let [even, odd] = &mut self.tasks;
+        if round.is_multiple_of(2) { even } else { odd }
+    }
 }
 
 /// What a thread that needs a position to be durable has to do next.
-enum Next<'a> {
+enum Next {
     Return(Result<()>),
     Lead,
-    Sleep(&'a Condvar),
+    /// Until the end of this round.
+    Sleep(u64),
 }
 
 impl Commit {
@@ -94,8 +111,9 @@ impl Commit {
                 target: durable,
                 poison: None,
                 closed: None,
+                tasks: [Tasks::default(), Tasks::default()],
             }),
-            rounds: [Condvar::new(), Condvar::new()],
+            rounds: [Gate::new(), Gate::new()],
         }
     }
 
@@ -123,19 +141,23 @@ impl Commit {
             return Ok(());
         }
         let upto = upto.min(written());
-        let mut state = self.state.lock();
-        loop {
+        let target = loop {
+            let mut state = self.state.lock();
             match self.next(&state, upto) {
                 Next::Return(result) => return result,
-                Next::Sleep(condvar) => condvar.wait(&mut state),
-                Next::Lead => break,
+                Next::Sleep(round) => _ = self.sleep(round, state, Deadline::NEVER),
+                Next::Lead => {
+                    // Whoever comes later is not covered by the sync.
+                    let target = written();
+                    state.syncing = true;
+                    state.target = target;
+                    break target;
+                }
             }
-        }
-        // Below the election and above the sync: whoever comes later is not covered by it.
-        let target = written();
-        state.syncing = true;
-        state.target = target;
-        drop(state);
+            if self.durable.get() >= upto {
+                return Ok(());
+            }
+        };
         self.lead(target, written, sync, done)
     }
 
@@ -167,36 +189,78 @@ impl Commit {
         let upto = upto.min(written());
         let mut asked = None;
         let mut over = false;
-        let mut state = self.state.lock();
         loop {
-            let condvar = match self.next(&state, upto) {
+            let state = self.state.lock();
+            let round = match self.next(&state, upto) {
                 Next::Return(result) => return result,
-                Next::Sleep(condvar) => condvar,
+                Next::Sleep(round) => round,
                 // This thread may be the one that was woken to lead, so it asks even if its time
                 // is over: others rely on it.
                 Next::Lead if asked != Some(state.round) => {
                     asked = Some(state.round);
                     drop(state);
                     ask();
-                    state = self.state.lock();
                     continue;
                 }
-                Next::Lead => self.sleepers(state.round),
+                Next::Lead => state.round,
             };
             if over {
                 return Err(Error::new(ErrorKind::TimedOut));
             }
-            over = wait_until(condvar, &mut state, deadline);
+            over = self.sleep(round, state, deadline);
         }
+    }
+
+    /// Whether everything below `upto` is durable, for a task: if that is still to come, the waker
+    /// is called once it is settled, or once the task should ask again. `seat` is where the task
+    /// waits, to be kept for the next call and to be given back with [`Commit::leave`].
+    ///
+    /// `ask` is called unless a sync runs that covers the position, and is what it is for
+    /// [`Commit::wait_timeout`].
+    pub(crate) fn poll(
+        &self,
+        upto: u64,
+        seat: &mut Option<Seat>,
+        waker: &Waker,
+        ask: impl FnOnce(),
+    ) -> Poll<Result<()>> {
+        if self.durable.get() >= upto {
+            return Poll::Ready(Ok(()));
+        }
+        // A waker is its owner's: to clone or to drop it may run anything.
+        let waker = waker.clone();
+        let mut state = self.state.lock();
+        let (round, covered) = match self.next(&state, upto) {
+            Next::Return(result) => return Poll::Ready(result),
+            Next::Sleep(round) => (round, state.covers(upto)),
+            Next::Lead => (state.round, false),
+        };
+        let replaced = state.tasks(round).sit(seat, round, waker);
+        drop(state);
+        drop(replaced);
+        if !covered {
+            ask();
+        }
+        Poll::Pending
+    }
+
+    /// The task does not wait any more, and its waker is not called unless that is being done.
+    pub(crate) fn leave(&self, seat: Seat) {
+        let mut state = self.state.lock();
+        let waker = state.tasks(seat.round()).rise(&seat);
+        drop(state);
+        drop(waker);
     }
 
     /// Records that everything below `position` is on disk, known by other means than a sync that
     /// went through here (recovery; a sync of the whole file system).
     pub(crate) fn set_durable(&self, position: u64) {
-        let state = self.state.lock();
+        let mut state = self.state.lock();
         if state.poison.is_none() {
             self.durable.advance_to(position);
-            self.wake_all(&state);
+            let tasks = take_tasks(&mut state);
+            drop(state);
+            self.wake_all(tasks);
         }
     }
 
@@ -204,7 +268,9 @@ impl Commit {
     pub(crate) fn poison(&self, cause: Error) {
         let mut state = self.state.lock();
         state.poison.get_or_insert(cause);
-        self.wake_all(&state);
+        let tasks = take_tasks(&mut state);
+        drop(state);
+        self.wake_all(tasks);
     }
 
     /// The first failure, as it was reported.
@@ -218,10 +284,12 @@ impl Commit {
     pub(crate) fn close(&self, reason: Error) {
         let mut state = self.state.lock();
         state.closed.get_or_insert(reason);
-        self.wake_all(&state);
+        let tasks = take_tasks(&mut state);
+        drop(state);
+        self.wake_all(tasks);
     }
 
-    fn next(&self, state: &State, upto: u64) -> Next<'_> {
+    fn next(&self, state: &State, upto: u64) -> Next {
         if self.durable.get() >= upto {
             return Next::Return(Ok(()));
         }
@@ -229,13 +297,13 @@ impl Commit {
             return Next::Return(Err(Error::poisoned(cause)));
         }
         if state.covers(upto) {
-            return Next::Sleep(self.sleepers(state.round));
+            return Next::Sleep(state.round);
         }
         if let Some(reason) = &state.closed {
             return Next::Return(Err(reason.clone()));
         }
         if state.syncing {
-            return Next::Sleep(self.sleepers(state.round.wrapping_add(1)));
+            return Next::Sleep(state.round.wrapping_add(1));
         }
         Next::Lead
     }
@@ -274,17 +342,37 @@ impl Commit {
         }
     }
 
-    fn sleepers(&self, round: u64) -> &Condvar {
+    fn gate(&self, round: u64) -> &Gate {
         let [even, odd] = &self.rounds;
         if round.is_multiple_of(2) { even } else { odd }
     }
 
-    /// The lock is held so that no thread is between its look at the state and its sleep.
-    fn wake_all(&self, _: &MutexGuard<'_, State>) {
-        for condvar in &self.rounds {
-            condvar.notify_all();
+    /// Gives the lock up and sleeps until the end of a round, or until it should lead the next one;
+    /// maybe not as long. `true` if the deadline came first.
+    fn sleep(&self, round: u64, state: MutexGuard<'_, State>, deadline: Deadline) -> bool {
+        let gate = self.gate(round);
+        if planted::LATE_LOOK {
+            drop(state);
+            return gate.wait(gate.look(), deadline);
         }
+        // With the lock: whoever changes the state from here on opens the gate behind that.
+        let seen = gate.look();
+        drop(state);
+        gate.wait(seen, deadline)
     }
+
+    /// Wakes all who wait, without the lock and once the state says why.
+    fn wake_all(&self, tasks: [Tasks; 2]) {
+        for gate in &self.rounds {
+            gate.open();
+        }
+        tasks.into_iter().for_each(Tasks::wake);
+    }
+}
+
+fn take_tasks(state: &mut State) -> [Tasks; 2] {
+    let [even, odd] = &mut state.tasks;
+    [even.take(), odd.take()]
 }
 
 enum Outcome {
@@ -318,10 +406,15 @@ impl Drop for Lead<'_> {
         state.round = ended.wrapping_add(1);
         state.syncing = false;
         if state.poison.is_some() || state.closed.is_some() {
-            self.commit.wake_all(&state);
+            let tasks = take_tasks(&mut state);
+            drop(state);
+            self.commit.wake_all(tasks);
         } else {
-            self.commit.sleepers(ended).notify_all();
-            self.commit.sleepers(state.round).notify_one();
+            let tasks = state.tasks(ended).take();
+            drop(state);
+            self.commit.gate(ended).open();
+            self.commit.gate(ended.wrapping_add(1)).open_for_one();
+            tasks.wake();
         }
     }
 }

@@ -42,7 +42,7 @@ pub use store::{
     ClampedGroup, Finding, Health, RecoveryReport, Store, StoreOptions, Verification,
     VerifiedStream,
 };
-pub use stream::{Stream, StreamDetails, StreamInfo};
+pub use stream::{Stream, StreamDetails, StreamInfo, Ticket};
 pub use wait::{Subscription, Tail};
 
 /// Handles are made to be shared between threads.

@@ -163,6 +163,8 @@ pub(crate) struct Shared {
     poisoned: OnceLock<Error>,
     process: Process,
     lock: Mutex<Vec<Box<dyn DiskLock>>>,
+    /// The streams that somebody has asked the background to sync.
+    pub(crate) asked: Mutex<Vec<Arc<StreamInner>>>,
     /// Wakes the background threads.
     pub(crate) kick: Arc<crate::worker::Kick>,
     /// Whether the file system is there.
@@ -269,6 +271,7 @@ impl Shared {
             poisoned: OnceLock::new(),
             process: Process::this(),
             lock: Mutex::new(locks),
+            asked: Mutex::default(),
             kick,
             loss,
         })
@@ -350,15 +353,24 @@ impl Shared {
 
     /// Syncs the dirty streams that are chosen. A stream whose sync fails is poisoned by it.
     pub(crate) fn flush_streams(&self, choose: impl Fn(&StreamInner) -> bool) {
-        let dirty: Vec<_> = self
-            .all_streams()
-            .into_iter()
-            .filter(|stream| choose(stream) && stream.open_log().is_some_and(Log::wants_sync))
-            .collect();
+        self.flush_dirty(self.all_streams().into_iter().filter(|stream| choose(stream)));
+    }
+
+    fn flush_dirty(&self, streams: impl Iterator<Item = Arc<StreamInner>>) {
+        let dirty: Vec<_> = streams.filter(|s| s.open_log().is_some_and(Log::wants_sync)).collect();
         if dirty.len() > MANY_FILES && self.flush_all_at_once(&dirty) {
             return;
         }
         self.flush_each(&dirty);
+    }
+
+    /// Syncs the streams that were asked for by now, and what of the journal they rest on.
+    pub(crate) fn sync_asked(&self) -> Result<()> {
+        let asked = std::mem::take(&mut *self.asked.lock());
+        asked.iter().for_each(|stream| stream.take_asked_sync());
+        let upto = asked.iter().map(|stream| stream.rests_on()).max().unwrap_or(0);
+        self.flush_dirty(asked.into_iter());
+        self.sync_journal(upto)
     }
 
     /// `true` if none failed. The errors stay in the streams as their poison.

@@ -37,10 +37,12 @@ mod durable;
 mod info;
 mod recovery;
 mod set_id;
+mod ticket;
 mod trim;
 pub use api::Stream;
 pub use info::{StreamDetails, StreamInfo};
 pub(crate) use recovery::Frozen;
+pub use ticket::Ticket;
 use trim::count_trim;
 
 thread_local! {
@@ -352,20 +354,33 @@ impl StreamInner {
     }
 
     /// Waits for a sync by the background, which is asked for one, but not beyond the deadline.
-    fn sync_by(&self, shared: &Shared, log: &Log, upto: u64, deadline: Deadline) -> Result<()> {
+    fn sync_by(
+        self: &Arc<Self>,
+        shared: &Shared,
+        log: &Log,
+        upto: u64,
+        deadline: Deadline,
+    ) -> Result<()> {
         shared.check_process()?;
         log.commit.wait_timeout(upto, deadline, || log.written(), || self.ask_sync(shared))
     }
 
-    /// Asks the background to sync this stream now, and the journal after it.
-    fn ask_sync(&self, shared: &Shared) {
-        self.asked_sync.store(true, Ordering::Release);
-        shared.kick.sync_now();
+    /// Asks the background to sync this stream now, and what it rests on in the journal. Blocks
+    /// only where there is no background, which nobody has to wait for then.
+    fn ask_sync(self: &Arc<Self>, shared: &Shared) {
+        // Whoever finds the question asked: it is answered after this.
+        if !self.asked_sync.swap(true, Ordering::AcqRel) {
+            shared.asked.lock().push(Arc::clone(self));
+            if !shared.kick.sync_now() {
+                // A failure is in the commit, where everybody finds it.
+                drop(shared.sync_asked());
+            }
+        }
     }
 
-    /// Whether somebody waits for a sync by the background.
-    pub(crate) fn take_asked_sync(&self) -> bool {
-        self.asked_sync.swap(false, Ordering::AcqRel)
+    /// What is written from here on is asked for anew.
+    pub(crate) fn take_asked_sync(&self) {
+        self.asked_sync.swap(false, Ordering::AcqRel);
     }
 
     /// Gives footers to segments that can be sealed. One in front of a restart whose record is not

@@ -10,6 +10,10 @@
 
 use std::time::{Duration, Instant};
 
+#[cfg(not(all(target_os = "linux", not(loom))))]
+pub(crate) use self::by_lock::Gate;
+#[cfg(all(target_os = "linux", not(loom)))]
+pub(crate) use self::by_word::Gate;
 #[cfg(loom)]
 pub(crate) use self::under_loom::{Condvar, Mutex, MutexGuard};
 #[cfg(loom)]
@@ -76,6 +80,10 @@ pub(crate) mod planted {
     pub(crate) const LATE_TARGET: bool = cfg!(planted = "late_target");
     /// A leader that returns early leaves the `syncing` flag set.
     pub(crate) const NO_GUARD: bool = cfg!(planted = "no_guard");
+    /// A thread looks at its gate when it no longer has the lock under which it found it closed.
+    pub(crate) const LATE_LOOK: bool = cfg!(planted = "late_look");
+    /// The tasks that wait are forgotten when their round ends.
+    pub(crate) const NO_TASKS: bool = cfg!(planted = "no_tasks");
     /// A mark that several threads move takes the position that comes last, not the highest.
     pub(crate) const NO_MAX: bool = cfg!(planted = "no_max");
     /// A group reader that is done does not wake the next one.
@@ -120,6 +128,108 @@ pub(crate) fn wait_until<T>(
         None => {
             condvar.wait(guard);
             false
+        }
+    }
+}
+
+/// Where threads wait without a lock that they would have to take again one after another when
+/// they are all woken at once.
+///
+/// A gate has a number, which each opening changes. Who finds under some lock that he has to wait
+/// looks at the number before he gives the lock up, and waits only as long as it is the same: so an
+/// opening by somebody who had the lock behind him is not missed. A wait may end in vain.
+#[cfg(all(target_os = "linux", not(loom)))]
+mod by_word {
+    use super::Deadline;
+    use rustix::thread::futex::{Flags, Timespec, wait, wake};
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Instant;
+
+    #[derive(Debug)]
+    pub(crate) struct Gate {
+        number: AtomicU32,
+        /// How many have looked and do not go on yet. Who opens had the lock behind them, under
+        /// which they have counted themselves, or they see what he has changed and do not wait.
+        waiting: AtomicU32,
+    }
+
+    impl Gate {
+        pub(crate) fn new() -> Gate {
+            Gate { number: AtomicU32::new(0), waiting: AtomicU32::new(0) }
+        }
+
+        /// A wait has to follow.
+        pub(crate) fn look(&self) -> u32 {
+            self.waiting.fetch_add(1, Ordering::Relaxed);
+            self.number.load(Ordering::Acquire)
+        }
+
+        /// `true` if the deadline came first, and then no opening was used up by this wait.
+        pub(crate) fn wait(&self, seen: u32, deadline: Deadline) -> bool {
+            let left = deadline.0.map(|at| at.saturating_duration_since(Instant::now()));
+            // A time that the system cannot express is for ever.
+            let left = left.and_then(|left| Timespec::try_from(left).ok());
+            let waited = wait(&self.number, Flags::PRIVATE, seen, left.as_ref());
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            waited == Err(rustix::io::Errno::TIMEDOUT)
+        }
+
+        /// Wakes all who wait; one call, however many they are, and none if there are none.
+        pub(crate) fn open(&self) {
+            self.number.fetch_add(1, Ordering::Release);
+            self.wake(i32::MAX.unsigned_abs());
+        }
+
+        /// Wakes one who waits, and whoever has looked and does not wait yet.
+        pub(crate) fn open_for_one(&self) {
+            self.number.fetch_add(1, Ordering::Release);
+            self.wake(1);
+        }
+
+        fn wake(&self, most: u32) {
+            if self.waiting.load(Ordering::Relaxed) > 0 {
+                // It fails only for what is no address of a word.
+                let _woken = wake(&self.number, Flags::PRIVATE, most);
+            }
+        }
+    }
+}
+
+/// The same where the system has no call for it, or nobody can model it.
+#[cfg(not(all(target_os = "linux", not(loom))))]
+mod by_lock {
+    use super::{Condvar, Deadline, Mutex, wait_until};
+
+    #[derive(Debug)]
+    pub(crate) struct Gate {
+        number: Mutex<u32>,
+        opened: Condvar,
+    }
+
+    impl Gate {
+        pub(crate) fn new() -> Gate {
+            Gate { number: Mutex::new(0), opened: Condvar::new() }
+        }
+
+        pub(crate) fn look(&self) -> u32 {
+            *self.number.lock()
+        }
+
+        pub(crate) fn wait(&self, seen: u32, deadline: Deadline) -> bool {
+            let mut number = self.number.lock();
+            *number == seen && wait_until(&self.opened, &mut number, deadline)
+        }
+
+        pub(crate) fn open(&self) {
+            let mut number = self.number.lock();
+            *number = number.wrapping_add(1);
+            self.opened.notify_all();
+        }
+
+        pub(crate) fn open_for_one(&self) {
+            let mut number = self.number.lock();
+            *number = number.wrapping_add(1);
+            self.opened.notify_one();
         }
     }
 }

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 enum Job {
     /// Something was written: sync when the interval is over.
     Dirty,
-    /// Somebody waits: sync now.
+    /// Somebody waits: sync what was asked for.
     Now,
     /// A stream has a level of its own: the interval may be shorter than it was.
     Level,
@@ -66,9 +66,12 @@ impl Kick {
         }
     }
 
-    /// Somebody waits for a sync that he will not do himself.
-    pub(crate) fn sync_now(&self) {
-        send(self.sync.get(), Job::Now);
+    /// Somebody waits for a sync that he will not do himself. `false` if there is no thread for it,
+    /// and never was; one that has ended has left all behind it synced or stopped.
+    pub(crate) fn sync_now(&self) -> bool {
+        let thread = self.sync.get();
+        send(thread, Job::Now);
+        thread.is_some()
     }
 
     /// The shortest interval has to be found out again.
@@ -200,21 +203,21 @@ fn sync_loop(shared: &Shared, jobs: &Receiver<Job>, stop: &Receiver<()>) {
         let every = since.and_then(|_| interval(shared));
         let deadline = since.zip(every).and_then(|(since, every)| since.checked_add(every));
         match next(jobs, stop, deadline) {
-            Ok(Job::Dirty) => {
-                since.get_or_insert_with(Instant::now);
-                continue;
-            }
-            Ok(Job::Level) => continue,
-            Ok(Job::Now) | Err(RecvTimeoutError::Timeout) => {}
+            Ok(Job::Dirty) => _ = since.get_or_insert_with(Instant::now),
+            // Not what else is dirty: who waits for one stream should not wait for the others.
+            Ok(Job::Now) => note(shared, Task::Sync, shared.sync_asked()),
+            Ok(Job::Level) | Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
+        }
+        // Whatever came: where one question follows the other, the time would never be over.
+        if !is_past(deadline) {
+            continue;
         }
         since = None;
         // Before the pass: what is written during it asks for the next one.
         shared.kick.dirty.store(false, Ordering::Release);
         let upto = shared.journal.written();
-        shared.flush_streams(|stream| {
-            stream.take_asked_sync() || stream.level(shared) != Durability::Manual
-        });
+        shared.flush_streams(|stream| stream.level(shared) != Durability::Manual);
         note(shared, Task::Sync, shared.sync_journal(upto));
     }
 }

@@ -17,12 +17,15 @@ fn main() {
 
 #[cfg(unix)]
 mod unix {
+    use std::future::Future;
     use std::path::Path;
+    use std::pin::Pin;
     use std::sync::atomic::{AtomicBool, Ordering};
+    use std::task::{Context, Poll, Waker};
     use std::time::{Duration, Instant};
     use streamlog::{
-        Durability, EntryId, Error, ErrorKind, GroupReadOptions, NewEntries, PendingFilter,
-        ReadOptions, Start, Store, Stream, Trim,
+        AppendOptions, Durability, EntryId, Error, ErrorKind, GroupReadOptions, NewEntries,
+        PendingFilter, ReadOptions, Start, Store, Stream, Ticket, Trim,
     };
 
     type Test = fn(&Path);
@@ -90,7 +93,7 @@ mod unix {
 
     fn fill(stream: &Stream, numbers: std::ops::Range<u64>) {
         for n in numbers {
-            let options = streamlog::AppendOptions::new().id(id(n));
+            let options = AppendOptions::new().id(id(n));
             stream.append_with([("n", n.to_string())], options).unwrap();
         }
     }
@@ -113,8 +116,22 @@ mod unix {
             let group = stream.group("g", Start::First).unwrap();
             let me = group.consumer("c").unwrap();
             let delivery = me.read(GroupReadOptions::new().count(5)).unwrap();
+            let ticket = stream.append_async_with([("a", "b")], AppendOptions::new().id(id(20)));
+            let mut ticket = ticket.unwrap();
+            let poll = |ticket: &mut Ticket| {
+                Pin::new(ticket).poll(&mut Context::from_waker(Waker::noop()))
+            };
+            let _ready_or_not = poll(&mut ticket);
             let child = fork(|| {
                 refused("append", stream.append([("a", "b")]));
+                refused("append_async", stream.append_async([("a", "b")]));
+                match poll(&mut ticket) {
+                    Poll::Ready(answer) => refused("a ticket", answer),
+                    Poll::Pending => panic!("a ticket waits for a thread that is not there"),
+                }
+                // Nobody may have let go of the lock that its place is behind.
+                // SAFETY: a bitwise copy in a process of its own, which ends without the other.
+                drop(unsafe { std::ptr::read(&raw const ticket) });
                 let mut batch = NewEntries::new();
                 batch.push([("a", "b")]).unwrap();
                 refused("append_batch", stream.append_batch(&batch));
@@ -155,7 +172,8 @@ mod unix {
             wait(child);
             let (stream, group, _, delivery, store) = handles;
             assert_eq!(delivery.ack_all().unwrap(), 5);
-            fill(&stream, 20..30);
+            ticket.wait().unwrap();
+            fill(&stream, 21..30);
             assert_eq!(numbers(&stream), (1..30).collect::<Vec<_>>());
             drop((stream, group));
             store.close().unwrap();

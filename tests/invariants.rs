@@ -37,6 +37,8 @@ mod poison;
 mod retention;
 #[path = "invariants/space.rs"]
 mod space;
+#[path = "invariants/tickets.rs"]
+mod tickets;
 
 use contract::{bounds, damaged, levels, pending, removed};
 use std::panic::catch_unwind;
@@ -203,6 +205,12 @@ const TESTS: &[Test] = tests! {
         invariant_11_the_next_segment_is_complete_named_and_synced_before_it_is_needed
         invariant_11_an_entry_is_durable_only_when_all_earlier_segments_are
         invariant_11_recovery_cuts_at_the_first_bad_frame_and_sets_later_segments_aside;
+    tickets:
+        contract_c05_a_waker_is_called_when_its_entry_is_on_disk_and_once
+        invariant_05_a_failed_sync_fails_every_ticket
+        invariant_05_a_removed_stream_settles_its_tickets
+        contract_c01_what_is_on_its_way_to_disk_is_bounded
+        contract_c01_an_awaited_entry_outlives_a_power_cut_from_the_first_one_on;
 };
 
 fn main() -> ExitCode {

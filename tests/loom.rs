@@ -23,6 +23,8 @@
 //! | `no_guard`      | a leader that fails stays the leader            | a hang           |
 //! | `no_notify_all` | those whom a sync covers are not woken          | a hang           |
 //! | `no_notify_one` | no new leader, no parked reader is woken        | a hang           |
+//! | `late_look`     | a gate is looked at without the lock            | a hang           |
+//! | `no_tasks`      | the tasks of a round are not woken              | a hang           |
 //! | `no_baton`      | a group reader does not hand its turn on        | a hang           |
 //! | `no_dirty`      | what comes during a look is forgotten           | a hang           |
 //! | `weak_turn_begin` | the end moves before its number is odd        | a torn read      |
@@ -51,6 +53,7 @@ use loom::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use loom::thread;
 use notify::{Class, Registration, WaitList, Waiter, Wake};
 use std::sync::Arc;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 use sync::{AtomicBool, AtomicU64, Condvar, Deadline, Mutex};
 use view::{Seen, Tail, View};
@@ -321,30 +324,21 @@ fn a_close_without_a_sync_ends_every_wait() {
     });
 }
 
-#[test]
-fn a_wait_that_only_asks_is_served_by_the_worker() {
-    model(|| {
-        let log = Log::new(false);
-        // What the worker is asked for; `None` ends it.
-        let asked = Arc::new((Mutex::new(Some(0)), Condvar::new()));
-        let asking = Arc::clone(&asked);
-        let timed = spawn(&log, move |log| {
-            let tell = |what: Option<u32>| {
-                *asking.0.lock() = what;
-                asking.1.notify_all();
-            };
-            let end = log.append().unwrap();
-            let written = || log.written.get();
-            let result = log.commit.wait_timeout(end, Deadline::NEVER, written, || tell(Some(1)));
-            assert!(log.commit.durable() >= end && log.synced.load(Acquire) >= end);
-            tell(None);
-            result
-        });
-        let appender = spawn(&log, Log::append_durably);
+/// What the worker is asked for; `None` ends it.
+struct Questions(Mutex<Option<u32>>, Condvar);
+
+impl Questions {
+    fn tell(&self, what: Option<u32>) {
+        *self.0.lock() = what;
+        self.1.notify_all();
+    }
+
+    /// Syncs whenever that is asked for.
+    fn serve(&self, log: &Log) {
         loop {
-            let mut asks = asked.0.lock();
+            let mut asks = self.0.lock();
             while *asks == Some(0) {
-                asked.1.wait(&mut asks);
+                self.1.wait(&mut asks);
             }
             let Some(_) = asks.as_mut().map(std::mem::take) else {
                 break;
@@ -352,8 +346,110 @@ fn a_wait_that_only_asks_is_served_by_the_worker() {
             drop(asks);
             log.flush().unwrap();
         }
-        timed.join().unwrap().unwrap();
+    }
+}
+
+/// Beside an appender, and a worker that does what it is asked.
+fn is_served_by_the_worker(wait: fn(&Log, u64, &dyn Fn()) -> Result<()>) {
+    model(move || {
+        let log = Log::new(false);
+        let asked = Arc::new(Questions(Mutex::new(Some(0)), Condvar::new()));
+        let asking = Arc::clone(&asked);
+        let waiting = spawn(&log, move |log| {
+            let end = log.append().unwrap();
+            let result = wait(log, end, &|| asking.tell(Some(1)));
+            assert!(log.commit.durable() >= end && log.synced.load(Acquire) >= end);
+            asking.tell(None);
+            result
+        });
+        let appender = spawn(&log, Log::append_durably);
+        asked.serve(&log);
+        waiting.join().unwrap().unwrap();
         appender.join().unwrap().unwrap();
+    });
+}
+
+#[test]
+fn a_wait_that_only_asks_is_served_by_the_worker() {
+    is_served_by_the_worker(|log, end, ask| {
+        log.commit.wait_timeout(end, Deadline::NEVER, || log.written.get(), ask)
+    });
+}
+
+/// A task with a thread of its own.
+struct Task {
+    woken: Mutex<bool>,
+    parked: Condvar,
+}
+
+impl std::task::Wake for Task {
+    fn wake(self: Arc<Self>) {
+        *self.woken.lock() = true;
+        self.parked.notify_all();
+    }
+}
+
+impl Task {
+    /// Runs it until the position is durable.
+    fn run(log: &Log, end: u64, ask: &dyn Fn()) -> Result<()> {
+        let task = Arc::new(Task { woken: Mutex::new(false), parked: Condvar::new() });
+        let waker = Waker::from(Arc::clone(&task));
+        let mut seat = None;
+        loop {
+            if let Poll::Ready(result) = log.commit.poll(end, &mut seat, &waker, ask) {
+                return result;
+            }
+            let mut woken = task.woken.lock();
+            while !std::mem::take(&mut *woken) {
+                task.parked.wait(&mut woken);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_task_is_served_by_the_worker() {
+    is_served_by_the_worker(Task::run);
+}
+
+#[test]
+fn a_failed_sync_and_poison_from_outside_end_the_wait_of_a_task() {
+    for broken in [false, true] {
+        model(move || {
+            let log = Log::new(broken);
+            let task = spawn(&log, |log| {
+                let end = log.append().unwrap();
+                Task::run(log, end, &|| ())
+            });
+            if broken {
+                log.append_durably().unwrap_err();
+            }
+            log.commit.poison(Error::new(ErrorKind::Io { op: "sync the journal" }));
+            let error = task.join().unwrap().unwrap_err();
+            assert!(matches!(error.kind(), ErrorKind::Poisoned { .. }), "{error}");
+        });
+    }
+}
+
+#[test]
+fn a_task_that_is_over_in_front_of_a_close_or_given_up_leaves_the_others_alone() {
+    model(|| {
+        let log = Log::new(false);
+        let other = spawn(&log, |log| match log.append() {
+            Ok(end) => Task::run(log, end, &|| ()),
+            Err(_) => Ok(()),
+        });
+        let end = log.append().unwrap();
+        let mut seat = None;
+        let polled = log.commit.poll(end, &mut seat, Waker::noop(), || ());
+        assert!(matches!(polled, Poll::Pending | Poll::Ready(Ok(()))));
+        if let Some(seat) = seat {
+            log.commit.leave(seat);
+        }
+        *log.end.lock() = None;
+        log.flush().unwrap();
+        log.commit.close(Error::new(ErrorKind::Closed));
+        other.join().unwrap().unwrap();
     });
 }
 

@@ -19,6 +19,23 @@ impl std::fmt::Debug for Stream {
     }
 }
 
+/// An entry that is written and maybe not on disk.
+pub(super) struct Put<'a> {
+    pub(super) log: &'a Log,
+    pub(super) id: EntryId,
+    pub(super) position: u64,
+    /// What is to be trimmed once the entry is on disk.
+    pub(super) later: Option<Trim>,
+}
+
+/// The same of a batch.
+pub(super) struct PutBatch<'a> {
+    pub(super) log: &'a Log,
+    pub(super) first: EntryId,
+    pub(super) last: EntryId,
+    pub(super) position: u64,
+}
+
 /// An append found no segment for so many bytes.
 struct NoRoom(u64);
 
@@ -81,6 +98,25 @@ impl Stream {
         K: AsRef<[u8]>,
         V: AsRef<[u8]>,
     {
+        self.encoded(fields, &options, |list| {
+            let put = self.put(list, &options, None)?;
+            self.appended(put.log, put.position, options.durable)?;
+            self.trim_later(put.later);
+            Ok(put.id)
+        })
+    }
+
+    /// Calls `append` with the encoded fields.
+    pub(super) fn encoded<K, V, T>(
+        &self,
+        fields: impl IntoIterator<Item = (K, V)>,
+        options: &AppendOptions,
+        append: impl FnOnce(&[u8]) -> Result<T>,
+    ) -> Result<T>
+    where
+        K: AsRef<[u8]>,
+        V: AsRef<[u8]>,
+    {
         if let Some(trim) = &options.trim {
             trim.check()?;
         }
@@ -89,8 +125,7 @@ impl Stream {
         list.clear();
         // The writer knows the stream's own limit; no stream takes more than a frame.
         let max = crate::format::frame::MAX_BODY - 4096;
-        let appended =
-            encode_fields(&mut list, fields, max).and_then(|()| self.append_list(&list, &options));
+        let appended = encode_fields(&mut list, fields, max).and_then(|()| append(&list));
         if list.capacity() <= 1 << 20 {
             // A thread that ends has no place for it any more.
             drop(SCRATCH.try_with(|scratch| scratch.replace(list)));
@@ -98,23 +133,31 @@ impl Stream {
         appended
     }
 
-    fn append_list(&self, list: &[u8], options: &AppendOptions) -> Result<EntryId> {
+    /// Writes an entry, and waits for nothing but room: `most` is for levels without a limit to
+    /// what may not be on disk.
+    pub(super) fn put(
+        &self,
+        list: &[u8],
+        options: &AppendOptions,
+        most: Option<u64>,
+    ) -> Result<Put<'_>> {
         let log = self.log()?;
-        let shared = self.shared();
-        shared.check_writable()?;
-        self.wait_for_room(log, list.len(), options.timeout)?;
+        self.shared().check_writable()?;
+        self.wait_for_room(log, list.len(), options.timeout, most)?;
         // A frame may be on disk earlier than the acknowledgements that its trim would rest on.
         let waits = || self.inner.state.lock().retention().keep_unacked;
         let later = options.trim.filter(|_| waits() && !planted::unacked_in_frame());
         let trim = options.trim.filter(|_| later.is_none());
         let (id, position) =
             self.with_room(log, || self.try_append(log, list, options.id, trim))?;
-        self.appended(log, position, options.durable)?;
+        Ok(Put { log, id, position, later })
+    }
+
+    pub(super) fn trim_later(&self, later: Option<Trim>) {
         if let Some(trim) = later {
             // The entry is there. What stops this trim stops the next call too, and is told then.
             drop(self.trim(trim));
         }
-        Ok(id)
     }
 
     /// Tries an append until there is a segment for it, which is made while the writer is free.
@@ -176,9 +219,10 @@ impl Stream {
         Ok(Ok((id, position)))
     }
 
-    /// What every append does once the writer is free again.
+    /// What every append does once the writer is free again. Returns whether readers have to wait
+    /// for the disk.
     #[inline]
-    fn appended(&self, log: &Log, position: u64, durable: bool) -> Result<()> {
+    pub(super) fn written(&self, log: &Log) -> bool {
         let shared = self.shared();
         self.inner.care(shared, log);
         self.inner.ask_for_retention(shared);
@@ -187,6 +231,13 @@ impl Stream {
             self.inner.waiters.notify();
             shared.kick.dirty();
         }
+        strict
+    }
+
+    /// The same, and waits as the level or the caller wants it.
+    fn appended(&self, log: &Log, position: u64, durable: bool) -> Result<()> {
+        let shared = self.shared();
+        let strict = self.written(log);
         if strict || durable {
             self.inner.sync_to(shared, log, position)?;
             planted::unless(planted::lazy_creation(), || {
@@ -196,9 +247,16 @@ impl Stream {
         Ok(())
     }
 
-    /// Under `Interval`: blocks while too much is not on disk yet.
-    fn wait_for_room(&self, log: &Log, len: usize, timeout: Option<Duration>) -> Result<()> {
-        let most = self.inner.max_unsynced.load(Ordering::Relaxed);
+    /// Blocks while too much is not on disk yet: what the level says, or else `most`.
+    fn wait_for_room(
+        &self,
+        log: &Log,
+        len: usize,
+        timeout: Option<Duration>,
+        most: Option<u64>,
+    ) -> Result<()> {
+        let level = self.inner.max_unsynced.load(Ordering::Relaxed);
+        let most = most.filter(|_| level == u64::MAX).unwrap_or(level);
         let written = log.written() + len as u64;
         match written.checked_sub(most) {
             Some(upto) => self.wait_for_sync(log, upto.min(log.written()), timeout),
@@ -239,15 +297,28 @@ impl Stream {
         batch: &NewEntries,
         options: BatchOptions,
     ) -> Result<Option<(EntryId, EntryId)>> {
+        let Some(put) = self.put_batch(batch, options, None)? else {
+            return Ok(None);
+        };
+        self.appended(put.log, put.position, options.durable)?;
+        Ok(Some((put.first, put.last)))
+    }
+
+    /// As [`Stream::put`]; `None` for an empty batch.
+    pub(super) fn put_batch(
+        &self,
+        batch: &NewEntries,
+        options: BatchOptions,
+        most: Option<u64>,
+    ) -> Result<Option<PutBatch<'_>>> {
         let log = self.log()?;
         if batch.is_empty() {
             return Ok(None);
         }
         self.shared().check_writable()?;
-        self.wait_for_room(log, batch.bytes.len(), options.timeout)?;
+        self.wait_for_room(log, batch.bytes.len(), options.timeout, most)?;
         let (first, last, position) = self.with_room(log, || self.try_append_batch(log, batch))?;
-        self.appended(log, position, options.durable)?;
-        Ok(Some((first, last)))
+        Ok(Some(PutBatch { log, first, last, position }))
     }
 
     /// Returns the first and the last ID and the position behind the batch, which is not empty.

@@ -62,6 +62,23 @@ impl StreamInner {
     }
 }
 
+impl StreamInner {
+    /// Waits until the log is durable up to a position, and what that rests on, but not beyond the
+    /// deadline.
+    pub(super) fn wait_by(
+        self: &Arc<Self>,
+        shared: &Shared,
+        log: &Log,
+        upto: u64,
+        deadline: Deadline,
+    ) -> Result<()> {
+        self.sync_by(shared, log, upto, deadline)?;
+        let (journal, created) = (&shared.journal, self.rests_on());
+        let ask = || self.ask_sync(shared);
+        journal.commit.wait_timeout(created, deadline, || journal.written(), ask)
+    }
+}
+
 impl Stream {
     /// The settings that the stream has: those it was made with, or that were set since. Who asks
     /// [`Store::stream_with`](crate::Store::stream_with) for others, of a stream that is there,
@@ -179,11 +196,7 @@ impl Stream {
     pub fn wait_durable_timeout(&self, id: EntryId, longest: Duration) -> Result<()> {
         let log = self.log()?;
         let upto = self.position_of(log, id)?;
-        let (shared, deadline) = (self.shared(), Deadline::after(longest));
-        self.inner.sync_by(shared, log, upto, deadline)?;
-        let (journal, created) = (&shared.journal, self.inner.rests_on());
-        let ask = || self.inner.ask_sync(shared);
-        journal.commit.wait_timeout(created, deadline, || journal.written(), ask)
+        self.inner.wait_by(self.shared(), log, upto, Deadline::after(longest))
     }
 
     /// A position that covers the entry; the end if that is cheaper to tell.

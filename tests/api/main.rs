@@ -15,4 +15,5 @@ mod read;
 mod reopen;
 mod retention;
 mod set_id;
+mod ticket;
 mod trim;

@@ -48,5 +48,5 @@ pub use store::{
     ClampedGroup, Finding, Health, RecoveryReport, Store, StoreOptions, Verification,
     VerifiedStream,
 };
-pub use stream::{Stream, StreamDetails, StreamInfo};
+pub use stream::{Stream, StreamDetails, StreamInfo, Ticket};
 pub use wait::{Subscription, Tail};

@@ -188,7 +188,14 @@ impl Engine {
             options = options.trim(trim_of(keep, approximate));
         }
         let stream = self.stream(stream)?;
-        let given = stream.append_with(content.fields(), options).map_err(fail)?;
+        // A ticket that was waited for promises the same. Some of the content goes this way.
+        let given = if durable && content.fields().len().is_multiple_of(2) {
+            let ticket = stream.append_async_with(content.fields(), options).map_err(fail)?;
+            ticket.wait().map_err(fail)?;
+            ticket.id()
+        } else {
+            stream.append_with(content.fields(), options).map_err(fail)?
+        };
         Ok(match trim {
             Some(_) => Answer::Trimmed(given, stream.len().map_err(fail)?),
             None => Answer::Id(given),
