@@ -44,6 +44,7 @@ const ROWS: [Row; 10] = [
     ("read 100 and acknowledge them", || read_and_ack(100)),
     ("acknowledge 100 of 10,000", ack),
     ("summary of 10,000 pending", summary),
+    ("list 10 of 100,000 pending", list),
 ];
 
 fn main() -> ExitCode {
@@ -259,4 +260,30 @@ fn summary() {
     let options = GroupReadOptions::new().count(CALLS as usize);
     drop(group.consumer("only").unwrap().read(options).unwrap());
     counted_summary(&group);
+}
+
+/// How much is pending where it should not matter how much is.
+const MANY: u64 = 100_000;
+
+fn much_pending() -> (TempDir, Store, streamlog::Group) {
+    let (dir, store, stream) = filled(MANY);
+    let group = stream.group("workers", Start::First).unwrap();
+    let options = GroupReadOptions::new().count(MANY as usize);
+    drop(group.consumer("first").unwrap().read(options).unwrap());
+    (dir, store, group)
+}
+
+#[inline(never)]
+fn counted_list(group: &streamlog::Group, middle: streamlog::EntryId) {
+    let filter = streamlog::PendingFilter::new().count(10).consumer("first");
+    for _ in 0..CALLS / 10 {
+        assert_eq!(group.pending_range(middle.., filter.clone()).unwrap().len(), 10);
+    }
+}
+
+fn list() {
+    let (_dir, _store, group) = much_pending();
+    let ids = group.stream().range(..).skip(MANY as usize / 2);
+    let middle = ids.map(|entry| entry.unwrap().id()).next().unwrap();
+    counted_list(&group, middle);
 }

@@ -265,11 +265,13 @@ impl Group {
     #[doc(alias = "XACK")]
     pub fn ack(&self, ids: impl IntoIterator<Item = EntryId>) -> Result<u64> {
         let ids: Vec<EntryId> = ids.into_iter().collect();
-        self.change_durably(false, |locked, group| {
-            let mut events = Vec::new();
-            let count = group.of(locked)?.ack(&ids, &mut events);
-            Ok((count, events))
-        })
+        let (shared, inner) = (self.shared(), self.stream.inner());
+        let ack = |locked: &mut Locked<'_>, out: &mut Vec<Event>| {
+            self.of(locked).map(|group| group.ack(&ids, out))
+        };
+        let (count, position) = inner.change_by(shared, false, ack)?;
+        inner.settle(shared, position)?;
+        Ok(count)
     }
 
     /// How much is pending, and for whom (XPENDING).

@@ -27,7 +27,7 @@
 
 use crate::commit::{Commit, Mark};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::event::Event;
+use crate::format::event::{Event, Events};
 use crate::format::frame::{Extras, FrameBuilder, Kind};
 use crate::format::header::{FILE_HEADER, FileHeader, FileKind};
 use crate::format::name;
@@ -37,7 +37,6 @@ use crate::storage::disk::{Disk, DiskFile, OpenMode};
 use crate::storage::region::RegionWriter;
 use crate::storage::segment::full;
 use parking_lot::{Condvar, Mutex};
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -45,6 +44,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 mod checkpoint;
 mod combine;
 mod files;
+mod last;
 mod load;
 mod next;
 mod recent;
@@ -52,6 +52,7 @@ mod verify;
 pub use combine::JournalRecovery;
 pub(crate) use combine::Loaded;
 use files::{Files, sync_dir};
+use last::LastRecords;
 pub(crate) use load::load;
 use next::NextFile;
 use recent::Recent;
@@ -156,7 +157,7 @@ struct Inner {
     next_record: u64,
     next_stream: u64,
     /// The last record of each stream.
-    last: HashMap<u64, u64>,
+    last: LastRecords,
     recent: Recent,
     /// What the next checkpoint may take at most: the bytes of the one in the running file, what
     /// growing records added since, and what is set aside for runs that fall apart.
@@ -183,11 +184,7 @@ pub(crate) trait Source {
     fn streams(&self) -> Vec<u64>;
     /// The events that rebuild a stream, as of the record that `covers` returns. `covers` is called
     /// once, while nothing can change the stream. `None` if the stream is gone.
-    fn dump(
-        &self,
-        stream: u64,
-        covers: &mut dyn FnMut() -> u64,
-    ) -> Result<Option<(u64, Vec<Event>)>>;
+    fn dump(&self, stream: u64, covers: &mut dyn FnMut() -> u64) -> Result<Option<(u64, Events)>>;
     /// Makes durable what records refer to, ahead of a sync of the records.
     fn sync_streams(&self);
 }
@@ -315,11 +312,13 @@ impl Journal {
             inner.ask_at = inner.end + inner.size / 16;
             self.due.store(true, Ordering::Relaxed);
         }
-        inner.recent.note(number, parts.iter().map(|(stream, _)| *stream), &inner.last, len);
-        for (stream, _) in parts {
-            inner.last.insert(*stream, number);
-        }
-        self.written.advance_to(written + len);
+        let Inner { recent, last, .. } = inner;
+        recent.note(
+            number,
+            parts.iter().map(|(stream, _)| (*stream, last.insert(*stream, number))),
+            len,
+        );
+        self.written.advance_alone(written + len);
         Ok(written + len)
     }
 

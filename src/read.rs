@@ -7,6 +7,7 @@
 use crate::entry::{Entry, EntryRef};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{EntryId, closed};
+use crate::options::ReadOptions;
 use crate::storage::cursor::{Backward, Forward, Place, Reading, Span};
 use std::fmt;
 use std::ops::RangeBounds;
@@ -308,6 +309,9 @@ impl<'a> Iterator for BatchIter<'a> {
 
 impl ExactSizeIterator for BatchIter<'_> {}
 
+/// For so many entries there is room at once.
+const MOST_EXPECTED: usize = 128;
+
 /// What is left of a read's limits over all of its streams.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Budget {
@@ -318,6 +322,10 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
+    pub(crate) fn of(options: &ReadOptions) -> Budget {
+        Budget { count: options.count, bytes: options.bytes, spent: 0 }
+    }
+
     pub(crate) fn is_spent(&self) -> bool {
         self.bytes.is_some_and(|bytes| self.spent > 0 && self.spent >= bytes)
     }
@@ -337,7 +345,9 @@ impl Budget {
         span: &Span,
         forward: &mut Forward,
     ) -> Result<(Vec<Place>, bool)> {
-        let (mut places, mut reading) = (Vec::new(), span.reading());
+        // So many as a rule, if there is one at all.
+        let mut places = Vec::with_capacity(self.count.unwrap_or(0).min(MOST_EXPECTED));
+        let mut reading = span.reading();
         loop {
             if self.count.is_some_and(|count| places.len() >= count) || self.is_spent() {
                 return Ok((places, true));

@@ -6,7 +6,7 @@
 
 use crate::commit::Commit;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::event::Event;
+use crate::format::event::{Event, Events};
 use crate::format::header::{STORE_FILE, StoreHeader};
 use crate::format::name;
 use crate::journal::{self, Journal, JournalRecovery, Source};
@@ -189,11 +189,7 @@ impl Source for StreamSource<'_> {
         self.names.read().streams.keys().copied().collect()
     }
 
-    fn dump(
-        &self,
-        stream: u64,
-        covers: &mut dyn FnMut() -> u64,
-    ) -> Result<Option<(u64, Vec<Event>)>> {
+    fn dump(&self, stream: u64, covers: &mut dyn FnMut() -> u64) -> Result<Option<(u64, Events)>> {
         let frozen = {
             let names = self.names.read();
             names.streams.get(&stream).and_then(|inner| inner.freeze(covers))
@@ -211,11 +207,7 @@ impl Source for Shared {
         StreamSource { names: &self.names }.streams()
     }
 
-    fn dump(
-        &self,
-        stream: u64,
-        covers: &mut dyn FnMut() -> u64,
-    ) -> Result<Option<(u64, Vec<Event>)>> {
+    fn dump(&self, stream: u64, covers: &mut dyn FnMut() -> u64) -> Result<Option<(u64, Events)>> {
         StreamSource { names: &self.names }.dump(stream, covers)
     }
 

@@ -24,7 +24,7 @@ use crate::storage::segment::{Home, Segment};
 use crate::store::{ClampedGroup, Handle, Shared};
 use crate::sync::Deadline;
 use parking_lot::{Mutex, MutexGuard};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ops::RangeBounds;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -48,6 +48,8 @@ use trim::count_trim;
 thread_local! {
     /// Field lists are encoded here, outside all locks and without an allocation of their own.
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    /// What a call decides, without an allocation of its own either.
+    static EVENTS: Cell<Vec<Event>> = const { Cell::new(Vec::new()) };
 }
 
 /// What all handles of a stream share.
@@ -245,20 +247,50 @@ impl StreamInner {
         grows: bool,
         mut decide: impl FnMut(&mut Locked<'_>) -> Result<(T, Vec<Event>)>,
     ) -> Result<(T, u64)> {
+        self.change_by(shared, grows, |locked, out| {
+            let (result, events) = decide(locked)?;
+            *out = events;
+            Ok(result)
+        })
+    }
+
+    /// The same for a `decide` that puts its events into a list of the thread's, which is empty
+    /// when it is asked.
+    pub(crate) fn change_by<T>(
+        &self,
+        shared: &Shared,
+        grows: bool,
+        decide: impl FnMut(&mut Locked<'_>, &mut Vec<Event>) -> Result<T>,
+    ) -> Result<(T, u64)> {
+        let mut events = EVENTS.with(Cell::take);
+        let changed = self.change_in(shared, grows, &mut events, decide);
+        events.clear();
+        EVENTS.with(|empty| empty.set(events));
+        changed
+    }
+
+    fn change_in<T>(
+        &self,
+        shared: &Shared,
+        grows: bool,
+        events: &mut Vec<Event>,
+        mut decide: impl FnMut(&mut Locked<'_>, &mut Vec<Event>) -> Result<T>,
+    ) -> Result<(T, u64)> {
         let mut again = false;
         loop {
             let mut locked = self.lock(shared)?;
             self.check_writable(shared)?;
-            let (result, events) = decide(&mut locked)?;
+            events.clear();
+            let result = decide(&mut locked, events)?;
             let only_seen = events.iter().all(|event| matches!(event, Event::Seen { .. }));
-            let appended = if only_seen || is_skipped(&events) {
+            let appended = if only_seen || is_skipped(events) {
                 Ok(0)
             } else {
-                shared.journal.append(&[(self.number, &events)], grows)
+                shared.journal.append(&[(self.number, events)], grows)
             };
             match appended {
                 Ok(position) => {
-                    locked.apply(self.log.get(), &events);
+                    locked.apply(self.log.get(), events);
                     if position > 0 {
                         shared.kick.dirty();
                         if self.is_limited_by_groups() {

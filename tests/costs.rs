@@ -21,26 +21,36 @@ struct Counting;
 
 thread_local! {
     static COUNT: Cell<u64> = const { Cell::new(0) };
+    /// Bytes that this thread has taken and not given back.
+    static HELD: Cell<i64> = const { Cell::new(0) };
 }
 
 // SAFETY: all of it is the system's allocator; the counter needs no memory of its own.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let _ended = COUNT.try_with(|count| count.set(count.get() + 1));
+        hold(layout.size(), 0);
         // SAFETY: as the caller promises.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        hold(0, layout.size());
         // SAFETY: as the caller promises.
         unsafe { System.dealloc(at, layout) }
     }
 
     unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         let _ended = COUNT.try_with(|count| count.set(count.get() + 1));
+        hold(size, layout.size());
         // SAFETY: as the caller promises.
         unsafe { System.realloc(at, layout, size) }
     }
+}
+
+fn hold(taken: usize, given: usize) {
+    let more = taken as i64 - given as i64;
+    let _ended = HELD.try_with(|held| held.set(held.get() + more));
 }
 
 #[global_allocator]
@@ -51,6 +61,13 @@ fn count<T>(work: impl FnOnce() -> T) -> (u64, T) {
     let before = COUNT.with(Cell::get);
     let done = work();
     (COUNT.with(Cell::get) - before, done)
+}
+
+/// How many more bytes this thread holds after the work.
+fn held<T>(work: impl FnOnce() -> T) -> (i64, T) {
+    let before = HELD.with(Cell::get);
+    let done = work();
+    (HELD.with(Cell::get) - before, done)
 }
 
 /// A test and its name.

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::notify::{Class, Registration, Waiter, Wake};
+use crate::sync::Deadline;
 use crate::wait::deadline;
 
 /// What one look at one stream gave.
@@ -23,8 +24,16 @@ impl Consumer {
     /// `Closed` (also while waiting).
     #[doc(alias = "XREADGROUP")]
     pub fn read(&self, options: GroupReadOptions) -> Result<Delivery> {
-        let mut found = read_group(&[(self, ReadFrom::New)], options)?;
-        match found.pop() {
+        let deadline = deadline(options.read.block);
+        if deadline.is_none() || !self.must_queue() {
+            let looked = self.look(&mut Budget::of(&options.read), options.no_ack)?;
+            if deadline.is_none() || looked.answered {
+                return Ok(looked.delivery);
+            }
+        }
+        let from = &[(self, ReadFrom::New)];
+        let found = deadline.map(|deadline| wait_group(from, options, deadline)).transpose()?;
+        match found.and_then(|mut found| found.pop()) {
             Some((_, delivery)) => Ok(delivery),
             None => {
                 let span = self.group.stream.snapshot()?.span;
@@ -66,13 +75,16 @@ impl Consumer {
     fn look(&self, budget: &mut Budget, no_ack: bool) -> Result<Looked> {
         let now = self.group.shared().disk.now_ms();
         let (before, number) = (*budget, self.group.number);
-        let ((span, places, more), _) = self.group.change(true, |locked, group| {
+        let group = &self.group;
+        let decide = |locked: &mut Locked<'_>, events: &mut Vec<Event>| {
             *budget = before;
             let facts = locked.facts()?;
             let state = group.of(locked)?;
             let (consumer, attended) = state.attend(&self.name, now)?;
-            let mut events = Vec::with_capacity(3);
-            events.push(attended);
+            // A consumer that is there is seen by what it is given, too.
+            let seen = matches!(attended, Event::Seen { .. });
+            let mut attended = Some(attended);
+            events.extend(attended.take_if(|_| !seen));
             let (mut places, mut more) = (Vec::new(), false);
             let after = state.last_id();
             if let Some(from) = after.next().filter(|_| locked.tail.last_id > after) {
@@ -81,17 +93,23 @@ impl Consumer {
                 let mut walk = walk.unwrap_or_else(|| Forward::seek(&locked.span, from));
                 (places, more) = budget.take_on(&locked.span, &mut walk)?;
                 let ids = places.iter().map(|place| place.id).collect();
-                state.deliver(consumer, ids, no_ack, now, &facts, &mut events);
+                state.deliver(consumer, ids, no_ack, now, &facts, events);
                 if !places.is_empty() && after < locked.state.trimmed {
-                    locked.keep_trim(&mut events);
+                    locked.keep_trim(events);
                 }
                 let last = places.last().map_or(after, |place| place.id);
                 if let Some(resume) = Resume::new(&locked.span, walk, last) {
-                    locked.state.resume.insert(number, resume);
+                    match locked.state.resume.get_mut(&number) {
+                        Some(known) => *known = resume,
+                        None => drop(locked.state.resume.insert(number, resume)),
+                    }
                 }
             }
-            Ok(((locked.span.clone(), places, more), events))
-        })?;
+            events.extend(attended.filter(|_| places.is_empty()));
+            Ok((locked.span.clone(), places, more))
+        };
+        let inner = group.stream.inner();
+        let ((span, places, more), _) = inner.change_by(group.shared(), true, decide)?;
         let answered = !places.is_empty();
         let delivery = Delivery::new(&self.group, span, places, Vec::new());
         Ok(Looked { delivery, more, answered })
@@ -149,7 +167,7 @@ fn look(
     options: GroupReadOptions,
     choose: impl Fn(usize) -> bool,
 ) -> Result<(Found, Vec<Option<bool>>)> {
-    let mut budget = Budget { count: options.read.count, bytes: options.read.bytes, spent: 0 };
+    let mut budget = Budget::of(&options.read);
     let mut found = Vec::new();
     let mut left = vec![None; from.len()];
     let mut delivered = false;
@@ -191,6 +209,15 @@ fn read_group(from: &[(&Consumer, ReadFrom)], options: GroupReadOptions) -> Resu
     if !found.is_empty() {
         return Ok(found);
     }
+    wait_group(from, options, deadline)
+}
+
+/// XREADGROUP that found nothing at its first look.
+fn wait_group(
+    from: &[(&Consumer, ReadFrom)],
+    options: GroupReadOptions,
+    deadline: Deadline,
+) -> Result<Found> {
     let waiter = Waiter::new();
     let mut places: Vec<Registration> =
         from.iter().map(|(consumer, _)| consumer.register(&waiter)).collect();

@@ -156,6 +156,9 @@ pub(crate) enum Event {
     },
 }
 
+/// Events one after the other, made when they are asked for.
+pub(crate) type Events = Box<dyn Iterator<Item = Event>>;
+
 /// What an ID of a run takes at most once the run has lost every third one, in bytes.
 const OF_ID: u64 = 2;
 /// What a record takes at most that parts from a span of equal ones, the rest of the span included.

@@ -7,6 +7,7 @@ pub(crate) mod footer;
 pub(crate) mod frame;
 pub(crate) mod header;
 pub(crate) mod name;
+pub(crate) mod packed;
 pub(crate) mod record;
 mod short;
 

@@ -1,7 +1,8 @@
 //! The bodies of the state journal's frames: commands' events, parts of a checkpoint, its end.
 
 use super::event::Event;
-use crate::entry::{read_bytes, read_varint, write_bytes, write_varint};
+use super::packed::{Packed, write_events};
+use crate::entry::{read_varint, write_varint};
 
 /// What one command changed in one stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,7 +10,7 @@ pub(crate) struct Part {
     pub(crate) stream: u64,
     /// The number of the record that changed this stream before; 0 if none did.
     pub(crate) previous: u64,
-    pub(crate) events: Vec<Event>,
+    pub(crate) events: Packed,
 }
 
 /// Which streams the records before one changed: if one of these is lost, whose it was.
@@ -82,24 +83,6 @@ impl Before {
     }
 }
 
-/// Appends events, each with its length, behind their number.
-fn write_events(out: &mut Vec<u8>, events: &[Event], scratch: &mut Vec<u8>) {
-    write_varint(out, events.len() as u64);
-    for event in events {
-        scratch.clear();
-        event.encode(scratch);
-        write_bytes(out, scratch);
-    }
-}
-
-fn read_events(bytes: &[u8], at: &mut usize) -> Option<Vec<Event>> {
-    let mut events = Vec::new();
-    for _ in 0..read_count(bytes, at)? {
-        events.push(Event::decode(read_bytes(bytes, at)?)?);
-    }
-    Some(events)
-}
-
 impl Record {
     /// Appends the record's body. The parts are borrowed, so that nothing is copied to be written.
     pub(crate) fn write<'a>(
@@ -108,15 +91,13 @@ impl Record {
         before: &Before,
         parts: impl ExactSizeIterator<Item = (u64, u64, &'a [Event])>,
     ) {
-        // Most events are shorter; this saves growing to that step by step.
-        let mut scratch = Vec::with_capacity(64);
         write_varint(out, number);
         before.write(out, number);
         write_varint(out, parts.len() as u64);
         for (stream, previous, events) in parts {
             write_varint(out, stream);
             write_varint(out, number.wrapping_sub(previous));
-            write_events(out, events, &mut scratch);
+            write_events(out, events);
         }
     }
 
@@ -128,7 +109,7 @@ impl Record {
         for _ in 0..read_count(bytes, at)? {
             let stream = read_number(bytes, at)?;
             let previous = number.checked_sub(read_varint(bytes, at)?)?;
-            parts.push(Part { stream, previous, events: read_events(bytes, at)? });
+            parts.push(Part { stream, previous, events: Packed::read(bytes, at)? });
         }
         (*at == bytes.len()).then_some(Record { number, before, parts })
     }
@@ -143,14 +124,14 @@ pub(crate) const LOST: u64 = u64::MAX;
 pub(crate) struct Section {
     pub(crate) stream: u64,
     pub(crate) covers: u64,
-    pub(crate) events: Vec<Event>,
+    pub(crate) events: Packed,
 }
 
 impl Section {
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         write_varint(out, self.stream);
         write_varint(out, self.covers);
-        write_events(out, &self.events, &mut Vec::new());
+        self.events.write(out);
     }
 
     pub(crate) fn read(bytes: &[u8], mut at: usize) -> Option<Section> {
@@ -159,7 +140,7 @@ impl Section {
         if covers != LOST && covers >= NO_NUMBER {
             return None;
         }
-        let events = read_events(bytes, at)?;
+        let events = Packed::read(bytes, at)?;
         (*at == bytes.len()).then_some(Section { stream, covers, events })
     }
 }
@@ -302,6 +283,7 @@ mod tests {
                 before,
                 parts: parts
                     .into_iter()
+                    .map(|(stream, previous, events)| (stream, previous, Packed::from_iter(events)))
                     .map(|(stream, previous, events)| Part { stream, previous, events })
                     .collect(),
             })
@@ -310,7 +292,10 @@ mod tests {
 
     fn written(record: &Record) -> Vec<u8> {
         let mut out = Vec::new();
-        let parts = record.parts.iter().map(|part| (part.stream, part.previous, &*part.events));
+        let events: Vec<Vec<Event>> =
+            record.parts.iter().map(|part| part.events.iter().collect()).collect();
+        let parts = record.parts.iter().zip(&events);
+        let parts = parts.map(|(part, events)| (part.stream, part.previous, &**events));
         Record::write(&mut out, record.number, &record.before, parts);
         out
     }

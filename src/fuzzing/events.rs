@@ -5,7 +5,7 @@ use super::disk::FixedDisk;
 use super::image::{self, Leave, REPAIR, SKIP, UUID};
 use super::recovery::{self, DIR, expected, journal_path};
 use crate::error::Result;
-use crate::format::event::Event;
+use crate::format::event::{Event, Events};
 use crate::format::header::FileKind;
 use crate::format::name;
 use crate::group::{Groups, LogFacts};
@@ -27,10 +27,10 @@ pub fn events(data: &[u8]) -> bool {
     };
     let states = states_of(&loaded);
     for (number, events) in &loaded.events {
-        for event in events {
+        for event in events.iter() {
             let mut bytes = Vec::new();
             event.encode(&mut bytes);
-            assert_eq!(Event::decode(&bytes).as_ref(), Some(event));
+            assert_eq!(Event::decode(&bytes).as_ref(), Some(&event));
         }
         check(&states[number]);
     }
@@ -79,14 +79,14 @@ fn states_of(loaded: &Loaded) -> States {
     let mut states = States::new();
     for (number, events) in &loaded.events {
         let state = states.entry(*number).or_default();
-        events.iter().for_each(|event| state.apply(event));
+        events.iter().for_each(|event| state.apply(&event));
     }
     states
 }
 
 /// All of a state as events, in the order in which a checkpoint has them.
 fn dump(state: &StreamState) -> Vec<Event> {
-    let mut events = state.dump();
+    let mut events: Vec<Event> = state.dump().collect();
     let mut deleted = state.deleted.clone();
     deleted.sort_unstable();
     deleted.dedup();
@@ -141,14 +141,13 @@ impl Source for Written<'_> {
         self.states.keys().copied().collect()
     }
 
-    fn dump(
-        &self,
-        stream: u64,
-        covers: &mut dyn FnMut() -> u64,
-    ) -> Result<Option<(u64, Vec<Event>)>> {
+    fn dump(&self, stream: u64, covers: &mut dyn FnMut() -> u64) -> Result<Option<(u64, Events)>> {
         let lost = is_lost(self.loaded, stream);
         let covers = if lost { crate::format::record::LOST } else { covers() };
-        Ok(self.states.get(&stream).map(|state| (covers, dump(state))))
+        Ok(self
+            .states
+            .get(&stream)
+            .map(|state| (covers, Box::new(dump(state).into_iter()) as Events)))
     }
 
     fn sync_streams(&self) {}

@@ -136,8 +136,10 @@ fn contents(header: &Header, body: &[u8], at: usize) {
         }
         Kind::Events => {
             if let Some(record) = Record::read(body, at) {
-                let parts = record.parts.iter();
-                let parts = parts.map(|part| (part.stream, part.previous, &part.events[..]));
+                let events: Vec<Vec<_>> =
+                    record.parts.iter().map(|part| part.events.iter().collect()).collect();
+                let parts = record.parts.iter().zip(&events);
+                let parts = parts.map(|(part, events)| (part.stream, part.previous, &events[..]));
                 Record::write(&mut again, record.number, &record.before, parts);
                 assert_eq!(Record::read(&again, 0), Some(record));
             }

@@ -72,7 +72,7 @@ impl GroupState {
     }
 
     fn of_consumer(&self, consumer: &ConsumerState, most: usize) -> ConsumerDetails {
-        let own = self.pending.ids_of(consumer.number, (Bound::Unbounded, Bound::Unbounded));
+        let own = self.pending.ids_of(consumer.number, Bound::Unbounded);
         let first = own.take(most).filter_map(|id| self.pending.get(id));
         ConsumerDetails {
             name: consumer.name.to_vec(),

@@ -175,8 +175,8 @@ impl GroupState {
         let Some(consumer) = self.find_consumer(name) else {
             return Vec::new();
         };
-        let bounds = (Bound::Included(first), Bound::Included(last));
-        let own = self.pending.ids_of(consumer, bounds);
+        let own = self.pending.ids_of(consumer, Bound::Included(first));
+        let own = own.take_while(|id| *id <= last);
         let found = own.filter_map(|id| self.pending.get(id)).filter(passes);
         found.take(most).map(|record| self.told(&record, now)).collect()
     }

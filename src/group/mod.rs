@@ -9,11 +9,13 @@
 //! - `counters`: `entries_read` and lag;
 //! - `read`, `claim`: what reading, acknowledging and claiming mean;
 //! - `info`, `details`: what is told of groups, consumers and pending entries;
+//! - `freeze`: the state as the events that rebuild it;
 //! - `recover`: what becomes of positions beyond the end of the recovered log.
 
 mod claim;
 mod counters;
 mod details;
+mod freeze;
 mod info;
 mod pending;
 mod read;

@@ -1,41 +1,50 @@
 //! The pending entries list of one group: its records by ID, and the IDs of each owner.
 //!
-//! Everything outside speaks of [`PendingRecord`]s; how they are kept is known here only and may
-//! become denser.
+//! Everything outside speaks of [`PendingRecord`]s; how they are kept is known here only.
 //!
 //! Invariants: an ID has at most one record; `owned` holds exactly the IDs of the records that
-//! have an owner, each under that owner; no set in `owned` is empty.
+//! have an owner, each under that owner. A list in it that has become empty stays for the next
+//! entry, until its owner goes.
 
 use crate::format::event::{ConsumerNumber, PendingRecord};
 use crate::id::EntryId;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Bound;
+
+mod blocks;
+mod row;
+use blocks::Blocks;
 
 /// The largest delivery count; counting further stays there, as in Redis.
 pub(crate) const MAX_COUNT: u64 = i64::MAX as u64;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Slot {
-    time_ms: u64,
-    count: u64,
-    owner: Option<ConsumerNumber>,
+#[derive(Clone, Debug, Default, Eq)]
+pub(crate) struct PendingList {
+    records: Blocks<PendingRecord>,
+    owned: Owned,
 }
 
-impl Slot {
-    fn record(self, id: EntryId) -> PendingRecord {
-        PendingRecord { id, owner: self.owner, time_ms: self.time_ms, count: self.count }
+impl PartialEq for PendingList {
+    fn eq(&self, other: &PendingList) -> bool {
+        // The rest follows from them, but for sets that are empty.
+        self.records == other.records
     }
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct PendingList {
-    by_id: BTreeMap<EntryId, Slot>,
-    owned: BTreeMap<ConsumerNumber, BTreeSet<EntryId>>,
+/// The records as they were at one moment. What changes meanwhile is copied then, block by block.
+#[derive(Clone, Debug)]
+pub(crate) struct PendingCopy(Blocks<PendingRecord>);
+
+impl PendingCopy {
+    /// The records from a bound on, ascending.
+    pub(crate) fn from(&self, first: Bound<EntryId>) -> impl Iterator<Item = PendingRecord> {
+        self.0.from(first)
+    }
 }
 
 impl PendingList {
     pub(crate) fn len(&self) -> u64 {
-        self.by_id.len() as u64
+        self.records.len() as u64
     }
 
     /// How many records a consumer owns.
@@ -44,104 +53,115 @@ impl PendingList {
     }
 
     pub(crate) fn first_id(&self) -> Option<EntryId> {
-        self.by_id.first_key_value().map(|(id, _)| *id)
+        self.records.first().map(|record| record.id)
     }
 
     pub(crate) fn last_id(&self) -> Option<EntryId> {
-        self.by_id.last_key_value().map(|(id, _)| *id)
+        self.records.last().map(|record| record.id)
     }
 
     pub(crate) fn get(&self, id: EntryId) -> Option<PendingRecord> {
-        self.by_id.get(&id).map(|slot| slot.record(id))
-    }
-
-    pub(crate) fn contains(&self, id: EntryId) -> bool {
-        self.by_id.contains_key(&id)
+        self.records.get(id)
     }
 
     /// The records from an ID on, ascending.
     pub(crate) fn from(&self, first: EntryId) -> impl Iterator<Item = PendingRecord> {
-        self.by_id.range(first..).map(|(id, slot)| slot.record(*id))
+        self.records.from(Bound::Included(first))
     }
 
-    /// The IDs of a consumer's records within these bounds, ascending.
+    /// A copy that costs a list of pointers.
+    pub(crate) fn copy(&self) -> PendingCopy {
+        PendingCopy(self.records.clone())
+    }
+
+    /// The IDs of a consumer's records from a bound on, ascending.
     pub(crate) fn ids_of(
         &self,
         owner: ConsumerNumber,
-        bounds: (Bound<EntryId>, Bound<EntryId>),
+        first: Bound<EntryId>,
     ) -> impl Iterator<Item = EntryId> {
         let ids = self.owned.get(&owner);
-        ids.into_iter().flat_map(move |ids| ids.range(bounds)).copied()
+        ids.into_iter().flat_map(move |ids| ids.from(first))
     }
 
     /// Puts a record in, in place of the one of the same ID if there is one.
     pub(crate) fn put(&mut self, record: PendingRecord) {
-        let PendingRecord { id, owner, .. } = record;
-        let slot = Slot { time_ms: record.time_ms, count: record.count, owner };
-        let before = self.by_id.insert(id, slot);
+        let before = self.records.put(record);
         if let Some(before) = before {
-            if before.owner == owner {
+            if before.owner == record.owner {
                 return;
             }
-            self.disown(id, before.owner);
+            disown(&mut self.owned, before.owner, &[record.id]);
         }
-        if let Some(owner) = owner {
-            self.owned.entry(owner).or_default().insert(id);
+        if let Some(owner) = record.owner {
+            self.owned.entry(owner).or_default().put(record.id);
         }
     }
 
     /// Gives new entries to a consumer: a record of count 1 for each, whatever was there before.
     pub(crate) fn deliver(&mut self, owner: ConsumerNumber, time_ms: u64, ids: &[EntryId]) {
-        if ids.is_empty() {
+        let record =
+            |id: &EntryId| PendingRecord { id: *id, owner: Some(owner), time_ms, count: 1 };
+        let Some(first) = ids.first() else { return };
+        let behind = self.last_id().is_none_or(|last| last < *first);
+        if !behind || !ids.is_sorted_by(|a, b| a < b) {
+            // Where a cursor was set back.
+            ids.iter().for_each(|id| self.put(record(id)));
             return;
         }
-        // Looked up once, not per entry; that is why the set is out of the map for a while.
-        let mut own = self.owned.remove(&owner).unwrap_or_default();
-        let slot = Slot { time_ms, count: 1, owner: Some(owner) };
-        for id in ids {
-            let before = self.by_id.insert(*id, slot);
-            if let Some(before) = before.filter(|before| before.owner != slot.owner) {
-                self.disown(*id, before.owner);
-            }
-            own.insert(*id);
-        }
-        self.owned.insert(owner, own);
+        self.records.append(ids.iter().map(record));
+        self.owned.entry(owner).or_default().append(ids.iter().copied());
     }
 
     /// Counts one more delivery of a record to its owner; nothing if it is another's.
     pub(crate) fn redeliver(&mut self, owner: ConsumerNumber, time_ms: u64, id: EntryId) {
-        if let Some(slot) = self.by_id.get_mut(&id)
-            && slot.owner == Some(owner)
-        {
-            slot.time_ms = time_ms;
-            slot.count = more(slot.count);
-        }
+        self.records.update(id, |record| {
+            if record.owner == Some(owner) {
+                record.time_ms = time_ms;
+                record.count = more(record.count);
+            }
+        });
     }
 
-    /// Takes a record out; false if there is none.
-    pub(crate) fn remove(&mut self, id: EntryId) -> bool {
-        let Some(slot) = self.by_id.remove(&id) else {
-            return false;
-        };
-        self.disown(id, slot.owner);
-        true
+    /// Those of some ascending IDs that have records.
+    pub(crate) fn among(&self, ids: &[EntryId]) -> Vec<EntryId> {
+        let mut found = Vec::with_capacity(ids.len());
+        self.records.find_all(ids, |record| found.push(record.id));
+        found
+    }
+
+    /// Takes records out; IDs without one are passed over. Runs of neighbours go in one step.
+    pub(crate) fn remove(&mut self, ids: &[EntryId]) {
+        let PendingList { records, owned } = self;
+        let (mut owner, mut start, mut at) = (None, 0, 0);
+        records.remove_all(ids, |record| {
+            while ids.get(at).is_some_and(|id| *id != record.id) {
+                at += 1;
+            }
+            if record.owner != owner {
+                disown(owned, owner, ids.get(start..at).unwrap_or_default());
+                (owner, start) = (record.owner, at);
+            }
+            at += 1;
+        });
+        disown(owned, owner, ids.get(start..at).unwrap_or_default());
     }
 
     /// Takes out all records of a consumer.
     pub(crate) fn remove_owner(&mut self, owner: ConsumerNumber) {
-        for id in self.owned.remove(&owner).unwrap_or_default() {
-            self.by_id.remove(&id);
+        if let Some(ids) = self.owned.remove(&owner) {
+            let ids: Vec<EntryId> = ids.iter().collect();
+            self.records.remove_all(&ids, drop);
         }
     }
+}
 
-    fn disown(&mut self, id: EntryId, owner: Option<ConsumerNumber>) {
-        let Some(owner) = owner else { return };
-        if let Some(ids) = self.owned.get_mut(&owner) {
-            ids.remove(&id);
-            if ids.is_empty() {
-                self.owned.remove(&owner);
-            }
-        }
+type Owned = BTreeMap<ConsumerNumber, Blocks<EntryId>>;
+
+/// Takes those of some IDs out of an owner's list that are in it.
+fn disown(owned: &mut Owned, owner: Option<ConsumerNumber>, ids: &[EntryId]) {
+    if let Some(own) = owner.and_then(|owner| owned.get_mut(&owner)) {
+        own.remove_all(ids, drop);
     }
 }
 
@@ -163,8 +183,7 @@ mod tests {
     }
 
     fn of(list: &PendingList, owner: u32) -> Vec<u64> {
-        let all = (Bound::Unbounded, Bound::Unbounded);
-        list.ids_of(owner, all).map(|id| id.ms).collect()
+        list.ids_of(owner, Bound::Unbounded).map(|id| id.ms).collect()
     }
 
     #[test]
@@ -177,7 +196,6 @@ mod tests {
         list.deliver(3, 9, &[id(1), id(2), id(3)]);
         assert_eq!(of(&list, 3), [1, 2, 3]);
         assert_eq!((list.len_of(1), list.len_of(2), list.len()), (0, 0, 3));
-        assert!(!list.owned.contains_key(&1), "empty sets are not kept");
     }
 
     #[test]
@@ -187,8 +205,21 @@ mod tests {
         list.put(record(2, None));
         list.remove_owner(1);
         assert_eq!(list.from(EntryId::MIN).count(), 1);
-        assert!(list.remove(id(2)) && !list.remove(id(2)));
+        list.remove(&[id(1), id(2), id(2)]);
         assert_eq!(list, PendingList::default());
+    }
+
+    #[test]
+    fn what_several_own_is_taken_out_at_once() {
+        let mut list = PendingList::default();
+        list.deliver(1, 5, &[id(1), id(2)]);
+        list.deliver(2, 5, &[id(3), id(5)]);
+        list.put(record(7, None));
+        list.deliver(1, 5, &[id(8), id(9)]);
+        assert_eq!(list.among(&[id(2), id(4), id(5), id(9)]), [id(2), id(5), id(9)]);
+        list.remove(&[id(2), id(3), id(4), id(5), id(6), id(7), id(8)]);
+        assert_eq!((of(&list, 1), of(&list, 2)), (vec![1, 9], vec![]));
+        assert_eq!((list.len_of(1), list.len_of(2), list.len()), (2, 0, 2));
     }
 
     #[test]

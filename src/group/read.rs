@@ -44,8 +44,7 @@ impl GroupState {
         count: usize,
     ) -> Vec<EntryId> {
         let most = if count == 0 { usize::MAX } else { count };
-        let bounds = (Bound::Excluded(after), Bound::Unbounded);
-        self.pending.ids_of(consumer, bounds).take(most).collect()
+        self.pending.ids_of(consumer, Bound::Excluded(after)).take(most).collect()
     }
 
     /// The step that goes with a history read: `live` are those of its IDs whose entries live.
@@ -64,10 +63,14 @@ impl GroupState {
 
     /// XACK: how many of these IDs are pending, whoever owns them; repeats count once.
     pub(crate) fn ack(&self, ids: &[EntryId], out: &mut Vec<Event>) -> u64 {
-        let mut found: Vec<EntryId> =
-            ids.iter().copied().filter(|id| self.pending.contains(*id)).collect();
-        found.sort_unstable();
-        found.dedup();
+        let found = if ids.is_sorted_by(|a, b| a < b) {
+            self.pending.among(ids)
+        } else {
+            let mut sorted = ids.to_vec();
+            sorted.sort_unstable();
+            sorted.dedup();
+            self.pending.among(&sorted)
+        };
         let count = found.len() as u64;
         self.removed(found, out);
         count

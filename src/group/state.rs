@@ -19,9 +19,6 @@ use crate::id::EntryId;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// How many records one event of a checkpoint holds.
-const CHUNK: usize = 4096;
-
 /// All groups of one stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Groups {
@@ -199,18 +196,6 @@ impl Groups {
         if let Some(slot) = self.slot(number) {
             let group = self.groups.remove(slot);
             self.names.remove(&group.name);
-        }
-    }
-
-    /// The shortest events that rebuild this state in an empty one.
-    pub(crate) fn dump(&self, emit: &mut dyn FnMut(Event)) {
-        for group in &self.groups {
-            group.dump(emit);
-        }
-        // Last, because the events above raise the first two.
-        if *self != Groups::default() {
-            let (next_group, delivered, before) = (self.next, self.delivered, self.before);
-            emit(Event::GroupCounters { next_group, delivered, before });
         }
     }
 }
@@ -391,11 +376,7 @@ impl GroupState {
                 self.touch(*consumer, *time_ms, false);
             }
             Event::PendingSet { records, active_ms, .. } => self.put(records, *active_ms),
-            Event::PendingRemoved { ids, .. } => {
-                for id in ids {
-                    self.pending.remove(*id);
-                }
-            }
+            Event::PendingRemoved { ids, .. } => self.pending.remove(ids),
             _ => {}
         }
     }
@@ -440,38 +421,6 @@ impl GroupState {
         self.next_consumer = self.next_consumer.max(number.saturating_add(1));
         self.consumer_names.insert(Arc::clone(&consumer.name), number);
         self.consumers.insert(slot, consumer);
-    }
-
-    fn dump(&self, emit: &mut dyn FnMut(Event)) {
-        let group = self.number;
-        emit(Event::GroupCreated {
-            group,
-            name: (&*self.name).into(),
-            last_id: self.last_id,
-            entries_read: self.entries_read,
-            pinned: self.pinned,
-        });
-        for consumer in &self.consumers {
-            emit(Event::ConsumerCreated {
-                group,
-                consumer: consumer.number,
-                name: (&*consumer.name).into(),
-                seen_ms: consumer.seen_ms,
-                active_ms: consumer.active_ms,
-            });
-        }
-        let implied = self.consumers.last().map_or(0, |last| last.number.saturating_add(1));
-        if self.next_consumer != implied {
-            emit(Event::ConsumerCounter { group, next_consumer: self.next_consumer });
-        }
-        let mut all = self.pending.from(EntryId::MIN).peekable();
-        while all.peek().is_some() {
-            emit(Event::PendingSet {
-                group,
-                records: all.by_ref().take(CHUNK).collect(),
-                active_ms: None,
-            });
-        }
     }
 }
 

@@ -136,19 +136,20 @@ impl Journal {
             }
         }
         let checkpoint_bytes = next.end;
-        // What was appended meanwhile, until little is left, then the sync of all that.
-        loop {
-            let end = self.inner.lock().end;
-            copied = self.copy_records(&mut next, copied, end)?;
-            if self.inner.lock().end - copied < 16 << 10 {
-                break;
-            }
-        }
+        copied = self.catch_up(&mut next, copied)?;
         self.place.disk.step("checkpoint sync");
         planted::unless(planted::checkpoint_sync(), || next.sync())?;
+        // What was appended during the sync, so that nobody has to wait while it is copied.
+        copied = self.catch_up(&mut next, copied)?;
         let mut inner = self.inner.lock();
-        let end = inner.end;
-        self.copy_locked(&inner, &mut next, copied, end)?;
+        while copied < inner.end {
+            let bytes = inner.read_records(&self.place, copied, inner.end)?;
+            let running = inner.running(&self.place, copied);
+            match copy_frames(&mut next, &running, &bytes)? {
+                0 => return Err(Error::corrupt("a record changed under way").at(&running.path)),
+                more => copied += more,
+            }
+        }
         // Before the mark: once that is there, the file is the state.
         if next.end > size / 4 * 3 {
             return Err(Error::new(ErrorKind::StorageFull { needed: size }));
@@ -156,43 +157,75 @@ impl Journal {
         next.end_mark(first_record, inner.next_record, inner.next_stream)?;
         let switched_at = self.written.get() + 1;
         inner.go_on_in(next, slot, turn, checkpoint_bytes, switched_at);
-        self.written.advance_to(switched_at);
+        self.written.advance_alone(switched_at);
         drop(inner);
         self.place.disk.step("checkpoint switched");
         Ok(())
     }
 
-    /// Copies record frames of the running file into the next one, a few at a time, so that nobody
-    /// waits long who has one to append.
+    /// Copies what was appended to the running file into the next one, until little is left: that
+    /// comes so fast only if it is copied more slowly than it is appended.
+    fn catch_up(&self, next: &mut NextFile, mut copied: u64) -> Result<u64> {
+        const LITTLE: u64 = 4 << 10;
+        const ROUNDS: usize = 50;
+        for _ in 0..ROUNDS {
+            let end = self.inner.lock().end;
+            if end - copied < LITTLE {
+                break;
+            }
+            copied = self.copy_records(next, copied, end)?;
+        }
+        Ok(copied)
+    }
+
+    /// Copies record frames of the running file into the next one. Nobody who has one to append
+    /// waits for more than the copying of bytes.
     fn copy_records(&self, next: &mut NextFile, mut from: u64, to: u64) -> Result<u64> {
         const AT_ONCE: u64 = 64 << 10;
+        let mut most = AT_ONCE;
         while from < to {
-            let inner = self.inner.lock();
-            from = self.copy_locked(&inner, next, from, to.min(from + AT_ONCE))?;
+            let (bytes, running) = {
+                let inner = self.inner.lock();
+                let bytes = inner.read_records(&self.place, from, to.min(from + most))?;
+                (bytes, inner.running(&self.place, from))
+            };
+            let copied = copy_frames(next, &running, &bytes)?;
+            // A frame that is longer than that needs more at once.
+            most = if copied == 0 { most * 2 } else { AT_ONCE };
+            from += copied;
         }
         Ok(from)
     }
+}
 
-    fn copy_locked(&self, inner: &Inner, next: &mut NextFile, from: u64, to: u64) -> Result<u64> {
-        let path = self.place.path(inner.slot);
-        let mut at = from.min(to);
-        while at < to {
-            let mut bytes = vec![0; HEADER];
-            let io = |e| Error::io("read", &path, e);
-            inner.region.read(at, &mut bytes).map_err(io)?;
-            let broken = || Error::corrupt("a record changed under way").at(&path).offset(at);
-            let header = Header::decode(&bytes, inner.seed, at).ok_or_else(broken)?;
-            bytes.resize(usize::try_from(header.frame_len()).unwrap_or(0), 0);
-            inner.region.read(at, &mut bytes).map_err(io)?;
-            let body = header.body(&bytes, inner.seed, at).ok_or_else(broken)?;
-            let mut within = 0;
-            Extras::read(header.flags, body, &mut within).ok_or_else(broken)?;
-            let body = body.get(within..).unwrap_or_default();
-            next.frame(Kind::Events, |out| out.extend_from_slice(body))?;
-            at += header.frame_len();
+/// A place in the running file.
+struct Running {
+    path: PathBuf,
+    seed: u32,
+    at: u64,
+}
+
+/// Copies the frames of which these bytes are, as far as they are whole. Returns their length.
+fn copy_frames(next: &mut NextFile, running: &Running, bytes: &[u8]) -> Result<u64> {
+    let (seed, mut done) = (running.seed, 0);
+    while let Some(rest) = bytes.get(done..).filter(|rest| !rest.is_empty()) {
+        let at = running.at + done as u64;
+        if rest.len() < HEADER {
+            break;
         }
-        Ok(at)
+        let broken = || Error::corrupt("a record changed under way").at(&running.path).offset(at);
+        let header = Header::decode(rest, seed, at).ok_or_else(broken)?;
+        if header.frame_len() > rest.len() as u64 {
+            break;
+        }
+        let body = header.body(rest, seed, at).ok_or_else(broken)?;
+        let mut within = 0;
+        Extras::read(header.flags, body, &mut within).ok_or_else(broken)?;
+        let body = body.get(within..).unwrap_or_default();
+        next.frame(Kind::Events, |out| out.extend_from_slice(body))?;
+        done += usize::try_from(header.frame_len()).unwrap_or(0);
     }
+    Ok(done as u64)
 }
 
 impl Inner {
@@ -211,6 +244,18 @@ impl Inner {
         self.ask_at = self.due_at();
         self.switched_at = switched_at;
         self.durable_told = 0;
+    }
+
+    /// Bytes of the running file.
+    fn read_records(&self, place: &Place, from: u64, to: u64) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; usize::try_from(to - from).unwrap_or(0)];
+        let io = |e| Error::io("read", &place.path(self.slot), e);
+        self.region.read(from, &mut bytes).map_err(io)?;
+        Ok(bytes)
+    }
+
+    fn running(&self, place: &Place, at: u64) -> Running {
+        Running { path: place.path(self.slot), seed: self.seed, at }
     }
 
     fn set_left(&mut self, slot: usize, tail: Option<Tail>) {

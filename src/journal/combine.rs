@@ -7,9 +7,11 @@
 //! record changed: it would name the one before it.
 
 use super::Tail;
+use super::last::LastRecords;
 use super::load::File;
 use crate::error::{Error, Result};
 use crate::format::event::Event;
+use crate::format::packed::Packed;
 use crate::format::record::{CheckpointEnd, Close, LOST, Part, Record, Section, Superseded};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::RangeInclusive;
@@ -24,9 +26,9 @@ pub(crate) struct Loaded {
     pub(crate) next_record: u64,
     pub(crate) next_stream: u64,
     /// The last record of each stream.
-    pub(crate) last: HashMap<u64, u64>,
+    pub(crate) last: LastRecords,
     /// Each stream's events in order.
-    pub(crate) events: BTreeMap<u64, Vec<Event>>,
+    pub(crate) events: BTreeMap<u64, Packed>,
     /// Streams of which a record or a section is missing; their events end before it.
     lost: HashSet<u64>,
     /// The last of the missing records of which nobody knows what it changed; 0 if there is none.
@@ -188,16 +190,17 @@ impl Loaded {
                 self.last.insert(stream, section.covers);
                 self.next_record = self.next_record.max(section.covers + 1);
             }
-            self.events.entry(stream).or_default().extend(section.events);
+            self.events.entry(stream).or_default().extend(&section.events);
         }
         for (stream, _) in left.into_iter().filter(|(_, left)| *left > 0) {
             self.lost.insert(stream);
             // A group without a part of its pending list would pass entries over.
             if let Some(events) = self.events.get_mut(&stream) {
-                events.retain(|event| {
+                let kept = events.iter().filter(|event| {
                     use Event::{Durable, StreamCreated, Trimmed};
                     matches!(event, StreamCreated { .. } | Trimmed { .. } | Durable { .. })
                 });
+                *events = kept.collect();
             }
         }
     }
@@ -270,7 +273,7 @@ impl Loaded {
         // A stream whose chain is interrupted stops here; the others go on.
         if self.lost.contains(&stream) || part.previous != last {
             self.lost.insert(stream);
-            self.rename_lost(stream, part.events);
+            self.rename_lost(stream, &part.events);
             return;
         }
         self.last.insert(stream, number);
@@ -279,21 +282,20 @@ impl Loaded {
         if self.removed.contains(&stream) {
             return;
         }
-        let gone = part.events.iter().any(|event| matches!(event, Event::StreamRemoved));
-        self.events.entry(stream).or_default().extend(part.events);
-        if gone {
+        self.events.entry(stream).or_default().extend(&part.events);
+        if part.events.removes_the_stream() {
             self.remove(stream);
         }
     }
 
     /// What was decided about a stream as a whole holds whatever is missing of its state.
-    fn rename_lost(&mut self, stream: u64, events: Vec<Event>) {
-        for event in events {
+    fn rename_lost(&mut self, stream: u64, events: &Packed) {
+        for event in events.iter() {
             match event {
                 Event::StreamRemoved => self.remove(stream),
                 Event::StreamRenamed { .. } => {
                     if let Some(known) = self.events.get_mut(&stream) {
-                        known.push(event);
+                        known.push(&event);
                     }
                 }
                 _ => {}

@@ -1,6 +1,7 @@
 //! The next journal file: emptied, and its checkpoint written.
 
 use super::*;
+use crate::format::packed::Packed;
 
 /// The file that a checkpoint is written to.
 pub(super) struct NextFile {
@@ -109,25 +110,20 @@ impl NextFile {
         &mut self,
         stream: u64,
         covers: u64,
-        events: Vec<Event>,
+        events: Events,
         most: usize,
     ) -> Result<()> {
         let mut count = 0;
-        let mut section = Section { stream, covers, events: Vec::new() };
-        let mut bytes = 0;
-        let mut scratch = Vec::new();
+        let mut section = Section { stream, covers, events: Packed::default() };
         for event in events {
-            scratch.clear();
-            event.encode(&mut scratch);
-            if bytes + scratch.len() > most && !section.events.is_empty() {
+            self.spare += event.spare_in_checkpoint();
+            let next: Packed = std::iter::once(event).collect();
+            if section.events.len() + next.len() > most && !section.events.is_empty() {
                 self.frame(Kind::Section, |out| section.write(out))?;
                 section.events.clear();
-                bytes = 0;
                 count += 1;
             }
-            bytes += scratch.len();
-            self.spare += event.spare_in_checkpoint();
-            section.events.push(event);
+            section.events.extend(&next);
         }
         self.frame(Kind::Section, |out| section.write(out))?;
         self.contents.push((stream, count + 1));

@@ -4,8 +4,8 @@
 //! of many, as the medium loses whole blocks; such a list reaches back to the last but one, because
 //! the last one may be lost too.
 
+use super::last::LastRecords;
 use crate::format::record::Before;
-use std::collections::HashMap;
 
 /// A long list is due after so many bytes of records: more than a block of any medium.
 const LIST_EVERY: u64 = 8 << 10;
@@ -39,7 +39,7 @@ impl Recent {
         &self,
         next: u64,
         changes: impl Fn(u64) -> bool,
-        last: &HashMap<u64, u64>,
+        last: &LastRecords,
     ) -> Before {
         if self.bytes >= LIST_EVERY {
             return self.list(next, changes, last);
@@ -57,7 +57,7 @@ impl Recent {
         &self,
         next: u64,
         changes: impl Fn(u64) -> bool,
-        last: &HashMap<u64, u64>,
+        last: &LastRecords,
     ) -> Before {
         let record = |stream: &u64| last.get(stream).copied().unwrap_or(0);
         let [earlier, running] = &self.changed;
@@ -69,12 +69,12 @@ impl Recent {
         }
     }
 
-    /// Takes in a record of `len` bytes that was just written. `last`: as it was before it.
+    /// Takes in a record of `len` bytes that was just written: the streams that it changed, each
+    /// with the record that did before it.
     pub(super) fn note(
         &mut self,
         number: u64,
-        streams: impl Iterator<Item = u64>,
-        last: &HashMap<u64, u64>,
+        streams: impl Iterator<Item = (u64, Option<u64>)>,
         len: u64,
     ) {
         if self.bytes >= LIST_EVERY {
@@ -85,10 +85,10 @@ impl Recent {
         }
         self.bytes += len;
         self.newest.clear();
-        self.newest.extend(streams);
-        for stream in &self.newest {
-            if last.get(stream).is_none_or(|record| *record < self.begins[1]) {
-                self.changed[1].push(*stream);
+        for (stream, before) in streams {
+            self.newest.push(stream);
+            if before.is_none_or(|record| record < self.begins[1]) {
+                self.changed[1].push(stream);
             }
         }
     }
@@ -97,6 +97,7 @@ impl Recent {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::HashMap;
 
     /// Records of random streams and lengths, and what each tells.
     fn told(seed: u64) -> Vec<(Vec<u64>, u64, Before)> {
@@ -106,7 +107,7 @@ mod tests {
             (random >> 33) % end
         };
         let mut recent = Recent::new(1);
-        let mut last = HashMap::new();
+        let mut last = LastRecords::default();
         let mut records = Vec::new();
         for number in 1..400 {
             // Some streams change often, others now and then.
@@ -117,10 +118,7 @@ mod tests {
             }
             let len = 24 + below(400);
             let before = recent.before(number, |stream| streams.contains(&stream), &last);
-            recent.note(number, streams.iter().copied(), &last, len);
-            for stream in &streams {
-                last.insert(*stream, number);
-            }
+            recent.note(number, streams.iter().map(|s| (*s, last.insert(*s, number))), len);
             records.push((streams, len, before));
         }
         records

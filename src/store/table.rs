@@ -153,7 +153,7 @@ impl Names {
         let mut hurt = Vec::new();
         for (number, events) in std::mem::take(&mut loaded.events) {
             let mut state = StreamState::default();
-            events.iter().for_each(|event| state.apply(event));
+            events.iter().for_each(|event| state.apply(&event));
             if state.options.is_none() || state.removed {
                 continue;
             }

@@ -6,6 +6,7 @@
 use super::StreamInner;
 use super::recovery::home_of;
 use super::{Counters, EntryId, Error, Event, Home, Result, Shared, StoredOptions};
+use crate::format::event::Events;
 use crate::format::name;
 use crate::read::Snapshot;
 use crate::storage::disk::OpenMode;
@@ -55,7 +56,6 @@ impl StreamInner {
             counters
         };
         Ok(events
-            .into_iter()
             // The copy's log begins anew.
             .filter(|event| !matches!(event, Event::SetBack { .. }))
             .map(|event| match event {
@@ -69,12 +69,12 @@ impl StreamInner {
     }
 
     /// The stream at one moment: its entries, its end, and its state as events.
-    fn picture(&self, shared: &Shared) -> Result<(Snapshot, Tail, Vec<Event>)> {
+    fn picture(&self, shared: &Shared) -> Result<(Snapshot, Tail, Events)> {
         let locked = self.lock(shared)?;
-        let mut events = locked.state.dump();
         // Deletions stay behind with the entries that they hid; what they raised is in the
         // counters.
-        events.push(Event::Counters(locked.state.counters));
+        let counters = Event::Counters(locked.state.counters);
+        let events = Box::new(locked.state.dump().chain([counters]));
         Ok((Snapshot { span: locked.span.clone() }, locked.tail, events))
     }
 }

@@ -3,6 +3,7 @@
 use super::{ClampedGroup, Counters, EntryId, Error, ErrorKind, Event};
 use super::{Home, Known, Live, Log, OnDamage, Refused, Result, Shared, Span, StoredOptions};
 use super::{StreamInner, StreamState, deletions, recover};
+use crate::format::event::Events;
 use crate::format::record::LOST;
 use crate::planted;
 use crate::storage::cursor::{Forward, Place};
@@ -202,15 +203,12 @@ impl StreamInner {
         if let Some(log) = self.log.get() {
             state.recorded = state.recorded.max(log.durable_append_trim());
         }
-        let mut events = state.dump();
         let position = self.durable_position(&state);
-        if position > 0 {
-            events.push(Event::Durable { position });
-        }
+        let durable = (position > 0).then_some(Event::Durable { position });
         Some(Frozen {
             // A refusal outlives the checkpoint that forgets the damaged record.
             covers: if self.lost { LOST } else { covers() },
-            events,
+            events: Box::new(state.dump().chain(durable)),
             counters: state.counters,
             deleted: state.deleted.clone(),
             marked: match planted::deletions_dropped() {
@@ -278,7 +276,7 @@ impl StreamInner {
 /// The state of a stream at one moment, all in memory; what takes reading comes afterwards.
 pub(crate) struct Frozen {
     covers: u64,
-    events: Vec<Event>,
+    events: Events,
     counters: Counters,
     deleted: Vec<EntryId>,
     marked: Vec<(Span, usize, Vec<u32>)>,
@@ -286,8 +284,8 @@ pub(crate) struct Frozen {
 
 impl Frozen {
     /// The state as events, and the last record that they cover.
-    pub(crate) fn events(self) -> Result<(u64, Vec<Event>)> {
-        let Frozen { mut covers, mut events, counters, mut deleted, marked } = self;
+    pub(crate) fn events(self) -> Result<(u64, Events)> {
+        let Frozen { mut covers, events, counters, mut deleted, marked } = self;
         deleted.sort_unstable();
         deleted.dedup();
         // What was deleted goes behind the counters, which already account for it.
@@ -300,10 +298,10 @@ impl Frozen {
                 covers = LOST;
             }
         }
-        events.extend(deletions(&deleted));
+        let mut more: Vec<Event> = deletions(&deleted).collect();
         // Last, as they stand for all that came before.
-        events.push(Event::Counters(counters));
-        Ok((covers, events))
+        more.push(Event::Counters(counters));
+        Ok((covers, Box::new(events.chain(more))))
     }
 }
 

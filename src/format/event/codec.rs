@@ -156,6 +156,11 @@ impl Event {
         }
     }
 
+    /// Whether these bytes of an event say that the stream is no more.
+    pub(crate) fn is_removal(bytes: &[u8]) -> bool {
+        bytes.first() == Some(&STREAM_REMOVED)
+    }
+
     /// Reads what [`Event::encode`] wrote; `None` for anything else, bytes left over included.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Event> {
         let (&tag, rest) = bytes.split_first()?;

@@ -322,7 +322,7 @@ fn a_long_pending_list_is_dumped_in_chunks() {
     rig.create("g", ZERO, None);
     rig.read("g", "c", 0);
     let mut sizes = Vec::new();
-    rig.groups.dump(&mut |event| {
+    rig.groups.dump().for_each(|event| {
         if let Event::PendingSet { records, .. } = event {
             sizes.push(records.len());
         }

@@ -1,0 +1,446 @@
+//! Items in the order of their IDs, in blocks of some hundreds.
+//!
+//! A copy shares the blocks, and whoever changes one of them then copies that one: so a checkpoint
+//! costs the groups at work a list of pointers, however much is pending.
+//!
+//! Invariants: IDs strictly ascend over all blocks; a block's items lie at or above its `from` and
+//! below that of the next one; no block is empty but an only one, which keeps its memory for the
+//! next item; none holds more than [`MOST`] items.
+
+use super::row::Item;
+use crate::id::EntryId;
+use std::collections::VecDeque;
+use std::ops::Bound;
+use std::sync::Arc;
+
+/// The most items of a block.
+const MOST: usize = 512;
+/// A block this small may keep memory for more than it holds.
+const SMALL: usize = 64;
+
+/// The items of a block.
+#[derive(Clone)]
+enum Rows<T: Item> {
+    /// All are near to one that was the first.
+    Near {
+        base: T,
+        rows: VecDeque<T::Near>,
+    },
+    Far(VecDeque<T>),
+}
+
+impl<T: Item> Rows<T> {
+    fn new(first: T) -> Rows<T> {
+        Rows::of(std::iter::once(first).collect())
+    }
+
+    /// As narrow as they can be.
+    fn of(items: VecDeque<T>) -> Rows<T> {
+        let Some(base) = items.front().copied() else {
+            return Rows::Far(items);
+        };
+        let mut rows = VecDeque::with_capacity(items.len());
+        for item in &items {
+            match item.near(&base) {
+                Some(near) => rows.push_back(near),
+                None => return Rows::Far(items),
+            }
+        }
+        Rows::Near { base, rows }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Rows::Near { rows, .. } => rows.len(),
+            Rows::Far(rows) => rows.len(),
+        }
+    }
+
+    #[inline]
+    fn get(&self, at: usize) -> Option<T> {
+        match self {
+            Rows::Near { base, rows } => rows.get(at).map(|near| T::at(*near, base)),
+            Rows::Far(rows) => rows.get(at).copied(),
+        }
+    }
+
+    fn last(&self) -> Option<T> {
+        self.get(self.len().checked_sub(1)?)
+    }
+
+    fn items(&self) -> VecDeque<T> {
+        (0..self.len()).filter_map(|at| self.get(at)).collect()
+    }
+
+    /// Where the first item lies that has this ID or a higher one, and whether it is this one.
+    fn find(&self, id: EntryId) -> (usize, bool) {
+        let len = self.len();
+        // What is new comes last, and what is done came first.
+        if self.last().is_none_or(|last| last.id() < id) {
+            return (len, false);
+        }
+        let (mut low, mut high) = (0, len);
+        let mut probe = 0;
+        while low < high {
+            match self.get(probe) {
+                Some(item) if item.id() < id => low = probe + 1,
+                Some(item) if item.id() == id => return (probe, true),
+                _ => high = probe,
+            }
+            probe = low + (high - low) / 2;
+        }
+        (low, false)
+    }
+
+    fn insert(&mut self, at: usize, item: T) {
+        match self {
+            Rows::Near { rows, base } => {
+                if rows.is_empty() {
+                    *base = item;
+                }
+                if let Some(near) = item.near(base) {
+                    grow(rows, 1);
+                    match at == rows.len() {
+                        true => rows.push_back(near),
+                        false => rows.insert(at, near),
+                    }
+                    return;
+                }
+            }
+            Rows::Far(rows) if !rows.is_empty() => {
+                grow(rows, 1);
+                rows.insert(at, item);
+                return;
+            }
+            Rows::Far(_) => {}
+        }
+        let mut items = self.items();
+        items.insert(at, item);
+        *self = Rows::of(items);
+    }
+
+    /// Puts items behind the last one.
+    fn extend(&mut self, items: impl ExactSizeIterator<Item = T>) {
+        if let Rows::Near { rows, .. } = self {
+            grow(rows, items.len());
+        }
+        for item in items {
+            match self {
+                Rows::Near { base, rows } if !rows.is_empty() => match item.near(base) {
+                    Some(near) => rows.push_back(near),
+                    None => self.insert(self.len(), item),
+                },
+                _ => self.insert(self.len(), item),
+            }
+        }
+    }
+
+    fn set(&mut self, at: usize, item: T) {
+        match self {
+            Rows::Near { rows, base } => {
+                if let (Some(near), Some(row)) = (item.near(base), rows.get_mut(at)) {
+                    *row = near;
+                    return;
+                }
+            }
+            Rows::Far(rows) => {
+                if let Some(row) = rows.get_mut(at) {
+                    *row = item;
+                }
+                return;
+            }
+        }
+        let mut items = self.items();
+        if let Some(row) = items.get_mut(at) {
+            *row = item;
+        }
+        *self = Rows::of(items);
+    }
+
+    /// Takes out a run of items, in one step.
+    fn cut(&mut self, from: usize, to: usize) {
+        match self {
+            Rows::Near { rows, .. } => cut(rows, from, to),
+            Rows::Far(rows) => cut(rows, from, to),
+        }
+    }
+
+    fn split_off(&mut self, at: usize) -> Rows<T> {
+        let mut items = self.items();
+        let rest = items.split_off(at);
+        items.shrink_to_fit();
+        *self = Rows::of(items);
+        Rows::of(rest)
+    }
+}
+
+/// Makes room for so many more, and for no more than a block ever holds.
+fn grow<T>(rows: &mut VecDeque<T>, more: usize) {
+    let (len, needed) = (rows.len(), rows.len() + more);
+    if needed > rows.capacity() {
+        rows.reserve_exact((2 * len).clamp(needed, MOST.max(needed)) - len);
+    }
+}
+
+fn cut<T>(rows: &mut VecDeque<T>, from: usize, to: usize) {
+    if (from, to) == (0, 1) {
+        rows.pop_front();
+    } else {
+        rows.drain(from..to);
+    }
+    if rows.capacity() > SMALL && rows.len() <= rows.capacity() / 4 {
+        rows.shrink_to(2 * rows.len());
+    }
+}
+
+#[derive(Clone)]
+struct Block<T: Item> {
+    from: EntryId,
+    rows: Arc<Rows<T>>,
+}
+
+#[derive(Clone)]
+pub(super) struct Blocks<T: Item> {
+    blocks: VecDeque<Block<T>>,
+    len: usize,
+}
+
+impl<T: Item> Default for Blocks<T> {
+    fn default() -> Blocks<T> {
+        Blocks { blocks: VecDeque::new(), len: 0 }
+    }
+}
+
+impl<T: Item> PartialEq for Blocks<T> {
+    fn eq(&self, other: &Blocks<T>) -> bool {
+        self.len == other.len && self.iter().eq(other.iter())
+    }
+}
+
+impl<T: Item + Eq> Eq for Blocks<T> {}
+
+impl<T: Item + std::fmt::Debug> std::fmt::Debug for Blocks<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+impl<T: Item> Blocks<T> {
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn first(&self) -> Option<T> {
+        self.blocks.front()?.rows.get(0)
+    }
+
+    pub(super) fn last(&self) -> Option<T> {
+        self.blocks.back()?.rows.last()
+    }
+
+    /// Which block an ID belongs to.
+    fn block_of(&self, id: EntryId) -> usize {
+        match (self.blocks.get(1), self.blocks.back()) {
+            (Some(second), Some(last)) if second.from <= id => match last.from <= id {
+                true => self.blocks.len() - 1,
+                false => self.blocks.partition_point(|block| block.from <= id) - 1,
+            },
+            _ => 0,
+        }
+    }
+
+    pub(super) fn get(&self, id: EntryId) -> Option<T> {
+        let block = self.blocks.get(self.block_of(id))?;
+        let (at, found) = block.rows.find(id);
+        if found { block.rows.get(at) } else { None }
+    }
+
+    pub(super) fn iter(&self) -> Iter<'_, T> {
+        Iter { blocks: self, block: 0, row: 0 }
+    }
+
+    /// The items from an ID on, ascending.
+    pub(super) fn from(&self, first: Bound<EntryId>) -> Iter<'_, T> {
+        let (id, skip) = match first {
+            Bound::Included(id) => (id, false),
+            Bound::Excluded(id) => (id, true),
+            Bound::Unbounded => return self.iter(),
+        };
+        let block = self.block_of(id);
+        let (row, found) = self.blocks.get(block).map_or((0, false), |block| block.rows.find(id));
+        Iter { blocks: self, block, row: row + usize::from(found && skip) }
+    }
+
+    /// Puts an item in, in place of the one of the same ID if there is one, which is returned.
+    pub(super) fn put(&mut self, item: T) -> Option<T> {
+        let id = item.id();
+        let n = self.block_of(id);
+        let is_last = n + 1 >= self.blocks.len();
+        let Some(block) = self.blocks.get_mut(n) else {
+            self.push_block(item);
+            return None;
+        };
+        let (at, found) = block.rows.find(id);
+        if found {
+            let rows = Arc::make_mut(&mut block.rows);
+            let before = rows.get(at);
+            rows.set(at, item);
+            return before;
+        }
+        let len = block.rows.len();
+        if len < MOST {
+            block.from = block.from.min(id);
+            Arc::make_mut(&mut block.rows).insert(at, item);
+            self.len += 1;
+            return None;
+        }
+        if is_last && at == len {
+            // Items come in order as a rule: full blocks stay full.
+            self.push_block(item);
+            return None;
+        }
+        self.split(n);
+        self.put(item)
+    }
+
+    /// Puts items in that lie behind all that are there.
+    pub(super) fn append(&mut self, mut items: impl ExactSizeIterator<Item = T>) {
+        while items.len() > 0 {
+            match self.blocks.back_mut().filter(|block| block.rows.len() < MOST) {
+                Some(block) if block.rows.len() == 0 => {
+                    let Some(item) = items.next() else { return };
+                    block.from = item.id();
+                    Arc::make_mut(&mut block.rows).insert(0, item);
+                    self.len += 1;
+                }
+                Some(block) => {
+                    let count = items.len().min(MOST - block.rows.len());
+                    Arc::make_mut(&mut block.rows).extend(items.by_ref().take(count));
+                    self.len += count;
+                }
+                None => items.next().into_iter().for_each(|item| self.push_block(item)),
+            }
+        }
+    }
+
+    fn push_block(&mut self, item: T) {
+        self.blocks.push_back(Block { from: item.id(), rows: Arc::new(Rows::new(item)) });
+        self.len += 1;
+    }
+
+    fn split(&mut self, n: usize) {
+        let Some(block) = self.blocks.get_mut(n) else { return };
+        let rows = Arc::make_mut(&mut block.rows);
+        let rest = rows.split_off(rows.len() / 2);
+        if let Some(first) = rest.get(0) {
+            self.blocks.insert(n + 1, Block { from: first.id(), rows: Arc::new(rest) });
+        }
+    }
+
+    /// Tells the items with these IDs, which ascend.
+    pub(super) fn find_all(&self, mut ids: &[EntryId], mut found: impl FnMut(T)) {
+        while let [id, rest @ ..] = ids {
+            let Some(block) = self.blocks.get(self.block_of(*id)) else { return };
+            ids = rest;
+            let (at, is_there) = block.rows.find(*id);
+            let Some(item) = block.rows.get(at).filter(|_| is_there) else { continue };
+            found(item);
+            let mut next = at + 1;
+            while let ([id, rest @ ..], Some(item)) = (ids, block.rows.get(next))
+                && item.id() == *id
+            {
+                found(item);
+                (next, ids) = (next + 1, rest);
+            }
+        }
+    }
+
+    /// Takes out the items with these IDs, which ascend: each run of neighbours in one step.
+    pub(super) fn remove_all(&mut self, mut ids: &[EntryId], mut gone: impl FnMut(T)) {
+        while let [id, rest @ ..] = ids {
+            let n = self.block_of(*id);
+            let Some(block) = self.blocks.get_mut(n) else { return };
+            let (from, found) = block.rows.find(*id);
+            ids = rest;
+            if !found {
+                continue;
+            }
+            let rows = Arc::make_mut(&mut block.rows);
+            rows.get(from).into_iter().for_each(&mut gone);
+            let mut to = from + 1;
+            while let ([next, rest @ ..], Some(item)) = (ids, rows.get(to))
+                && item.id() == *next
+            {
+                gone(item);
+                (to, ids) = (to + 1, rest);
+            }
+            rows.cut(from, to);
+            self.len -= to - from;
+            self.tidy(n);
+        }
+    }
+
+    /// Drops a block that has become empty, and joins a small one with its neighbour.
+    fn tidy(&mut self, n: usize) {
+        let len_of = |n: usize| self.blocks.get(n).map_or(MOST, |block| block.rows.len());
+        let len = len_of(n);
+        if len == 0 && self.blocks.len() > 1 {
+            self.blocks.remove(n);
+            return;
+        }
+        if len >= MOST / 4 || self.blocks.len() < 2 {
+            return;
+        }
+        let first = match n.checked_sub(1) {
+            Some(before) if len_of(before) < len_of(n + 1) => before,
+            _ => n,
+        };
+        if len_of(first) + len_of(first + 1) > MOST / 2 {
+            return;
+        }
+        if let Some(second) = self.blocks.remove(first + 1)
+            && let Some(block) = self.blocks.get_mut(first)
+        {
+            let mut items = block.rows.items();
+            items.extend(second.rows.items());
+            block.rows = Arc::new(Rows::of(items));
+        }
+    }
+
+    /// Changes an item that is there, but not its ID.
+    pub(super) fn update(&mut self, id: EntryId, change: impl FnOnce(&mut T)) {
+        let n = self.block_of(id);
+        let Some(block) = self.blocks.get_mut(n) else { return };
+        let (at, found) = block.rows.find(id);
+        if let Some(mut item) = block.rows.get(at).filter(|_| found) {
+            change(&mut item);
+            Arc::make_mut(&mut block.rows).set(at, item);
+        }
+    }
+}
+
+/// The items of [`Blocks`], ascending.
+pub(super) struct Iter<'a, T: Item> {
+    blocks: &'a Blocks<T>,
+    block: usize,
+    row: usize,
+}
+
+impl<T: Item> Iterator for Iter<'_, T> {
+    type Item = T;
+
+    #[inline]
+    fn next(&mut self) -> Option<T> {
+        loop {
+            let block = self.blocks.blocks.get(self.block)?;
+            if let Some(item) = block.rows.get(self.row) {
+                self.row += 1;
+                return Some(item);
+            }
+            (self.block, self.row) = (self.block + 1, 0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
