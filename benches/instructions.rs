@@ -33,7 +33,7 @@ const BAND: f64 = 0.05;
 /// A row: its name, and the work, in which a function called `counted_…` is what counts.
 type Row = (&'static str, fn());
 
-const ROWS: [Row; 10] = [
+const ROWS: [Row; 11] = [
     ("append", append),
     ("append in batches of 100", append_batch),
     ("scan", scan),

@@ -24,7 +24,7 @@ use crate::storage::segment::{Home, Segment};
 use crate::store::{ClampedGroup, Handle, Shared};
 use crate::sync::Deadline;
 use parking_lot::{Mutex, MutexGuard};
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::ops::RangeBounds;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -45,9 +45,13 @@ pub(crate) use recovery::Frozen;
 pub use ticket::Ticket;
 use trim::count_trim;
 
+/// Behind a pointer, which is taken out and put back in one step.
+#[derive(Default)]
+struct Scratch(Vec<u8>);
+
 thread_local! {
     /// Field lists are encoded here, outside all locks and without an allocation of their own.
-    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    static SCRATCH: Cell<Option<Box<Scratch>>> = const { Cell::new(None) };
     /// What a call decides, without an allocation of its own either.
     static EVENTS: Cell<Vec<Event>> = const { Cell::new(Vec::new()) };
 }

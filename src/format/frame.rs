@@ -74,13 +74,15 @@ fn seed_at(file: u32, offset: u64) -> u32 {
     if planted::crc_without_offset() { file } else { file ^ ((offset / ALIGN) as u32) }
 }
 
-/// The checksum of a header, which stands in front of what it covers.
+/// The checksum of a header: of its body's checksum and size, its flags, and the rest of a block
+/// start's.
 #[inline]
-fn checksum_of(header: &[u8], seed: u32) -> u32 {
-    let covered = if planted::crc_without_id() { &header[4..HEADER] } else { &header[4..] };
-    match covered.try_into() {
-        Ok(nine) => short::checksum(seed, nine),
-        Err(_) => checksum(seed, covered),
+fn checksum_of(seed: u32, word: u64, flags: u8, block: Option<&[u8; BLOCK_HEADER]>) -> u32 {
+    let nine = short::checksum(seed, word, flags);
+    // The checksum of what is behind goes on from there.
+    match block.filter(|_| !planted::crc_without_id()) {
+        Some(block) => checksum(nine, block),
+        None => nine,
     }
 }
 
@@ -127,26 +129,25 @@ impl Header {
     pub(crate) fn decode(bytes: &[u8], seed: u32, offset: u64) -> Option<Header> {
         let head: &[u8; HEADER] = bytes.first_chunk()?;
         let flags = head[12];
-        let (crc, size) = (u32_at(head, 0), u32_at(head, 8));
-        let header = match flags & BLOCK {
-            0 => &head[..],
-            _ => bytes.get(..HEADER + BLOCK_HEADER)?,
+        let (crc, word) = (u32_at(head, 0), u64_at(head, 4));
+        let (body_crc, size) = (word as u32, (word >> 32) as u32);
+        let block = match flags & BLOCK {
+            0 => None,
+            _ => Some(bytes.get(HEADER..)?.first_chunk()?),
         };
-        if size == 0 || crc != checksum_of(header, seed_at(seed, offset)) {
+        if size == 0 || crc != checksum_of(seed_at(seed, offset), word, flags, block) {
             return None;
         }
         if flags & !ALL_FLAGS != 0 {
             return None;
         }
-        let block = (flags & BLOCK != 0).then(|| {
-            let id = EntryId::new(u64_at(header, HEADER), u64_at(header, HEADER + 8));
-            (id, u64_at(header, HEADER + 16))
-        });
+        let block = block
+            .map(|block| (EntryId::new(u64_at(block, 0), u64_at(block, 8)), u64_at(block, 16)));
         Some(Header {
             kind: Kind::of(size >> 28)?,
             flags,
             body_len: (size as usize) & MAX_BODY,
-            body_crc: u32_at(head, 4),
+            body_crc,
             block,
             crc,
         })
@@ -196,7 +197,8 @@ impl Header {
 /// Builds a frame in a buffer: `begin`, then the body is appended, then `end`.
 #[derive(Debug)]
 pub(crate) struct FrameBuilder {
-    header_len: usize,
+    kind: Kind,
+    flags: u8,
 }
 
 impl FrameBuilder {
@@ -209,33 +211,33 @@ impl FrameBuilder {
         block: Option<(EntryId, u64)>,
     ) -> Self {
         out.clear();
-        let mut header = [0u8; HEADER + BLOCK_HEADER];
-        header[8..12].copy_from_slice(&((kind as u32) << 28).to_le_bytes());
-        header[12] = flags | if block.is_some() { BLOCK } else { 0 };
-        let mut header_len = HEADER;
-        if let Some((id, ordinal)) = block {
-            header[13..21].copy_from_slice(&id.ms.to_le_bytes());
-            header[21..29].copy_from_slice(&id.seq.to_le_bytes());
-            header[29..37].copy_from_slice(&ordinal.to_le_bytes());
-            header_len += BLOCK_HEADER;
+        out.extend_from_slice(&[0; HEADER]);
+        let Some((id, ordinal)) = block else {
+            return FrameBuilder { kind, flags };
+        };
+        for number in [id.ms, id.seq, ordinal] {
+            out.extend_from_slice(&number.to_le_bytes());
         }
-        out.extend_from_slice(&header[..header_len]);
-        FrameBuilder { header_len }
+        FrameBuilder { kind, flags: flags | BLOCK }
     }
 
     /// Pads the frame and fills in length and checksums for its place. The body must not be longer
     /// than [`MAX_BODY`]. Returns the header's checksum.
     #[inline]
     pub(crate) fn end(self, out: &mut Vec<u8>, seed: u32, offset: u64) -> u32 {
-        let body_len = out.len() - self.header_len;
+        let is_block = self.flags & BLOCK != 0;
+        let header_len = if is_block { HEADER + BLOCK_HEADER } else { HEADER };
+        let body_len = out.len() - header_len;
         debug_assert!(body_len <= MAX_BODY);
         let seed = seed_at(seed, offset);
-        let body_crc = checksum(!seed, &out[self.header_len..]);
-        let size = u32_at(out, 8) | body_len as u32;
-        out[4..8].copy_from_slice(&body_crc.to_le_bytes());
-        out[8..12].copy_from_slice(&size.to_le_bytes());
-        let crc = checksum_of(&out[..self.header_len], seed);
+        let body_crc = checksum(!seed, &out[header_len..]);
+        let size = ((self.kind as u32) << 28) | body_len as u32;
+        let word = u64::from(body_crc) | (u64::from(size) << 32);
+        let block = if is_block { out[HEADER..].first_chunk() } else { None };
+        let crc = checksum_of(seed, word, self.flags, block);
         out[..4].copy_from_slice(&crc.to_le_bytes());
+        out[4..12].copy_from_slice(&word.to_le_bytes());
+        out[12] = self.flags;
         out.resize(padded(out.len()) as usize, 0);
         crc
     }

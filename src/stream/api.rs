@@ -121,14 +121,15 @@ impl Stream {
             trim.check()?;
         }
         // Taken out of its cell, so that fields which append themselves find an empty one.
-        let mut list = SCRATCH.try_with(RefCell::take).unwrap_or_default();
+        let mut scratch = SCRATCH.try_with(Cell::take).ok().flatten().unwrap_or_default();
+        let list = &mut scratch.0;
         list.clear();
         // The writer knows the stream's own limit; no stream takes more than a frame.
         let max = crate::format::frame::MAX_BODY - 4096;
-        let appended = encode_fields(&mut list, fields, max).and_then(|()| append(&list));
+        let appended = encode_fields(list, fields, max).and_then(|()| append(list));
         if list.capacity() <= 1 << 20 {
             // A thread that ends has no place for it any more.
-            drop(SCRATCH.try_with(|scratch| scratch.replace(list)));
+            SCRATCH.try_with(|cell| cell.set(Some(scratch))).unwrap_or_default();
         }
         appended
     }

@@ -22,7 +22,10 @@ impl StreamInner {
     /// Wakes the background if the log has something for it.
     #[inline]
     pub(super) fn care(&self, shared: &Shared, log: &Log) {
-        if log.wants_care() && !self.asked.swap(true, Ordering::AcqRel) {
+        // A look first: a fast log wants care all the time, and to swap is dear.
+        let asked =
+            || self.asked.load(Ordering::Relaxed) || self.asked.swap(true, Ordering::AcqRel);
+        if log.wants_care() && !asked() {
             shared.kick.care();
         }
     }

@@ -36,21 +36,12 @@ pub fn check(results: &Results) -> Vec<Floor> {
         run.append(),
         run.scan("W6", "full scan, appended one by one, checksums verified"),
         run.scan("W6b", "full scan, appended in batches, checksums verified"),
-        run.resident(
-            "W8",
-            "part of the sealed segments that opening reads, none of it in memory",
-        ),
+        run.resident("W8", "part of the sealed segments that opening reads, none of it in memory"),
         run.resident("W8k", "the same after a kill"),
         run.time(),
         run.blind(),
-        run.memory(
-            "W8m",
-            "anonymous memory with 1 M entries of 100 B open, after 1,000 seeks",
-        ),
-        run.memory(
-            "W8w",
-            "anonymous memory with the large store of 1 KiB entries open",
-        ),
+        run.memory("W8m", "anonymous memory with 1 M entries of 100 B open, after 1,000 seeks"),
+        run.memory("W8w", "anonymous memory with the large store of 1 KiB entries open"),
     ]
 }
 
@@ -58,9 +49,7 @@ struct Run<'a>(&'a Results);
 
 impl Run<'_> {
     fn ours(&self, workload: &str, metric: &str) -> Option<f64> {
-        self.0
-            .spread(workload, OURS, metric)
-            .map(|spread| spread.median)
+        self.0.spread(workload, OURS, metric).map(|spread| spread.median)
     }
 
     fn append(&self) -> Floor {
@@ -76,14 +65,9 @@ impl Run<'_> {
     }
 
     fn scan(&self, id: &'static str, what: &'static str) -> Floor {
-        let bytes = self.ours(
-            if id == "W6" { "W10" } else { "W10b" },
-            "used_bytes_per_entry",
-        );
+        let bytes = self.ours(if id == "W6" { "W10" } else { "W10b" }, "used_bytes_per_entry");
         let memory = self.0.spread("M", "limit: memory", "sum_bytes_per_s");
-        let half = memory
-            .zip(bytes)
-            .map(|(memory, bytes)| memory.median / bytes / 2.0);
+        let half = memory.zip(bytes).map(|(memory, bytes)| memory.median / bytes / 2.0);
         let reached = self.ours(id, "entries_per_s");
         Floor {
             what,
@@ -94,16 +78,12 @@ impl Run<'_> {
                 )
             }),
             reached: reached.map_or(missing(), |speed| format!("{} entries/s", million(speed))),
-            passed: half
-                .zip(reached)
-                .map(|(half, reached)| reached >= half.min(SCAN)),
+            passed: half.zip(reached).map(|(half, reached)| reached >= half.min(SCAN)),
         }
     }
 
     fn resident(&self, id: &'static str, what: &'static str) -> Floor {
-        let part = self
-            .ours(id, "finished_resident_kib")
-            .zip(self.ours(id, "finished_kib"));
+        let part = self.ours(id, "finished_resident_kib").zip(self.ours(id, "finished_kib"));
         Floor {
             what,
             asked: format!("<= {:.2} %", READ_OF_FRAMES * 100.0),
@@ -119,9 +99,7 @@ impl Run<'_> {
         let limit = small.map(|small| small * OPEN_TIMES + OPEN_SLACK_MS);
         Floor {
             what: "time to open the large store, beside the small one, all in memory",
-            asked: limit.map_or(missing(), |most| {
-                format!("<= {most:.2} ms, 2 x the small + 5 ms")
-            }),
+            asked: limit.map_or(missing(), |most| format!("<= {most:.2} ms, 2 x the small + 5 ms")),
             reached: small.zip(large).map_or(missing(), |(small, large)| {
                 format!("{large:.2} ms (small: {small:.2} ms)")
             }),
@@ -135,11 +113,7 @@ impl Run<'_> {
             what: "a store with a damaged frame in a sealed segment opens; the scan refuses it",
             asked: "opens".to_owned(),
             reached: opened.map_or(missing(), |opened| {
-                if opened.least > 0.0 {
-                    "opens".to_owned()
-                } else {
-                    "is refused".to_owned()
-                }
+                if opened.least > 0.0 { "opens".to_owned() } else { "is refused".to_owned() }
             }),
             passed: opened.map(|opened| opened.least > 0.0),
         }

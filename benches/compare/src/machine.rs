@@ -8,23 +8,14 @@ use std::process::Command;
 /// Names and values, in the order in which they are printed.
 pub fn about(scratch: &Path) -> Vec<(String, String)> {
     let mut about = vec![
-        (
-            "date".to_owned(),
-            said("date", &["-u", "+%Y-%m-%d %H:%M UTC"]),
-        ),
-        (
-            "streamlog at".to_owned(),
-            said("git", &["describe", "--always", "--dirty"]),
-        ),
+        ("date".to_owned(), said("date", &["-u", "+%Y-%m-%d %H:%M UTC"])),
+        ("streamlog at".to_owned(), said("git", &["describe", "--always", "--dirty"])),
         ("processor".to_owned(), processor()),
         ("memory".to_owned(), line_of("/proc/meminfo", "MemTotal:")),
         ("kernel".to_owned(), said("uname", &["-srm"])),
         ("file system".to_owned(), file_system(scratch)),
         ("compiler".to_owned(), said("rustc", &["--version"])),
-        (
-            "load when it began".to_owned(),
-            first_words("/proc/loadavg", 3),
-        ),
+        ("load when it began".to_owned(), first_words("/proc/loadavg", 3)),
     ];
     let packages = ROWS.iter().filter_map(|row| row.package).chain([
         "lmdb-master-sys",
@@ -33,10 +24,7 @@ pub fn about(scratch: &Path) -> Vec<(String, String)> {
         "memmap2",
     ]);
     about.extend(packages.map(|package| (package.to_owned(), version(package))));
-    about.push((
-        redis::PROGRAM.to_owned(),
-        said(redis::PROGRAM, &["--version"]),
-    ));
+    about.push((redis::PROGRAM.to_owned(), said(redis::PROGRAM, &["--version"])));
     about
 }
 
@@ -51,9 +39,7 @@ fn version(package: &str) -> String {
     let lock = include_str!("../Cargo.lock");
     let name = format!("name = \"{package}\"");
     let mut lines = lock.lines().skip_while(|line| *line != name).skip(1);
-    let version = lines
-        .next()
-        .and_then(|line| line.strip_prefix("version = "));
+    let version = lines.next().and_then(|line| line.strip_prefix("version = "));
     version.unwrap_or("unknown").trim_matches('"').to_owned()
 }
 
@@ -67,10 +53,7 @@ fn said(program: &str, arguments: &[&str]) -> String {
 fn line_of(path: &str, name: &str) -> String {
     let text = fs::read_to_string(path).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix(name));
-    line.map_or("unknown", |line| {
-        line.trim_start_matches([' ', '\t', ':']).trim()
-    })
-    .to_owned()
+    line.map_or("unknown", |line| line.trim_start_matches([' ', '\t', ':']).trim()).to_owned()
 }
 
 fn processor() -> String {
@@ -80,10 +63,7 @@ fn processor() -> String {
 
 fn first_words(path: &str, count: usize) -> String {
     let text = fs::read_to_string(path).unwrap_or_default();
-    text.split_whitespace()
-        .take(count)
-        .collect::<Vec<_>>()
-        .join(" ")
+    text.split_whitespace().take(count).collect::<Vec<_>>().join(" ")
 }
 
 /// Type and options of the mount that the stores of a run lie in.
@@ -93,11 +73,8 @@ fn file_system(dir: &Path) -> String {
     let mounts = mounts.lines().filter_map(|line| {
         let mut words = line.split(' ').skip(1);
         let (place, kind, options) = (words.next()?, words.next()?, words.next()?);
-        dir.starts_with(place)
-            .then(|| (place.len(), format!("{kind} {options}")))
+        dir.starts_with(place).then(|| (place.len(), format!("{kind} {options}")))
     });
     // Of mounts over the same place the last one is seen, which is what max_by_key returns.
-    mounts
-        .max_by_key(|mount| mount.0)
-        .map_or_else(|| "unknown".to_owned(), |mount| mount.1)
+    mounts.max_by_key(|mount| mount.0).map_or_else(|| "unknown".to_owned(), |mount| mount.1)
 }

@@ -100,13 +100,7 @@ fn home() -> &'static Path {
 }
 
 fn list() {
-    for Workload {
-        id,
-        title,
-        by_default,
-        ..
-    } in workload::all()
-    {
+    for Workload { id, title, by_default, .. } in workload::all() {
         println!(
             "{id:5} {}{title}",
             match (by_default, curves::size(id)) {
@@ -156,18 +150,7 @@ fn plan(words: &[&str], curves: bool) -> Outcome<(Plan, PathBuf)> {
         let drawn = peer::ROWS.iter().filter(|row| curves::shows(row.name));
         rows.extend(drawn.map(|row| row.name.to_owned()));
     }
-    Ok((
-        Plan {
-            workloads,
-            rows,
-            repetitions,
-            asked,
-            quick,
-            curves,
-            scratch,
-        },
-        folder,
-    ))
+    Ok((Plan { workloads, rows, repetitions, asked, quick, curves, scratch }, folder))
 }
 
 /// The workloads of these names; if there are none, those of the curves (small or huge), all, or the
@@ -185,9 +168,8 @@ fn chosen(
     if let Some((quick, huge)) = curves {
         return Ok(curves::points(quick, huge));
     }
-    let wanted = |workload: &&Workload| {
-        workload.by_default || all && curves::size(workload.id).is_none()
-    };
+    let wanted =
+        |workload: &&Workload| workload.by_default || all && curves::size(workload.id).is_none();
     Ok(workload::all().filter(wanted).collect())
 }
 

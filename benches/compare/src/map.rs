@@ -8,11 +8,7 @@ use std::path::Path;
 
 /// A new file of `bytes` allocated bytes, mapped, with no page touched.
 pub fn create(path: &Path, bytes: u64) -> io::Result<MmapMut> {
-    let file = File::options()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .open(path)?;
+    let file = File::options().read(true).write(true).create_new(true).open(path)?;
     rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, bytes)?;
     map(&file)
 }

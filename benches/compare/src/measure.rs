@@ -37,11 +37,7 @@ impl Order {
 
     /// When a row is stopped that has not written the whole volume.
     fn cap(&self, (full, quick): (Duration, Duration)) -> Duration {
-        if self.patient {
-            PATIENCE
-        } else {
-            self.choose(full, quick)
-        }
+        if self.patient { PATIENCE } else { self.choose(full, quick) }
     }
 
     /// The peer's part of the directory.
@@ -85,12 +81,9 @@ pub fn run<P: Peer>(order: &Order) -> Outcome<()> {
         return write_store::<P>(order, fill);
     }
     match order.workload.task {
-        Task::Append {
-            level,
-            lanes,
-            batch,
-            until,
-        } => append::<P>(order, level, (lanes, batch), until),
+        Task::Append { level, lanes, batch, until } => {
+            append::<P>(order, level, (lanes, batch), until)
+        }
         Task::InFlight { lanes, window } => in_flight::<P>(order, lanes, window),
         Task::Scan => scan::<P>(order),
         Task::Seek { count } => seek::<P>(order, count),
@@ -247,9 +240,7 @@ fn append<P: Peer>(
         let work = &work;
         let threads: Vec<_> = (0..lanes).map(|n| scope.spawn(move || work(n))).collect();
         let joined = threads.into_iter().map(|thread| thread.join());
-        joined
-            .map(|lane| lane.map_err(|_| "a writer panicked")?)
-            .collect::<Outcome<Vec<Lane>>>()
+        joined.map(|lane| lane.map_err(|_| "a writer panicked")?).collect::<Outcome<Vec<Lane>>>()
     })?;
     if !peer.has_last()? {
         return Err("what was appended is not there".into());
@@ -278,48 +269,27 @@ fn in_flight<P: Peer>(order: &Order, lanes: usize, window: usize) -> Outcome<()>
         let (until, lane) = (start + time, &mut begun?);
         let entries = peer.append_in_flight(lane, &mut payloads, window / lanes, until)?;
         let processor = process::thread_time() - worked;
-        Ok(Lane {
-            start,
-            end: Instant::now(),
-            processor,
-            entries,
-            waits: Vec::new(),
-        })
+        Ok(Lane { start, end: Instant::now(), processor, entries, waits: Vec::new() })
     };
     let done = std::thread::scope(|scope| {
         let work = &work;
         let threads: Vec<_> = (0..lanes).map(|n| scope.spawn(move || work(n))).collect();
         let joined = threads.into_iter().map(|thread| thread.join());
-        joined
-            .map(|lane| lane.map_err(|_| "a writer panicked")?)
-            .collect::<Outcome<Vec<Lane>>>()
+        joined.map(|lane| lane.map_err(|_| "a writer panicked")?).collect::<Outcome<Vec<Lane>>>()
     })?;
     report_append(&done)?;
     std::process::exit(0);
 }
 
 fn report_append(lanes: &[Lane]) -> Outcome<()> {
-    let start = lanes
-        .iter()
-        .map(|lane| lane.start)
-        .min()
-        .ok_or("no writer")?;
+    let start = lanes.iter().map(|lane| lane.start).min().ok_or("no writer")?;
     let end = lanes.iter().map(|lane| lane.end).max().ok_or("no writer")?;
     let entries: u64 = lanes.iter().map(|lane| lane.entries).sum();
-    figure(
-        "entries_per_s",
-        entries as f64 / (end - start).as_secs_f64(),
-    );
+    figure("entries_per_s", entries as f64 / (end - start).as_secs_f64());
     figure("entries", entries as f64);
     let processor: Duration = lanes.iter().map(|lane| lane.processor).sum();
-    figure(
-        "processor_ns_per_entry",
-        processor.as_nanos() as f64 / entries as f64,
-    );
-    let mut waits: Vec<u64> = lanes
-        .iter()
-        .flat_map(|lane| lane.waits.iter().copied())
-        .collect();
+    figure("processor_ns_per_entry", processor.as_nanos() as f64 / entries as f64);
+    let mut waits: Vec<u64> = lanes.iter().flat_map(|lane| lane.waits.iter().copied()).collect();
     waits.sort_unstable();
     for (name, part) in [("p50_us", 500), ("p99_us", 990), ("p99.9_us", 999)] {
         if let Some(wait) = waits.get(waits.len() * part / 1000) {
@@ -348,10 +318,7 @@ fn scan<P: Peer>(order: &Order) -> Outcome<()> {
         Ok(time)
     };
     // The first pass maps the pages; it is told apart.
-    figure(
-        "first_pass_entries_per_s",
-        expected as f64 / pass()?.as_secs_f64(),
-    );
+    figure("first_pass_entries_per_s", expected as f64 / pass()?.as_secs_f64());
     let (mut passes, mut time, worked) = (0, Duration::ZERO, process::thread_time());
     while time < long_enough(order) {
         time += pass()?;
@@ -411,19 +378,10 @@ fn reopen<P: Peer>(order: &Order, cold: bool) -> Outcome<()> {
     let opened = Counters::with(peer.other_process())?;
     figure("open_ms", time.as_secs_f64() * 1000.0);
     let kib = |bytes: u64| bytes as f64 / 1024.0;
-    figure(
-        "device_kib",
-        kib(opened.read_from_device - before.read_from_device),
-    );
-    figure(
-        "read_calls_kib",
-        kib(opened.read_by_calls - before.read_by_calls),
-    );
+    figure("device_kib", kib(opened.read_from_device - before.read_from_device));
+    figure("read_calls_kib", kib(opened.read_by_calls - before.read_by_calls));
     figure("faults", (opened.faults - before.faults) as f64);
-    figure(
-        "anon_kib",
-        opened.anon_kib.saturating_sub(before.anon_kib) as f64,
-    );
+    figure("anon_kib", opened.anon_kib.saturating_sub(before.anon_kib) as f64);
     if cold {
         report_resident::<P>(&order.store())?;
     }
@@ -433,10 +391,7 @@ fn reopen<P: Peer>(order: &Order, cold: bool) -> Outcome<()> {
         }
     }
     let after = Counters::with(peer.other_process())?.anon_kib;
-    figure(
-        "anon_after_seeks_kib",
-        after.saturating_sub(before.anon_kib) as f64,
-    );
+    figure("anon_after_seeks_kib", after.saturating_sub(before.anon_kib) as f64);
     peer.close()
 }
 
@@ -488,10 +443,7 @@ fn disk(order: &Order) -> Outcome<()> {
 /// Overwrites bytes in the middle of the largest finished file, where only entries are.
 fn damage<P: Peer>(store: &Path) -> Outcome<()> {
     let length = |path: &PathBuf| path.metadata().map_or(0, |about| about.len());
-    let victim = P::finished(store)?
-        .into_iter()
-        .max_by_key(length)
-        .ok_or("no finished file")?;
+    let victim = P::finished(store)?.into_iter().max_by_key(length).ok_or("no finished file")?;
     let file = File::options().write(true).open(&victim)?;
     file.write_all_at(&[0xa5; 64], length(&victim) / 2)?;
     Ok(file.sync_all()?)

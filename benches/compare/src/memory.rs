@@ -27,15 +27,10 @@ pub fn run(order: &Order) -> Outcome<()> {
     map.advise(Advice::PopulateRead)?;
     let words = |bytes: &[u8]| {
         let (words, _) = bytes.as_chunks::<8>();
-        words.iter().fold(0u64, |sum, word| {
-            sum.wrapping_add(u64::from_le_bytes(*word))
-        })
+        words.iter().fold(0u64, |sum, word| sum.wrapping_add(u64::from_le_bytes(*word)))
     };
     figure("sum_bytes_per_s", speed(&map, words));
-    figure(
-        "crc32fast_bytes_per_s",
-        speed(&map, |bytes| u64::from(crc32fast::hash(bytes))),
-    );
+    figure("crc32fast_bytes_per_s", speed(&map, |bytes| u64::from(crc32fast::hash(bytes))));
     Ok(())
 }
 

@@ -42,9 +42,7 @@ impl Payloads {
             b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
         let mut random = Random::new(lane as u64 + 1);
         let letter = |bits: u64| LETTERS[(bits % 64) as usize];
-        let text = (0..TEXT + len)
-            .map(|_| letter(random.next() >> 32))
-            .collect();
+        let text = (0..TEXT + len).map(|_| letter(random.next() >> 32)).collect();
         Payloads { text, len, at: 0 }
     }
 

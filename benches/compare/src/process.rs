@@ -58,10 +58,7 @@ impl Counters {
 /// nor what the thread waited for.
 pub fn thread_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    Duration::new(
-        time.tv_sec.unsigned_abs(),
-        time.tv_nsec.unsigned_abs() as u32,
-    )
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
 }
 
 fn number(text: &str, name: &str) -> Outcome<u64> {
@@ -102,12 +99,7 @@ pub fn forget(dir: &Path) -> Outcome<()> {
     files(dir, &mut |path| {
         let file = File::open(path)?;
         file.sync_all()?;
-        Ok(rustix::fs::fadvise(
-            &file,
-            0,
-            None,
-            rustix::fs::Advice::DontNeed,
-        )?)
+        Ok(rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)?)
     })
 }
 

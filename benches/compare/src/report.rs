@@ -1,10 +1,10 @@
 //! The tables, from raw results alone.
 
+use crate::budget::{self, Reached};
+use crate::curves::{self, Family};
 use crate::floors::{self, Floor};
 use crate::peer::OURS;
 use crate::results::{Results, Spread};
-use crate::budget::{self, Reached};
-use crate::curves::{self, Family};
 use crate::workload::{self, Workload};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -29,16 +29,8 @@ pub fn markdown(results: &Results) -> String {
     }
     text.push_str("\n## Floors\n\n| floor | asked | reached | |\n|---|---|---|---|\n");
     for floor in floors::check(results) {
-        let Floor {
-            what,
-            asked,
-            reached,
-            ..
-        } = &floor;
-        line(
-            &mut text,
-            &format!("| {what} | {asked} | {reached} | {} |", verdict(&floor)),
-        );
+        let Floor { what, asked, reached, .. } = &floor;
+        line(&mut text, &format!("| {what} | {asked} | {reached} | {} |", verdict(&floor)));
     }
     for workload in workload::all() {
         section(&mut text, results, workload);
@@ -124,25 +116,15 @@ fn range(spread: Spread) -> String {
 pub fn floors(results: &Results) -> String {
     let mut text = String::new();
     for floor in floors::check(results) {
-        let Floor {
-            what,
-            asked,
-            reached,
-            ..
-        } = &floor;
-        line(
-            &mut text,
-            &format!("{} {what}: {reached} (asked: {asked})", verdict(&floor)),
-        );
+        let Floor { what, asked, reached, .. } = &floor;
+        line(&mut text, &format!("{} {what}: {reached} (asked: {asked})", verdict(&floor)));
     }
     text
 }
 
 /// Whether a floor was measured and not reached.
 pub fn any_failed(results: &Results) -> bool {
-    floors::check(results)
-        .iter()
-        .any(|floor| floor.passed == Some(false))
+    floors::check(results).iter().any(|floor| floor.passed == Some(false))
 }
 
 fn verdict(floor: &Floor) -> &'static str {
@@ -158,61 +140,26 @@ fn line(text: &mut String, line: &str) {
 }
 
 fn section(text: &mut String, results: &Results, workload: &Workload) {
-    let Workload {
-        id,
-        title,
-        metric,
-        payload,
-        ..
-    } = workload;
+    let Workload { id, title, metric, payload, .. } = workload;
     let metrics = results.metrics(id);
     if metrics.is_empty() {
         return;
     }
-    let better = if workload.more_is_better {
-        "more"
-    } else {
-        "less"
-    };
-    line(
-        text,
-        &format!("\n## {id}: {title}\n\n{payload} B; `{metric}`, {better} is better.\n"),
-    );
-    let limit = workload
-        .limit
-        .map_or(String::new(), |_| " of the limit |".to_owned());
-    line(
-        text,
-        &format!("| row | median | least to most | streamlog / row |{limit}"),
-    );
-    line(
-        text,
-        &format!(
-            "|---|---:|---:|---:|{}",
-            if limit.is_empty() { "" } else { "---:|" }
-        ),
-    );
+    let better = if workload.more_is_better { "more" } else { "less" };
+    line(text, &format!("\n## {id}: {title}\n\n{payload} B; `{metric}`, {better} is better.\n"));
+    let limit = workload.limit.map_or(String::new(), |_| " of the limit |".to_owned());
+    line(text, &format!("| row | median | least to most | streamlog / row |{limit}"));
+    line(text, &format!("|---|---:|---:|---:|{}", if limit.is_empty() { "" } else { "---:|" }));
     for row in results.rows(id) {
         let Some(spread) = results.spread(id, row, metric) else {
             continue;
         };
-        let ours = results
-            .ratio(id, metric, (OURS, row))
-            .filter(|_| row != OURS);
-        let Spread {
-            median,
-            least,
-            most,
-        } = spread;
+        let ours = results.ratio(id, metric, (OURS, row)).filter(|_| row != OURS);
+        let Spread { median, least, most } = spread;
         let (median, least, most) = (short(median), short(least), short(most));
-        let mut cells = format!(
-            "| {row} | {median} | {least} to {most} | {} |",
-            ratio(ours)
-        );
+        let mut cells = format!("| {row} | {median} | {least} to {most} | {} |", ratio(ours));
         if let Some(limit) = workload.limit {
-            let of = results
-                .ratio(id, metric, (row, limit))
-                .filter(|_| row != limit);
+            let of = results.ratio(id, metric, (row, limit)).filter(|_| row != limit);
             write!(cells, " {} |", ratio(of)).expect("a string takes everything");
         }
         line(text, &cells);
@@ -228,14 +175,10 @@ fn details(text: &mut String, results: &Results, workload: &str, metrics: &[&str
     line(text, &format!("\n| medians of | {} |", metrics.join(" | ")));
     line(text, &format!("|---|{}", "---:|".repeat(metrics.len())));
     for row in results.rows(workload) {
-        let spreads: Vec<_> = metrics
-            .iter()
-            .map(|metric| results.spread(workload, row, metric))
-            .collect();
+        let spreads: Vec<_> =
+            metrics.iter().map(|metric| results.spread(workload, row, metric)).collect();
         if spreads.iter().any(Option::is_some) {
-            let cells = spreads
-                .iter()
-                .map(|s| s.map_or("-".to_owned(), |s| short(s.median)));
+            let cells = spreads.iter().map(|s| s.map_or("-".to_owned(), |s| short(s.median)));
             let cells = cells.collect::<Vec<_>>().join(" | ");
             line(text, &format!("| {row} | {cells} |"));
         }
@@ -243,14 +186,9 @@ fn details(text: &mut String, results: &Results, workload: &str, metrics: &[&str
 }
 
 fn ratio(spread: Option<Spread>) -> String {
-    spread.map_or(
-        "-".to_owned(),
-        |Spread {
-             median,
-             least,
-             most,
-         }| { format!("{median:.2} ({least:.2} to {most:.2})") },
-    )
+    spread.map_or("-".to_owned(), |Spread { median, least, most }| {
+        format!("{median:.2} ({least:.2} to {most:.2})")
+    })
 }
 
 /// Three digits and a unit of thousands.
@@ -276,21 +214,9 @@ mod tests {
 
     #[test]
     fn figures_are_cut_to_three_digits() {
-        let figures = [
-            0.0,
-            0.1834,
-            1.0,
-            45.67,
-            512.3,
-            9999.0,
-            123_456.0,
-            5_060_000.0,
-            10.2e9,
-        ];
+        let figures = [0.0, 0.1834, 1.0, 45.67, 512.3, 9999.0, 123_456.0, 5_060_000.0, 10.2e9];
         let texts: Vec<String> = figures.into_iter().map(short).collect();
-        let expected = [
-            "0", "0.18", "1", "45.7", "512", "9999", "123 k", "5.06 M", "10.2 G",
-        ];
+        let expected = ["0", "0.18", "1", "45.7", "512", "9999", "123 k", "5.06 M", "10.2 G"];
         assert_eq!(texts, expected);
     }
 

@@ -42,12 +42,8 @@ impl Results {
         writeln!(text, "{HEAD}").expect("a string takes everything");
         for s in &self.samples {
             let (workload, row, metric) = (&s.workload, quoted(&s.row), &s.metric);
-            writeln!(
-                text,
-                "{workload},{row},{},{metric},{}",
-                s.repetition, s.value
-            )
-            .expect("a string takes everything");
+            writeln!(text, "{workload},{row},{},{metric},{}", s.repetition, s.value)
+                .expect("a string takes everything");
         }
         text
     }
@@ -86,11 +82,7 @@ impl Results {
     /// A figure by repetition.
     pub fn by_repetition(&self, workload: &str, row: &str, metric: &str) -> BTreeMap<u32, f64> {
         let wanted = |s: &&Sample| s.workload == workload && s.row == row && s.metric == metric;
-        self.samples
-            .iter()
-            .filter(wanted)
-            .map(|s| (s.repetition, s.value))
-            .collect()
+        self.samples.iter().filter(wanted).map(|s| (s.repetition, s.value)).collect()
     }
 
     /// The spread of a figure.
@@ -103,11 +95,7 @@ impl Results {
     pub fn ratio(&self, workload: &str, metric: &str, rows: (&str, &str)) -> Option<Spread> {
         let below = self.by_repetition(workload, rows.1, metric);
         let above = self.by_repetition(workload, rows.0, metric);
-        Spread::of(
-            above
-                .iter()
-                .filter_map(|(n, value)| Some(value / below.get(n)?)),
-        )
+        Spread::of(above.iter().filter_map(|(n, value)| Some(value / below.get(n)?)))
     }
 
     /// The rows of a workload, in the order in which they first came. They are asked of the results,
@@ -125,11 +113,7 @@ impl Results {
     /// The metrics that a workload has, in the order in which they first came.
     pub fn metrics(&self, workload: &str) -> Vec<&str> {
         let mut metrics: Vec<&str> = Vec::new();
-        for sample in self
-            .samples
-            .iter()
-            .filter(|sample| sample.workload == workload)
-        {
+        for sample in self.samples.iter().filter(|sample| sample.workload == workload) {
             if !metrics.contains(&sample.metric.as_str()) {
                 metrics.push(&sample.metric);
             }
@@ -140,11 +124,7 @@ impl Results {
 
 /// Only rows' names could hold a comma.
 fn quoted(name: &str) -> String {
-    if name.contains(',') {
-        format!("\"{name}\"")
-    } else {
-        name.to_owned()
-    }
+    if name.contains(',') { format!("\"{name}\"") } else { name.to_owned() }
 }
 
 fn sample(line: &str) -> Option<Sample> {
@@ -157,13 +137,7 @@ fn sample(line: &str) -> Option<Sample> {
     let repetition = words.next()?.parse().ok()?;
     let (metric, value) = (words.next()?.to_owned(), words.next()?.parse().ok()?);
     let (workload, row) = (workload.to_owned(), row.to_owned());
-    Some(Sample {
-        workload,
-        row,
-        repetition,
-        metric,
-        value,
-    })
+    Some(Sample { workload, row, repetition, metric, value })
 }
 
 impl Spread {
@@ -178,10 +152,6 @@ impl Spread {
         } else {
             f64::midpoint(values[middle - 1], values[middle])
         };
-        Some(Spread {
-            median,
-            least,
-            most,
-        })
+        Some(Spread { median, least, most })
     }
 }

@@ -40,10 +40,7 @@ pub fn run(plan: &Plan) -> Outcome<(Results, bool)> {
     )];
     about.push(("repetitions".to_owned(), plan.repetitions.to_string()));
     about.extend(machine::about(&plan.scratch));
-    let mut results = Results {
-        about,
-        samples: Vec::new(),
-    };
+    let mut results = Results { about, samples: Vec::new() };
     let rows: Vec<&Row> = ROWS.iter().filter(|row| is_here(plan, row)).collect();
     let mut all = true;
     for workload in &plan.workloads {
@@ -90,19 +87,14 @@ fn keep(
 ) {
     let main = figures.iter().find(|(name, _)| name == workload.metric);
     let main = main.map_or("-".to_owned(), |(_, value)| format!("{value:.2}"));
-    eprintln!(
-        "{:5} {:27} #{repetition} {}: {main}",
-        workload.id, row.name, workload.metric
-    );
-    results
-        .samples
-        .extend(figures.into_iter().map(|(metric, value)| Sample {
-            workload: workload.id.to_owned(),
-            row: row.name.to_owned(),
-            repetition,
-            metric,
-            value,
-        }));
+    eprintln!("{:5} {:27} #{repetition} {}: {main}", workload.id, row.name, workload.metric);
+    results.samples.extend(figures.into_iter().map(|(metric, value)| Sample {
+        workload: workload.id.to_owned(),
+        row: row.name.to_owned(),
+        repetition,
+        metric,
+        value,
+    }));
 }
 
 fn measure(plan: &Plan, workload: &Workload, row: &Row) -> Outcome<Vec<(String, f64)>> {
@@ -132,9 +124,7 @@ pub fn remove(dir: &Path) -> Outcome<()> {
 
 /// walrus-rust can be told in no other way where to write, and not to print.
 pub fn told<'a>(command: &'a mut Command, dir: &Path) -> &'a mut Command {
-    command
-        .env("WALRUS_DATA_DIR", dir.join("store"))
-        .env("WALRUS_QUIET", "1")
+    command.env("WALRUS_DATA_DIR", dir.join("store")).env("WALRUS_QUIET", "1")
 }
 
 fn child(

@@ -64,22 +64,10 @@ fn count(scratch: &Path, workload: &Workload, row: &Row, entries: u64) -> Outcom
     fs::create_dir_all(&dir)?;
     let trace = dir.join("trace");
     let status = told(&mut Command::new("strace"), &dir)
-        .args([
-            "-f",
-            "-qq",
-            "-e",
-            &format!("trace={}", CALLS.join(",")),
-            "-o",
-        ])
+        .args(["-f", "-qq", "-e", &format!("trace={}", CALLS.join(",")), "-o"])
         .arg(&trace)
         .arg(std::env::current_exe()?)
-        .args([
-            "child",
-            &entries.to_string(),
-            workload.id,
-            row.name,
-            "quick",
-        ])
+        .args(["child", &entries.to_string(), workload.id, row.name, "quick"])
         .arg(&dir)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -96,11 +84,8 @@ fn count(scratch: &Path, workload: &Workload, row: &Row, entries: u64) -> Outcom
 /// Whether a line of strace is the beginning of this call: `pid call(..`. A call that another
 /// thread's line cuts in two is told again as `pid <... call resumed>`, which is not counted.
 fn begins(line: &str, call: &str) -> bool {
-    let said = line
-        .split_once(char::is_whitespace)
-        .map_or("", |(_, said)| said.trim_start());
-    said.strip_prefix(call)
-        .is_some_and(|rest| rest.starts_with('('))
+    let said = line.split_once(char::is_whitespace).map_or("", |(_, said)| said.trim_start());
+    said.strip_prefix(call).is_some_and(|rest| rest.starts_with('('))
 }
 
 #[cfg(test)]

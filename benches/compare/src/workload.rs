@@ -22,11 +22,7 @@ pub enum Level {
 pub enum Until {
     /// This much payload was written; `cap` ends a peer that is too slow for that, in a full and
     /// in a quick run.
-    Bytes {
-        full: u64,
-        quick: u64,
-        cap: (Duration, Duration),
-    },
+    Bytes { full: u64, quick: u64, cap: (Duration, Duration) },
     /// This much time has passed.
     Time { full: Duration, quick: Duration },
 }
@@ -35,12 +31,7 @@ pub enum Until {
 #[derive(Clone, Copy, Debug)]
 pub enum Task {
     /// Appends by `lanes` threads at once, `batch` entries a call.
-    Append {
-        level: Level,
-        lanes: usize,
-        batch: usize,
-        until: Until,
-    },
+    Append { level: Level, lanes: usize, batch: usize, until: Until },
     /// Durable appends by `lanes` threads that do not wait for each: `window` are under way at once.
     InFlight { lanes: usize, window: usize },
     /// Every entry in order, each checked.
@@ -103,10 +94,8 @@ const VOLUME: Until = Until::Bytes {
     quick: 256 * MIB,
     cap: (Duration::from_millis(2500), Duration::from_millis(700)),
 };
-const SHORT: Until = Until::Time {
-    full: Duration::from_secs(2),
-    quick: Duration::from_millis(500),
-};
+const SHORT: Until =
+    Until::Time { full: Duration::from_secs(2), quick: Duration::from_millis(500) };
 
 /// Payload bytes and entry counts of a full and a quick run. The small store is the same in both.
 const SMALL: (usize, u64, u64) = (1024, 64 << 10, 64 << 10);
@@ -123,12 +112,7 @@ const fn append(
         title,
         payload: 100,
         fill: None,
-        task: Task::Append {
-            level,
-            lanes,
-            batch,
-            until,
-        },
+        task: Task::Append { level, lanes, batch, until },
         metric: "entries_per_s",
         more_is_better: true,
         limit: match level {
@@ -144,12 +128,7 @@ const fn read(id: &'static str, title: &'static str, batch: usize, task: Task) -
         id,
         title,
         payload: 100,
-        fill: Some(Fill {
-            full: 1_000_000,
-            quick: 250_000,
-            batch,
-            closes: true,
-        }),
+        fill: Some(Fill { full: 1_000_000, quick: 250_000, batch, closes: true }),
         task,
         metric: "entries_per_s",
         more_is_better: true,
@@ -168,12 +147,7 @@ const fn reopen(
         id,
         title,
         payload,
-        fill: Some(Fill {
-            full,
-            quick,
-            batch: 100,
-            closes: true,
-        }),
+        fill: Some(Fill { full, quick, batch: 100, closes: true }),
         task: Task::Reopen { cold },
         metric: "open_ms",
         more_is_better: false,
@@ -228,8 +202,7 @@ impl Workload {
 
     /// How many entries the store holds that it begins with.
     pub fn filled(&self, quick: bool) -> u64 {
-        self.fill
-            .map_or(0, |fill| if quick { fill.quick } else { fill.full })
+        self.fill.map_or(0, |fill| if quick { fill.quick } else { fill.full })
     }
 }
 
@@ -248,140 +221,41 @@ pub const WORKLOADS: &[Workload] = &[
         limit: None,
         by_default: true,
     },
-    append(
-        "W1",
-        "append, one thread, no sync",
-        (Unsynced, 1, 1),
-        VOLUME,
-    )
-    .default_run(),
-    append(
-        "W2",
-        "append in batches of 100, no sync",
-        (Unsynced, 1, 100),
-        VOLUME,
-    )
-    .default_run(),
-    append(
-        "W3",
-        "append, eight threads, no sync",
-        (Unsynced, 8, 1),
-        VOLUME,
-    )
-    .default_run(),
+    append("W1", "append, one thread, no sync", (Unsynced, 1, 1), VOLUME).default_run(),
+    append("W2", "append in batches of 100, no sync", (Unsynced, 1, 100), VOLUME).default_run(),
+    append("W3", "append, eight threads, no sync", (Unsynced, 8, 1), VOLUME).default_run(),
     append("W4", "append, one thread, durable", (Durable, 1, 1), SHORT).default_run(),
     append("W5", "append, 64 threads, durable", (Durable, 64, 1), SHORT).default_run(),
-    append(
-        "W5b",
-        "append, 10,000 under way from two threads, durable",
-        (Durable, 2, 1),
-        SHORT,
-    )
-    .in_flight(10_000),
-    read(
-        "W6",
-        "full scan of entries appended one by one",
-        1,
-        Task::Scan,
-    )
-    .default_run(),
-    read(
-        "W6b",
-        "full scan of entries appended in batches of 100",
-        100,
-        Task::Scan,
-    )
-    .default_run(),
-    read(
-        "W7",
-        "seek to a random ID and read the next 10",
-        1,
-        Task::Seek { count: 10 },
-    )
-    .by("seeks_per_s", true)
-    .default_run(),
-    reopen(
-        "W8s",
-        "reopen 64 MiB of 1 KiB entries, files not in memory",
-        SMALL,
-        true,
-    )
-    .default_run(),
-    reopen(
-        "W8",
-        "reopen 1 GiB of 1 KiB entries, files not in memory",
-        LARGE,
-        true,
-    )
-    .default_run(),
-    reopen(
-        "W8ws",
-        "reopen 64 MiB of 1 KiB entries, files in memory",
-        SMALL,
-        false,
-    )
-    .default_run(),
-    reopen(
-        "W8w",
-        "reopen 1 GiB of 1 KiB entries, files in memory",
-        LARGE,
-        false,
-    )
-    .default_run(),
-    reopen(
-        "W8k",
-        "reopen 1 GiB of 1 KiB entries after a kill, files not in memory",
-        LARGE,
-        true,
-    )
-    .killed()
-    .default_run(),
-    reopen(
-        "W8m",
-        "reopen 1 M entries of 100 B: memory",
-        (100, 1_000_000, 1_000_000),
-        false,
-    )
-    .by("anon_after_seeks_kib", false)
-    .default_run(),
-    reopen(
-        "W8b",
-        "reopen over a damaged frame in a sealed segment",
-        LARGE,
-        false,
-    )
-    .blind()
-    .default_run(),
-    read(
-        "W9",
-        "group read and acknowledge, one by one",
-        1,
-        Task::Group { batch: 1 },
-    )
-    .default_run(),
-    read(
-        "W9b",
-        "group read and acknowledge, batches of 100",
-        1,
-        Task::Group { batch: 100 },
-    )
-    .default_run(),
-    read(
-        "W10",
-        "disk bytes an entry, appended one by one",
-        1,
-        Task::Disk,
-    )
-    .by("used_bytes_per_entry", false)
-    .default_run(),
-    read(
-        "W10b",
-        "disk bytes an entry, appended in batches of 100",
-        100,
-        Task::Disk,
-    )
-    .by("used_bytes_per_entry", false)
-    .default_run(),
+    append("W5b", "append, 10,000 under way from two threads, durable", (Durable, 2, 1), SHORT)
+        .in_flight(10_000)
+        .default_run(),
+    read("W6", "full scan of entries appended one by one", 1, Task::Scan).default_run(),
+    read("W6b", "full scan of entries appended in batches of 100", 100, Task::Scan).default_run(),
+    read("W7", "seek to a random ID and read the next 10", 1, Task::Seek { count: 10 })
+        .by("seeks_per_s", true)
+        .default_run(),
+    reopen("W8s", "reopen 64 MiB of 1 KiB entries, files not in memory", SMALL, true).default_run(),
+    reopen("W8", "reopen 1 GiB of 1 KiB entries, files not in memory", LARGE, true).default_run(),
+    reopen("W8ws", "reopen 64 MiB of 1 KiB entries, files in memory", SMALL, false).default_run(),
+    reopen("W8w", "reopen 1 GiB of 1 KiB entries, files in memory", LARGE, false).default_run(),
+    reopen("W8k", "reopen 1 GiB of 1 KiB entries after a kill, files not in memory", LARGE, true)
+        .killed()
+        .default_run(),
+    reopen("W8m", "reopen 1 M entries of 100 B: memory", (100, 1_000_000, 1_000_000), false)
+        .by("anon_after_seeks_kib", false)
+        .default_run(),
+    reopen("W8b", "reopen over a damaged frame in a sealed segment", LARGE, false)
+        .blind()
+        .default_run(),
+    read("W9", "group read and acknowledge, one by one", 1, Task::Group { batch: 1 }).default_run(),
+    read("W9b", "group read and acknowledge, batches of 100", 1, Task::Group { batch: 100 })
+        .default_run(),
+    read("W10", "disk bytes an entry, appended one by one", 1, Task::Disk)
+        .by("used_bytes_per_entry", false)
+        .default_run(),
+    read("W10b", "disk bytes an entry, appended in batches of 100", 100, Task::Disk)
+        .by("used_bytes_per_entry", false)
+        .default_run(),
 ];
 
 /// All workloads: those above, those that no peer is asked for, and the points of the curves.

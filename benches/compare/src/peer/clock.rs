@@ -29,11 +29,7 @@ impl IdClock {
     #[inline]
     pub fn next(&mut self) -> (u64, u64) {
         let now = self.now();
-        self.last = if now > self.last.0 {
-            (now, 0)
-        } else {
-            (self.last.0, self.last.1 + 1)
-        };
+        self.last = if now > self.last.0 { (now, 0) } else { (self.last.0, self.last.1 + 1) };
         self.last
     }
 

@@ -91,10 +91,7 @@ impl Peer for Commitlog {
 
     fn append_batch(&self, _lane: &mut (), payloads: &[&[u8]]) -> Outcome<Id> {
         let mut inner = self.lock();
-        let mut batch: MessageBuf = payloads
-            .iter()
-            .map(|payload| inner.record(payload))
-            .collect();
+        let mut batch: MessageBuf = payloads.iter().map(|payload| inner.record(payload)).collect();
         let placed = inner.log.append(&mut batch).map_err(fails)?;
         Ok(Id(0, placed.first() + placed.len() as u64 - 1))
     }

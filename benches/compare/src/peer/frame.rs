@@ -84,10 +84,7 @@ pub fn put(record: &mut [u8], crc: &Hasher, id: (u64, u64), values: &[&[u8]]) {
 /// The record at `at`, if there is one, with its checksum checked.
 #[inline]
 pub fn get<'a>(bytes: &'a [u8], at: usize, crc: &Hasher) -> Outcome<Option<Found<'a>>> {
-    let Some((head, _)) = bytes
-        .get(at..)
-        .and_then(|rest| rest.split_first_chunk::<HEAD>())
-    else {
+    let Some((head, _)) = bytes.get(at..).and_then(|rest| rest.split_first_chunk::<HEAD>()) else {
         return Ok(None);
     };
     let number = |from: usize| {
@@ -101,19 +98,13 @@ pub fn get<'a>(bytes: &'a [u8], at: usize, crc: &Hasher) -> Outcome<Option<Found
         return Ok(None);
     }
     let whole = whole(list);
-    let record = bytes
-        .get(at..at + whole)
-        .ok_or("a length beyond the file")?;
+    let record = bytes.get(at..at + whole).ok_or("a length beyond the file")?;
     let mut hasher = crc.clone();
     hasher.update(&record[CHECKSUM..]);
     if hasher.finalize() != sum {
         return Err("a checksum does not match".into());
     }
-    Ok(Some(Found {
-        id: (number(8), number(16)),
-        list: &record[HEAD..HEAD + list],
-        whole,
-    }))
+    Ok(Some(Found { id: (number(8), number(16)), list: &record[HEAD..HEAD + list], whole }))
 }
 
 /// The value of a field list with one field.

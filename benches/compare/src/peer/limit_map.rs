@@ -223,11 +223,7 @@ impl<const AT_ONCE: bool> Peer for LimitMap<AT_ONCE> {
     fn open(dir: &Path, _level: Level) -> Outcome<Self> {
         let (path, index) = (dir.join("ring"), dir.join("index"));
         let fresh = !path.exists();
-        let map = if fresh {
-            map::create(&path, FILE)?
-        } else {
-            map::open(&path)?
-        };
+        let map = if fresh { map::create(&path, FILE)? } else { map::open(&path)? };
         let mut ring = Ring {
             turn: map.len(),
             map,
@@ -243,11 +239,7 @@ impl<const AT_ONCE: bool> Peer for LimitMap<AT_ONCE> {
         }
         let mut options = File::options();
         options.write(true).create(true).truncate(false);
-        Ok(LimitMap {
-            ring: Mutex::new(ring),
-            index: options.open(index)?,
-            dir: dir.to_owned(),
-        })
+        Ok(LimitMap { ring: Mutex::new(ring), index: options.open(index)?, dir: dir.to_owned() })
     }
 
     fn prepare(&self) -> Outcome<()> {
@@ -260,12 +252,7 @@ impl<const AT_ONCE: bool> Peer for LimitMap<AT_ONCE> {
         ring.map.advise_range(Advice::PopulateRead, 0, end)?;
         let journal = map::create(&self.dir.join("journal"), JOURNAL)?;
         journal.advise(Advice::PopulateWrite)?;
-        ring.group = Some(Group {
-            journal,
-            end: 0,
-            next: 0,
-            pending: BTreeMap::new(),
-        });
+        ring.group = Some(Group { journal, end: 0, next: 0, pending: BTreeMap::new() });
         Ok(())
     }
 
@@ -299,8 +286,7 @@ impl<const AT_ONCE: bool> Peer for LimitMap<AT_ONCE> {
             .flat_map(|((ms, seq), at)| [*ms, *seq, *at as u64].map(u64::to_le_bytes))
             .flatten()
             .collect();
-        self.index
-            .write_all_at(&more, (from * INDEX_ENTRY) as u64)?;
+        self.index.write_all_at(&more, (from * INDEX_ENTRY) as u64)?;
         ring.indexed = ring.index.len();
         Ok(self.index.sync_all()?)
     }

@@ -182,11 +182,8 @@ impl Peer for LimitWrite {
     type Lane = ();
 
     fn open(dir: &Path, level: Level) -> Outcome<LimitWrite> {
-        let file = File::options()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(dir.join("ring"))?;
+        let file =
+            File::options().read(true).write(true).create_new(true).open(dir.join("ring"))?;
         fallocate(&file, FallocateFlags::empty(), 0, RING)?;
         file.sync_all()?;
         Ok(LimitWrite {

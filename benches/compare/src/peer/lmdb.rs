@@ -31,8 +31,7 @@ impl Lmdb {
         for payload in payloads {
             last = self.clock.next();
             let (key, flags) = (key(last), PutFlags::APPEND);
-            self.entries
-                .put_with_flags(&mut change, flags, &key, payload)?;
+            self.entries.put_with_flags(&mut change, flags, &key, payload)?;
         }
         change.commit()?;
         Ok(last)
@@ -55,11 +54,7 @@ impl Peer for Lmdb {
         let mut change = env.write_txn()?;
         let entries = env.create_database(&mut change, None)?;
         change.commit()?;
-        Ok(Lmdb {
-            env,
-            entries,
-            clock: SharedClock::default(),
-        })
+        Ok(Lmdb { env, entries, clock: SharedClock::default() })
     }
 
     fn lane(&self, _lane: usize) -> Outcome<()> {

@@ -161,14 +161,7 @@ const fn row<P: Peer>(
     package: Option<&'static str>,
     serves: fn(&Task) -> bool,
 ) -> Row {
-    Row {
-        name,
-        package,
-        serves,
-        patient: false,
-        missing: || None,
-        run: measure::run::<P>,
-    }
+    Row { name, package, serves, patient: false, missing: || None, run: measure::run::<P> }
 }
 
 /// The name of the row that all others are compared with.
@@ -186,7 +179,7 @@ fn unsynced(task: &Task) -> bool {
     !durable && all_but_groups(task)
 }
 /// The rows with [`Peer::append_in_flight`].
-const IN_FLIGHT: &[&str] = &[];
+const IN_FLIGHT: &[&str] = &[OURS];
 
 /// All rows, in the order in which they are interleaved.
 pub const ROWS: &[Row] = &[
@@ -210,25 +203,15 @@ pub const ROWS: &[Row] = &[
         |task| matches!(task, Task::Append { level: Level::Unsynced, batch, .. } if *batch > 1),
     )
     .patient(),
-    row::<limit_write::LimitWrite>(LIMIT_WRITE, None, |task| {
-        matches!(task, Task::Append { .. })
-    }),
-    row::<streamlog::Streamlog>(OURS, Some("streamlog"), |task| {
-        !matches!(task, Task::Memory)
-    })
-    .patient(),
+    row::<limit_write::LimitWrite>(LIMIT_WRITE, None, |task| matches!(task, Task::Append { .. })),
+    row::<streamlog::Streamlog>(OURS, Some("streamlog"), |task| !matches!(task, Task::Memory))
+        .patient(),
     row::<raft_engine::RaftEngine>("raft-engine", Some("raft-engine"), |task| {
         !matches!(task, Task::Memory | Task::Group { .. })
     }),
     row::<commitlog::Commitlog>("commitlog", Some("commitlog"), unsynced),
     row::<yaque::Yaque>("yaque", Some("yaque"), |task| {
-        let appends = matches!(
-            task,
-            Task::Append {
-                level: Level::Unsynced,
-                ..
-            }
-        );
+        let appends = matches!(task, Task::Append { level: Level::Unsynced, .. });
         appends || matches!(task, Task::Scan | Task::Group { .. } | Task::Disk)
     }),
     row::<fjall::Fjall>("fjall", Some("fjall"), all_but_groups),
@@ -240,13 +223,7 @@ pub const ROWS: &[Row] = &[
     .unless(redis::missing),
     #[cfg(feature = "okaywal")]
     row::<okaywal::Okaywal>("okaywal", Some("okaywal"), |task| {
-        matches!(
-            task,
-            Task::Append {
-                level: Level::Durable,
-                ..
-            }
-        )
+        matches!(task, Task::Append { level: Level::Durable, .. })
     }),
     #[cfg(feature = "walrus")]
     row::<walrus::Walrus>("walrus-rust", Some("walrus-rust"), |task| {

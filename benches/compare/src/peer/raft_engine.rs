@@ -56,11 +56,7 @@ impl Region {
         data.extend_from_slice(&ms.to_be_bytes());
         data.extend_from_slice(&seq.to_be_bytes());
         data.extend_from_slice(payload);
-        let entry = Entry {
-            index: self.next,
-            data: data.into(),
-            ..Entry::default()
-        };
+        let entry = Entry { index: self.next, data: data.into(), ..Entry::default() };
         self.next += 1;
         self.entries.push(entry);
     }
@@ -68,25 +64,19 @@ impl Region {
 
 impl RaftEngine {
     fn write(&self, region: &mut Region) -> Outcome<Id> {
-        region
-            .batch
-            .add_entries::<Numbered>(region.number, &region.entries)?;
+        region.batch.add_entries::<Numbered>(region.number, &region.entries)?;
         region.entries.clear();
         self.engine.write(&mut region.batch, self.syncs)?;
         Ok(Id(0, region.next - 1))
     }
 
     fn bounds(&self) -> Option<(u64, u64)> {
-        Some((
-            self.engine.first_index(FIRST)?,
-            self.engine.last_index(FIRST)? + 1,
-        ))
+        Some((self.engine.first_index(FIRST)?, self.engine.last_index(FIRST)? + 1))
     }
 
     fn fetch(&self, from: u64, to: u64, mut each: impl FnMut(&[u8])) -> Outcome<u64> {
         let mut entries = Vec::with_capacity((to - from) as usize);
-        self.engine
-            .fetch_entries_to::<Numbered>(FIRST, from, to, None, &mut entries)?;
+        self.engine.fetch_entries_to::<Numbered>(FIRST, from, to, None, &mut entries)?;
         for entry in &entries {
             each(entry.data.get(ID..).ok_or("a record without an ID")?);
         }
@@ -98,31 +88,16 @@ impl Peer for RaftEngine {
     type Lane = Region;
 
     fn open(dir: &Path, level: Level) -> Outcome<RaftEngine> {
-        let dir = dir
-            .to_str()
-            .ok_or("the directory's name is not UTF-8")?
-            .to_owned();
-        let engine = Engine::open(Config {
-            dir,
-            ..Config::default()
-        })?;
-        Ok(RaftEngine {
-            engine,
-            syncs: level == Level::Durable,
-        })
+        let dir = dir.to_str().ok_or("the directory's name is not UTF-8")?.to_owned();
+        let engine = Engine::open(Config { dir, ..Config::default() })?;
+        Ok(RaftEngine { engine, syncs: level == Level::Durable })
     }
 
     fn lane(&self, lane: usize) -> Outcome<Region> {
         let number = FIRST + lane as u64;
         let next = self.engine.last_index(number).unwrap_or(0) + 1;
         let (clock, batch) = (IdClock::default(), LogBatch::default());
-        Ok(Region {
-            number,
-            next,
-            clock,
-            batch,
-            entries: Vec::new(),
-        })
+        Ok(Region { number, next, clock, batch, entries: Vec::new() })
     }
 
     fn append(&self, region: &mut Region, payload: &[u8]) -> Outcome<Id> {

@@ -38,13 +38,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Why no row of Redis can run here.
 pub fn missing() -> Option<String> {
-    let found = Command::new(PROGRAM)
-        .arg("--version")
-        .stdout(Stdio::null())
-        .status();
-    found
-        .err()
-        .map(|error| format!("{PROGRAM} cannot be run: {error}"))
+    let found = Command::new(PROGRAM).arg("--version").stdout(Stdio::null()).status();
+    found.err().map(|error| format!("{PROGRAM} cannot be run: {error}"))
 }
 
 impl Server {
@@ -140,9 +135,7 @@ fn entry(value: &Value) -> Outcome<(&Value, &[u8])> {
 
 impl Redis {
     fn lock(&self) -> MutexGuard<'_, Connection> {
-        self.connection
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Hands out what a range holds; how many, and the last one's ID.
@@ -175,12 +168,7 @@ impl Peer for Redis {
         let address = ConnectionAddr::Unix(dir.join("socket"));
         let client = Client::open(address.into_connection_info()?)?;
         let connection = Mutex::new(connect(&server, &client)?);
-        Ok(Redis {
-            server,
-            client,
-            connection,
-            dir: dir.to_owned(),
-        })
+        Ok(Redis { server, client, connection, dir: dir.to_owned() })
     }
 
     fn lane(&self, _lane: usize) -> Outcome<Connection> {

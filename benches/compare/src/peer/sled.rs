@@ -37,11 +37,7 @@ impl Peer for Sled {
     type Lane = ();
 
     fn open(dir: &Path, _level: Level) -> Outcome<Sled> {
-        Ok(Sled {
-            entries: sled::open(dir)?,
-            clock: SharedClock::default(),
-            dir: dir.to_owned(),
-        })
+        Ok(Sled { entries: sled::open(dir)?, clock: SharedClock::default(), dir: dir.to_owned() })
     }
 
     fn lane(&self, _lane: usize) -> Outcome<()> {

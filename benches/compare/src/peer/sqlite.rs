@@ -98,15 +98,10 @@ impl Peer for Sqlite {
     fn sync(&self) -> Outcome<()> {
         let inner = self.lock();
         // A checkpoint syncs the log and then the database, but not with `synchronous = OFF`.
-        let mode: i64 = inner
-            .connection
-            .pragma_query_value(None, "synchronous", |row| row.get(0))?;
-        inner
-            .connection
-            .pragma_update(None, "synchronous", "FULL")?;
-        inner
-            .connection
-            .query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(()))?;
+        let mode: i64 =
+            inner.connection.pragma_query_value(None, "synchronous", |row| row.get(0))?;
+        inner.connection.pragma_update(None, "synchronous", "FULL")?;
+        inner.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(()))?;
         Ok(inner.connection.pragma_update(None, "synchronous", mode)?)
     }
 

@@ -1,11 +1,14 @@
 //! streamlog with its default options, but for the level that the workload names.
 
 use super::{Id, Outcome, Peer};
+use crate::payload::Payloads;
 use crate::process::files_with;
 use crate::workload::Level;
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 use streamlog::{
-    Durability, EntryId, EntryRef, GroupReadOptions, NewEntries, Start, Store, Stream,
+    Durability, EntryId, EntryRef, GroupReadOptions, NewEntries, Start, Store, Stream, Ticket,
 };
 
 /// The row.
@@ -54,6 +57,32 @@ impl Peer for Streamlog {
         Ok(id(last))
     }
 
+    fn append_in_flight(
+        &self,
+        _lane: &mut NewEntries,
+        payloads: &mut Payloads,
+        window: usize,
+        until: Instant,
+    ) -> Outcome<u64> {
+        let (mut done, mut under_way) = (0, VecDeque::with_capacity(window));
+        while Instant::now() < until {
+            // As many as there is room for: once the oldest is on the disk, so are many others.
+            while under_way.len() < window {
+                under_way.push_back(self.stream.append_async([(FIELD, payloads.next())])?);
+            }
+            under_way.front().map_or(Ok(()), Ticket::wait)?;
+            while under_way.front().is_some_and(Ticket::is_durable) {
+                under_way.pop_front();
+                done += 1;
+            }
+        }
+        for ticket in under_way {
+            ticket.wait()?;
+            done += 1;
+        }
+        Ok(done)
+    }
+
     fn sync(&self) -> Outcome<()> {
         Ok(self.store.sync()?)
     }
@@ -89,10 +118,7 @@ impl Peer for Streamlog {
         mut each: impl FnMut(&[u8]),
         mut stop: impl FnMut(u64) -> bool,
     ) -> Outcome<()> {
-        let consumer = self
-            .stream
-            .group("workers", Start::First)?
-            .consumer("only")?;
+        let consumer = self.stream.group("workers", Start::First)?.consumer("only")?;
         let options = GroupReadOptions::new().count(batch);
         loop {
             let delivery = consumer.read(options)?;

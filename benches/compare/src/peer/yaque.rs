@@ -76,10 +76,7 @@ impl Peer for Yaque {
     fn open(dir: &Path, _level: Level) -> Outcome<Yaque> {
         let sender = Sender::open(dir)?;
         let clock = IdClock::default();
-        Ok(Yaque {
-            inner: Mutex::new(Inner { sender, clock }),
-            dir: dir.to_owned(),
-        })
+        Ok(Yaque { inner: Mutex::new(Inner { sender, clock }), dir: dir.to_owned() })
     }
 
     fn lane(&self, _lane: usize) -> Outcome<()> {
