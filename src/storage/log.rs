@@ -55,7 +55,8 @@ use writer::Writer;
 pub(crate) use writer::{Appender, Block};
 
 /// The smallest segment, in bytes; each one is twice as large as the one before, up to the option.
-const FIRST_SEGMENT: u64 = 64 << 10;
+/// A stream of few entries takes no more room than this and a directory.
+const FIRST_SEGMENT: u64 = 32 << 10;
 /// No position: readers see whatever is written.
 const LAX: u64 = u64::MAX;
 /// What a Begin frame takes at most, name and padding included.

@@ -133,6 +133,7 @@ impl Forward {
     #[cold]
     fn pass_over(&mut self, here: &Here<'_>) {
         self.seeks = false;
+        fetch(here.bytes, self.offset);
         let mut now = (self.offset, self.ordinal, self.base);
         while !here.skip_damage && now.0 < here.limit {
             let frame = here.bytes.get(now.0 as usize..).unwrap_or_default();
@@ -264,6 +265,17 @@ impl Forward {
             _ => Err("a frame is of a kind that does not belong here"),
         }
     }
+}
+
+/// Has the memory of a block come all at once. Where the next frame lies stands in each frame, so a
+/// walk alone would wait for one after the other.
+fn fetch(bytes: &[u8], offset: u64) {
+    /// As much as a block has by default, and the distance of two lines of memory.
+    const BLOCK: usize = 4096;
+    const LINE: usize = 64;
+    let block = bytes.get(offset as usize..).unwrap_or_default();
+    let lines = block.iter().take(BLOCK).step_by(LINE);
+    std::hint::black_box(lines.fold(0, |sum, byte| sum ^ byte));
 }
 
 /// An entry, or nothing yet, or what is wrong with the frame.

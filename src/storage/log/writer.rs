@@ -322,7 +322,9 @@ impl Writer {
         };
         let at = active.end;
         let crc = frame.end(out, active.segment.seed, at);
-        if let Err(e) = put(&mut active.region, &*active.file, log.is_strict(), at, out) {
+        // What is synced alone is written alone: a store to the map would have the whole folio written.
+        let by_call = log.is_strict() || log.commit.durable() == self.position;
+        if let Err(e) = put(&mut active.region, &*active.file, by_call, at, out) {
             let error = Error::io("write", &active.segment.path, e).offset(at);
             self.end_segment();
             return Err(error);
@@ -442,8 +444,8 @@ impl Writer {
     }
 }
 
-/// Stores bytes into a segment: through the map, or by a write call where each append is synced
-/// anyway and a map would write back whole folios.
+/// Stores bytes into a segment: through the map, or by a write call where an append may be synced
+/// alone and a map would write back a whole folio for it.
 pub(super) fn put(
     region: &mut RegionWriter,
     file: &dyn DiskFile,
