@@ -58,9 +58,9 @@ impl Walk {
     }
 
     #[cold]
-    fn fail(&mut self, error: Error) -> Option<Result<Place>> {
-        self.failed = self.left.take().map(|left| (error, left));
-        self.failure()
+    fn fail(&mut self, error: Error) -> Error {
+        self.failed = self.left.take().map(|left| (error.clone(), left));
+        error
     }
 
     #[cold]
@@ -80,23 +80,35 @@ impl Walk {
         [self.forward.as_ref().map(Forward::segment), self.backward.as_ref().map(Backward::segment)]
     }
 
-    #[inline]
-    fn next(&mut self, reading: &mut Reading<'_>) -> Option<Result<Place>> {
+    /// The next entry is the forward walk's `place` then; `false` if there is none.
+    #[inline(always)]
+    fn advance(&mut self, reading: &mut Reading<'_>) -> Result<bool> {
         let Some((first, last)) = &mut self.left else {
-            return self.failure();
+            return self.failure().map_or(Ok(false), |failed| failed.map(|_| false));
         };
         let seek = || Forward::seek(reading.span, *first);
-        match self.forward.get_or_insert_with(seek).next(reading) {
-            Ok(Some(place)) if place.id < *last => {
-                *first = place.id.next().unwrap_or(EntryId::MAX);
-                Some(Ok(place))
+        let forward = self.forward.get_or_insert_with(seek);
+        match forward.advance(reading) {
+            Ok(true) if forward.place.id < *last => {
+                let EntryId { ms, seq } = forward.place.id;
+                // It is below another one, so there is a next one.
+                *first = EntryId { ms: ms + u64::from(seq == u64::MAX), seq: seq.wrapping_add(1) };
+                Ok(true)
             }
-            Ok(place) => {
-                let found = place.filter(|place| place.id == *last);
+            Ok(found) => {
+                let is_last = found && forward.place.id == *last;
                 self.left = None;
-                found.map(Ok)
+                Ok(is_last)
             }
-            Err(error) => self.fail(error),
+            Err(error) => Err(self.fail(error)),
+        }
+    }
+
+    fn next(&mut self, reading: &mut Reading<'_>) -> Option<Result<Place>> {
+        match self.advance(reading) {
+            Ok(true) => self.forward.as_ref().map(|forward| Ok(forward.place)),
+            Ok(false) => None,
+            Err(error) => Some(Err(error)),
         }
     }
 
@@ -115,7 +127,7 @@ impl Walk {
                 self.left = None;
                 found.map(Ok)
             }
-            Err(error) => self.fail(error),
+            Err(error) => Some(Err(self.fail(error))),
         }
     }
 }
@@ -139,8 +151,15 @@ impl<'a> Iterator for Range<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let found = self.walk.next(&mut self.reading)?;
-        Some(found.map(|place| self.entry(&place)))
+        match self.walk.advance(&mut self.reading) {
+            Ok(true) => {
+                let Place { id, .. } = self.walk.forward.as_ref()?.place;
+                let list = self.reading.list(&self.walk.forward.as_ref()?.place);
+                Some(Ok(EntryRef::new(id, list)))
+            }
+            Ok(false) => None,
+            Err(error) => Some(Err(error)),
+        }
     }
 }
 

@@ -79,10 +79,10 @@ impl Backward {
         };
         let mut forward = Forward::at(span, self.segment, &block);
         while forward.batch.is_some() || forward.offset < limit {
-            match forward.next_here(here)? {
-                Some(place) if u64::from(place.start) < limit => self.block.push(place),
-                _ => break,
+            if !forward.next_here(here)? || u64::from(forward.place.start) >= limit {
+                break;
             }
+            self.block.push(forward.place);
         }
         self.limit = Some(u64::from(block.offset));
         Ok(())
