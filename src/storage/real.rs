@@ -9,7 +9,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Files of the operating system. Files get mode 0600, directories 0700.
 #[derive(Debug)]
@@ -35,19 +35,9 @@ impl RealDisk {
 const HOLDER: u64 = 256;
 
 /// Milliseconds since 1970 by the system's clock.
-#[cfg(unix)]
 pub(crate) fn unix_ms() -> u64 {
-    // Each append asks, and what `SystemTime` computes on the way is half of the price.
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
-    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
-    seconds.saturating_mul(1000).saturating_add(now.tv_nsec.unsigned_abs() / 1_000_000)
-}
-
-/// Milliseconds since 1970 by the system's clock.
-#[cfg(not(unix))]
-pub(crate) fn unix_ms() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    u64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_secs().saturating_mul(1000).saturating_add(u64::from(since.subsec_millis()))
 }
 
 /// Eight bytes that differ between processes and calls: the standard library seeds its hashers
