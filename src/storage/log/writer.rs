@@ -322,7 +322,7 @@ impl Writer {
         };
         let at = active.end;
         let crc = frame.end(out, active.segment.seed, at);
-        // What is synced alone is written alone: a store to the map would have the whole folio written.
+        // What is synced alone is written alone: a store to the map would have its folio written.
         let by_call = log.is_strict() || log.commit.durable() == self.position;
         if let Err(e) = put(&mut active.region, &*active.file, by_call, at, out) {
             let error = Error::io("write", &active.segment.path, e).offset(at);
