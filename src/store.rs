@@ -356,6 +356,11 @@ impl Shared {
         self.flush_each(&dirty);
     }
 
+    /// Whether somebody waits for a sync by somebody else.
+    pub(crate) fn is_asked(&self) -> bool {
+        !self.asked.lock().is_empty()
+    }
+
     /// Syncs the streams that were asked for by now, and what of the journal they rest on.
     pub(crate) fn sync_asked(&self) -> Result<()> {
         let asked = std::mem::take(&mut *self.asked.lock());

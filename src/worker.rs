@@ -204,10 +204,13 @@ fn sync_loop(shared: &Shared, jobs: &Receiver<Job>, stop: &Receiver<()>) {
         let deadline = since.zip(every).and_then(|(since, every)| since.checked_add(every));
         match next(jobs, stop, deadline) {
             Ok(Job::Dirty) => _ = since.get_or_insert_with(Instant::now),
-            // Not what else is dirty: who waits for one stream should not wait for the others.
-            Ok(Job::Now) => note(shared, Task::Sync, shared.sync_asked()),
-            Ok(Job::Level) | Err(RecvTimeoutError::Timeout) => {}
+            Ok(Job::Now | Job::Level) | Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
+        }
+        // Whatever came, as a channel that was full of other jobs has not taken this one. Not what
+        // else is dirty: who waits for one stream should not wait for the others.
+        if shared.is_asked() {
+            note(shared, Task::Sync, shared.sync_asked());
         }
         // Whatever came: where one question follows the other, the time would never be over.
         if !is_past(deadline) {
@@ -309,6 +312,30 @@ fn note(shared: &Shared, task: Task, result: crate::error::Result<()>) {
 mod tests {
     use super::*;
     use crate::store::Store;
+
+    /// Fails if a question is passed over that found the channel full of other jobs.
+    #[test]
+    fn a_sync_that_was_asked_for_needs_no_job_of_its_own() {
+        let options = Store::options().durability(Durability::Manual);
+        let store = options.open_in_memory().unwrap();
+        let stream = store.stream("s").unwrap();
+        let last = stream.append([("n", "1")]).unwrap();
+        let shared = store.shared();
+        shared.asked.lock().push(Arc::clone(stream.inner()));
+        let (jobs, others) = bounded(1);
+        let (stop, stopped) = bounded(1);
+        jobs.send(Job::Level).unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| sync_loop(shared, &others, &stopped));
+            let tries = (0..6_000).map(|_| {
+                std::thread::sleep(Duration::from_millis(10));
+                stream.durable_id().unwrap() == last
+            });
+            let synced = tries.into_iter().any(|synced| synced);
+            drop(stop);
+            assert!(synced, "nobody has synced it");
+        });
+    }
 
     /// Fails if a task that went well clears what another one could not do: a full disk that keeps
     /// retention from its work then showed only until the next sync.
