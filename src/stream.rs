@@ -398,19 +398,32 @@ impl StreamInner {
         deadline: Deadline,
     ) -> Result<()> {
         shared.check_process()?;
-        log.commit.wait_timeout(upto, deadline, || log.written(), || self.ask_sync(shared))
+        log.commit.wait_timeout(
+            upto,
+            deadline,
+            || log.written(),
+            || _ = self.ask_background(shared),
+        )
     }
 
-    /// Asks the background to sync this stream now, and what it rests on in the journal. Blocks
-    /// only where there is no background, which nobody has to wait for then.
-    fn ask_sync(self: &Arc<Self>, shared: &Shared) {
+    /// Asks the background to sync this stream now, and what it rests on in the journal. Never
+    /// blocks; `false` if there is no background.
+    fn ask_background(self: &Arc<Self>, shared: &Shared) -> bool {
+        let there = shared.kick.can_sync();
         // Whoever finds the question asked: it is answered after this.
-        if !self.asked_sync.swap(true, Ordering::AcqRel) {
+        if there && !self.asked_sync.swap(true, Ordering::AcqRel) {
             shared.asked.lock().push(Arc::clone(self));
-            if !shared.kick.sync_now() {
-                // A failure is in the commit, where everybody finds it.
-                drop(shared.sync_asked());
-            }
+            shared.kick.sync_now();
+        }
+        there
+    }
+
+    /// The same, and does it at once where there is no background.
+    fn ask_sync(self: &Arc<Self>, shared: &Shared) {
+        if !self.ask_background(shared) {
+            shared.asked.lock().push(Arc::clone(self));
+            // A failure is in the commit, where everybody finds it.
+            drop(shared.sync_asked());
         }
     }
 

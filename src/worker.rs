@@ -66,12 +66,15 @@ impl Kick {
         }
     }
 
-    /// Somebody waits for a sync that he will not do himself. `false` if there is no thread for it,
-    /// and never was; one that has ended has left all behind it synced or stopped.
-    pub(crate) fn sync_now(&self) -> bool {
-        let thread = self.sync.get();
-        send(thread, Job::Now);
-        thread.is_some()
+    /// Whether there is a thread that syncs. One that has ended has left all behind it synced or
+    /// stopped.
+    pub(crate) fn can_sync(&self) -> bool {
+        self.sync.get().is_some()
+    }
+
+    /// Somebody waits for a sync that he will not do himself.
+    pub(crate) fn sync_now(&self) {
+        send(self.sync.get(), Job::Now);
     }
 
     /// The shortest interval has to be found out again.

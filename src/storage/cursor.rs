@@ -71,11 +71,6 @@ impl Span {
         self.segments.partition_point(|s| s.begin.last_id <= self.trimmed).saturating_sub(1)
     }
 
-    /// The lowest ID that is not trimmed.
-    fn first_left(&self) -> EntryId {
-        self.trimmed.next().unwrap_or(EntryId::MAX)
-    }
-
     /// The bytes of a place's field list.
     pub(crate) fn list(&self, place: &Place) -> &[u8] {
         let segment = self.segments.get(place.segment as usize);

@@ -74,7 +74,7 @@ impl StreamInner {
     ) -> Result<()> {
         self.sync_by(shared, log, upto, deadline)?;
         let (journal, created) = (&shared.journal, self.rests_on());
-        let ask = || self.ask_sync(shared);
+        let ask = || _ = self.ask_background(shared);
         journal.commit.wait_timeout(created, deadline, || journal.written(), ask)
     }
 }

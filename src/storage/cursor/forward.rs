@@ -7,6 +7,9 @@ use crate::storage::region::prefetch;
 use crate::storage::scan::Hole;
 use std::sync::atomic::Ordering;
 
+/// No span has so many segments.
+const NOWHERE: usize = usize::MAX;
+
 /// Walks a span forward.
 #[derive(Clone, Debug)]
 pub(crate) struct Forward {
@@ -52,20 +55,28 @@ impl Forward {
             .map_or(BlockStart { id: EntryId::MIN, offset: 0, ordinal: 0 }, |s| {
                 s.seek(id.max(span.trimmed), span.limit(s))
             });
-        let from = id.max(span.first_left());
-        Forward { from, seeks: true, ..Forward::at(span, segment, &block) }
+        let walk = Forward::at(span, segment, &block);
+        Forward { from: id.max(walk.from), seeks: true, ..walk }
     }
 
     /// The same walk in a later view, where its segment has this place, for entries from `from` on.
     pub(super) fn again(self, span: &Span, segment: usize, from: EntryId) -> Forward {
-        Forward { segment, from: from.max(span.first_left()), ..self }
+        match span.trimmed.next() {
+            Some(left) => Forward { segment, from: from.max(left), ..self },
+            None => Forward { segment: NOWHERE, ..self },
+        }
     }
 
     pub(super) fn at(span: &Span, segment: usize, block: &BlockStart) -> Forward {
+        // Behind the largest ID there is nothing that could be left.
+        let (segment, from) = match span.trimmed.next() {
+            Some(left) => (segment, left),
+            None => (NOWHERE, EntryId::MAX),
+        };
         Forward {
             segment,
             offset: u64::from(block.offset),
-            from: span.first_left(),
+            from,
             base: None,
             ordinal: block.ordinal,
             batch: None,
@@ -174,7 +185,7 @@ impl Forward {
     fn goes_on(&mut self, reading: &Reading<'_>) -> bool {
         let Span { segments, published, .. } = reading.span;
         let ends = segments.get(self.segment).is_none_or(|s| *published <= s.end_position());
-        let Some(next) = segments.get(self.segment + 1).filter(|_| !ends) else {
+        let Some(next) = segments.get(self.segment.saturating_add(1)).filter(|_| !ends) else {
             return false;
         };
         self.segment += 1;
