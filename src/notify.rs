@@ -5,7 +5,9 @@
 //! waiter is woken under a lock, as waking may run a callback.
 //!
 //! Two classes wait on a list:
-//! - Plain readers: a publish wakes all of them, since each sees every entry.
+//! - Plain readers: a publish wakes all of them, since each sees every entry, and takes them off the
+//!   list, so that what is published until they run finds nobody to wake. A reader that has looked
+//!   in vain then calls [`Registration::look`], which puts it back, and looks once more.
 //! - Group readers: new entries go to one reader each, so a publish gives the head of the group's
 //!   queue the *turn* and wakes only that one. Who is done hands the turn on if something may be
 //!   left, so that readers are served in the order in which they blocked. A reader that had its
@@ -241,7 +243,8 @@ impl WaitList {
         self.registered.fetch_add(1, Ordering::Relaxed);
         drop(queues);
         store_before_load();
-        Registration { list: Arc::clone(self), class, ticket, first, looking: first, left: true }
+        let (list, signal) = (Arc::clone(self), Arc::clone(&waiter.0));
+        Registration { list, signal, class, ticket, first, looking: first, left: true }
     }
 
     /// Entries were published: wakes all plain readers and the head of every group. To be called
@@ -250,7 +253,9 @@ impl WaitList {
     #[inline]
     pub(crate) fn notify(&self) {
         self.wake(|queues, woken| {
-            woken.extend(queues.readers.values().cloned());
+            let readers = std::mem::take(&mut queues.readers);
+            self.registered.fetch_sub(readers.len() as u64, Ordering::Relaxed);
+            woken.extend(readers.into_values());
             for queue in queues.groups.values_mut() {
                 woken.extend(queue.publish());
             }
@@ -333,6 +338,7 @@ fn wake_each(signals: Vec<Arc<Signal>>) {
 #[must_use]
 pub(crate) struct Registration {
     list: Arc<WaitList>,
+    signal: Arc<Signal>,
     class: Class,
     ticket: u64,
     /// Had nobody before it when it came.
@@ -354,7 +360,7 @@ impl Registration {
     /// Begins a look, which will see everything that was published by now.
     pub(crate) fn look(&mut self) {
         let Class::Group(group) = self.class else {
-            return;
+            return self.line_up();
         };
         let mut queues = self.list.queues.lock();
         if let Some(queue) = queues.groups.get_mut(&group) {
@@ -363,6 +369,19 @@ impl Registration {
                 queue.dirty = false;
             }
         }
+    }
+
+    /// Puts a reader on the list again whom a publish has taken off it, as in
+    /// [`WaitList::register`]: ahead of the look.
+    fn line_up(&self) {
+        let mut queues = self.list.queues.lock();
+        if !planted::NO_LINE_UP
+            && queues.readers.insert(self.ticket, Arc::clone(&self.signal)).is_none()
+        {
+            self.list.registered.fetch_add(1, Ordering::Relaxed);
+        }
+        drop(queues);
+        store_before_load();
     }
 
     /// The look found nothing: gives the turn up and keeps its place. What one reader of a group
@@ -399,9 +418,11 @@ impl Drop for Registration {
         let mut next = None;
         // Kept to the end: it may be the last reference to a callback, which goes without the lock.
         let mut _own = None;
+        let mut is_listed = true;
         match self.class {
             Class::Reader => {
                 _own = queues.readers.remove(&self.ticket);
+                is_listed = _own.is_some();
             }
             Class::Group(group) => {
                 if let Some(queue) = queues.groups.get_mut(&group) {
@@ -415,7 +436,9 @@ impl Drop for Registration {
                 }
             }
         }
-        self.list.registered.fetch_sub(1, Ordering::Relaxed);
+        if is_listed {
+            self.list.registered.fetch_sub(1, Ordering::Relaxed);
+        }
         drop(queues);
         wake_each(next.into_iter().collect());
     }

@@ -90,6 +90,8 @@ pub(crate) mod planted {
     pub(crate) const NO_BATON: bool = cfg!(planted = "no_baton");
     /// A log is restarted without the lock behind which it is trimmed.
     pub(crate) const NO_TRIM_LOCK: bool = cfg!(planted = "no_trim_lock");
+    /// A plain reader that was woken does not go on the list again.
+    pub(crate) const NO_LINE_UP: bool = cfg!(planted = "no_line_up");
     /// What is published while a group reader looks is forgotten when it has looked.
     pub(crate) const NO_DIRTY: bool = cfg!(planted = "no_dirty");
 }

@@ -71,7 +71,8 @@ fn until<T>(
 ) -> Result<Option<T>> {
     let register =
         |(_, inner): &(_, &Arc<StreamInner>)| inner.waiters.register(waiter, Class::Reader);
-    let _registered: Vec<Registration> = streams.iter().map(register).collect();
+    let mut registered: Vec<Registration> = streams.iter().map(register).collect();
+    let mut listed = true;
     loop {
         if let Some(found) = look()? {
             return Ok(Some(found));
@@ -80,9 +81,16 @@ fn until<T>(
         for (shared, inner) in streams {
             inner.check_sound(shared)?;
         }
+        // Who was woken hardly ever looks in vain, so the way back on the lists comes behind that.
+        if !listed {
+            registered.iter_mut().for_each(Registration::look);
+            listed = true;
+            continue;
+        }
         if waiter.wait(deadline) == Wake::TimedOut {
             return Ok(None);
         }
+        listed = false;
     }
 }
 

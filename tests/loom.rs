@@ -27,6 +27,7 @@
 //! | `no_tasks`      | the tasks of a round are not woken              | a hang           |
 //! | `no_baton`      | a group reader does not hand its turn on        | a hang           |
 //! | `no_dirty`      | what comes during a look is forgotten           | a hang           |
+//! | `no_line_up`    | a reader that was woken is not listed again     | a hang           |
 //! | `weak_turn_begin` | the end moves before its number is odd        | a torn read      |
 //! | `weak_turn_end` | its number is even before the end has moved     | a torn read      |
 //! | `weak_turn_look`  | the number is looked at before the end is read | a torn read     |
@@ -554,9 +555,16 @@ fn a_plain_reader_misses_no_publish() {
             let stream = Arc::clone(&stream);
             thread::spawn(move || {
                 let waiter = Waiter::new();
-                let _registration = stream.list.register(&waiter, Class::Reader);
+                let mut registration = stream.list.register(&waiter, Class::Reader);
+                let mut listed = true;
                 while stream.published.get() < 2 {
+                    if !listed {
+                        registration.look();
+                        listed = true;
+                        continue;
+                    }
                     assert_eq!(waiter.wait(Deadline::NEVER), Wake::Woken);
+                    listed = false;
                 }
             })
         };

@@ -31,13 +31,20 @@ fn woken<const N: usize>(waiters: [&(Waiter, Registration); N]) -> [bool; N] {
 #[test]
 fn a_publish_wakes_every_plain_reader_once() {
     let list = list();
-    let (a, b) = (blocked(&list, Class::Reader), blocked(&list, Class::Reader));
+    let (mut a, b) = (blocked(&list, Class::Reader), blocked(&list, Class::Reader));
     list.notify();
+    // The next publish has nobody to wake before they have run.
+    assert!(list.is_empty());
     list.notify();
     assert_eq!(woken([&a, &b]), [true, true]);
     assert_eq!(woken([&a, &b]), [false, false]);
+    // One of them looks again, and waits again.
+    a.1.look();
+    a.1.look();
     list.notify();
-    assert_eq!(woken([&a, &b]), [true, true]);
+    assert_eq!(woken([&a, &b]), [true, false]);
+    drop((a, b));
+    assert!(list.is_empty());
 }
 
 #[test]
@@ -218,11 +225,13 @@ fn a_callback_runs_once_until_it_is_taken_and_under_no_lock() {
             calls.fetch_add(1, Ordering::SeqCst);
         }
     });
-    let _registration = list.register(&waiter, Class::Reader);
+    let mut registration = list.register(&waiter, Class::Reader);
     list.notify();
+    registration.look();
     list.notify();
     assert_eq!(calls.load(Ordering::SeqCst), 1);
     assert!(waiter.take());
+    registration.look();
     list.notify();
     assert_eq!(calls.load(Ordering::SeqCst), 2);
 }
