@@ -5,9 +5,9 @@
 //! waiter is woken under a lock, as waking may run a callback.
 //!
 //! Two classes wait on a list:
-//! - Plain readers: a publish wakes all of them, since each sees every entry, and takes them off the
-//!   list, so that what is published until they run finds nobody to wake. A reader that has looked
-//!   in vain then calls [`Registration::look`], which puts it back, and looks once more.
+//! - Plain readers: a publish wakes all of them, since each sees every entry, and takes them off
+//!   the list, so that what is published until they run finds nobody to wake. A reader that has
+//!   looked in vain then calls [`Registration::look`], which puts it back, and looks once more.
 //! - Group readers: new entries go to one reader each, so a publish gives the head of the group's
 //!   queue the *turn* and wakes only that one. Who is done hands the turn on if something may be
 //!   left, so that readers are served in the order in which they blocked. A reader that had its

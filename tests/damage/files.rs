@@ -32,9 +32,12 @@ pub(crate) fn segments(dir: &Path, stream: u64) -> Vec<PathBuf> {
 /// Where frames begin in a file.
 pub(crate) const HEADER: usize = 128;
 
-/// The end of what is not zero.
+/// The end of what is not zero; 0 for a file that the background has removed meanwhile.
 pub(crate) fn used(path: &Path) -> usize {
-    let bytes = std::fs::read(path).unwrap();
+    let bytes = match std::fs::read(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        bytes => bytes.unwrap(),
+    };
     bytes.iter().rposition(|byte| *byte != 0).map_or(0, |n| n + 1)
 }
 
