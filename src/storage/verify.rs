@@ -63,7 +63,11 @@ impl Segment {
                 fault(header, end, "the frames are not those that the next segment follows");
             }
         }
-        if whole && let Some((len, what)) = self.footer_fault(&*file, &found)? {
+        // One that has grown since may have been finished since: its footer is of more frames.
+        if whole
+            && let Some((len, what)) = self.footer_fault(&*file, &found)?
+            && self.end() == end
+        {
             fault(end, len, what);
         }
         let holes = found.holes.iter().map(|hole| {
