@@ -255,12 +255,10 @@ impl Commit {
     /// Records that everything below `position` is on disk, known by other means than a sync that
     /// went through here (recovery; a sync of the whole file system).
     pub(crate) fn set_durable(&self, position: u64) {
-        let mut state = self.state.lock();
+        let state = self.state.lock();
         if state.poison.is_none() {
             self.durable.advance_to(position);
-            let tasks = take_tasks(&mut state);
-            drop(state);
-            self.wake_all(tasks);
+            self.wake_all(state);
         }
     }
 
@@ -268,9 +266,7 @@ impl Commit {
     pub(crate) fn poison(&self, cause: Error) {
         let mut state = self.state.lock();
         state.poison.get_or_insert(cause);
-        let tasks = take_tasks(&mut state);
-        drop(state);
-        self.wake_all(tasks);
+        self.wake_all(state);
     }
 
     /// The first failure, as it was reported.
@@ -284,9 +280,7 @@ impl Commit {
     pub(crate) fn close(&self, reason: Error) {
         let mut state = self.state.lock();
         state.closed.get_or_insert(reason);
-        let tasks = take_tasks(&mut state);
-        drop(state);
-        self.wake_all(tasks);
+        self.wake_all(state);
     }
 
     fn next(&self, state: &State, upto: u64) -> Next {
@@ -361,18 +355,15 @@ impl Commit {
         gate.wait(seen, deadline)
     }
 
-    /// Wakes all who wait, without the lock and once the state says why.
-    fn wake_all(&self, tasks: [Tasks; 2]) {
+    /// Gives the lock up, now that the state says why, and wakes all who wait.
+    fn wake_all(&self, mut state: MutexGuard<'_, State>) {
+        let tasks = state.tasks.each_mut().map(Tasks::take);
+        drop(state);
         for gate in &self.rounds {
             gate.open();
         }
         tasks.into_iter().for_each(Tasks::wake);
     }
-}
-
-fn take_tasks(state: &mut State) -> [Tasks; 2] {
-    let [even, odd] = &mut state.tasks;
-    [even.take(), odd.take()]
 }
 
 enum Outcome {
@@ -406,9 +397,7 @@ impl Drop for Lead<'_> {
         state.round = ended.wrapping_add(1);
         state.syncing = false;
         if state.poison.is_some() || state.closed.is_some() {
-            let tasks = take_tasks(&mut state);
-            drop(state);
-            self.commit.wake_all(tasks);
+            self.commit.wake_all(state);
         } else {
             let tasks = state.tasks(ended).take();
             drop(state);

@@ -64,8 +64,8 @@ impl Walk {
     }
 
     #[cold]
-    fn failure(&self) -> Option<Result<Place>> {
-        self.failed.as_ref().map(|(error, _)| Err(error.clone()))
+    fn failure(&self) -> Option<Error> {
+        self.failed.as_ref().map(|(error, _)| error.clone())
     }
 
     /// Goes on where it failed.
@@ -84,15 +84,13 @@ impl Walk {
     #[inline(always)]
     fn advance(&mut self, reading: &mut Reading<'_>) -> Result<bool> {
         let Some((first, last)) = &mut self.left else {
-            return self.failure().map_or(Ok(false), |failed| failed.map(|_| false));
+            return self.failure().map_or(Ok(false), Err);
         };
         let seek = || Forward::seek(reading.span, *first);
         let forward = self.forward.get_or_insert_with(seek);
         match forward.advance(reading) {
             Ok(true) if forward.place.id < *last => {
-                let EntryId { ms, seq } = forward.place.id;
-                // It is below another one, so there is a next one.
-                *first = EntryId { ms: ms + u64::from(seq == u64::MAX), seq: seq.wrapping_add(1) };
+                *first = forward.place.id.next().unwrap_or(EntryId::MAX);
                 Ok(true)
             }
             Ok(found) => {
@@ -114,7 +112,7 @@ impl Walk {
 
     fn next_back(&mut self, reading: &mut Reading<'_>) -> Option<Result<Place>> {
         let Some((first, last)) = &mut self.left else {
-            return self.failure();
+            return self.failure().map(Err);
         };
         let seek = || Backward::seek(reading.span, *last);
         match self.backward.get_or_insert_with(seek).next(reading) {

@@ -266,10 +266,11 @@ impl StreamInner {
         grows: bool,
         decide: impl FnMut(&mut Locked<'_>, &mut Vec<Event>) -> Result<T>,
     ) -> Result<(T, u64)> {
-        let mut events = EVENTS.with(Cell::take);
+        // A thread that ends has no place for them any more.
+        let mut events = EVENTS.try_with(Cell::take).unwrap_or_default();
         let changed = self.change_in(shared, grows, &mut events, decide);
         events.clear();
-        EVENTS.with(|empty| empty.set(events));
+        EVENTS.try_with(|empty| empty.set(events)).unwrap_or_default();
         changed
     }
 

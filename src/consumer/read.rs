@@ -82,9 +82,11 @@ impl Consumer {
             let state = group.of(locked)?;
             let (consumer, attended) = state.attend(&self.name, now)?;
             // A consumer that is there is seen by what it is given, too.
-            let seen = matches!(attended, Event::Seen { .. });
-            let mut attended = Some(attended);
-            events.extend(attended.take_if(|_| !seen));
+            let mut seen = None;
+            match attended {
+                Event::Seen { .. } => seen = Some(attended),
+                _ => events.push(attended),
+            }
             let (mut places, mut more) = (Vec::new(), false);
             let after = state.last_id();
             if let Some(from) = after.next().filter(|_| locked.tail.last_id > after) {
@@ -99,13 +101,10 @@ impl Consumer {
                 }
                 let last = places.last().map_or(after, |place| place.id);
                 if let Some(resume) = Resume::new(&locked.span, walk, last) {
-                    match locked.state.resume.get_mut(&number) {
-                        Some(known) => *known = resume,
-                        None => drop(locked.state.resume.insert(number, resume)),
-                    }
+                    locked.state.resume.insert(number, resume);
                 }
             }
-            events.extend(attended.filter(|_| places.is_empty()));
+            events.extend(seen.filter(|_| places.is_empty()));
             Ok((locked.span.clone(), places, more))
         };
         let inner = group.stream.inner();

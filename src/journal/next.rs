@@ -115,9 +115,11 @@ impl NextFile {
     ) -> Result<()> {
         let mut count = 0;
         let mut section = Section { stream, covers, events: Packed::default() };
+        let mut next = Packed::default();
         for event in events {
             self.spare += event.spare_in_checkpoint();
-            let next: Packed = std::iter::once(event).collect();
+            next.clear();
+            next.push(&event);
             if section.events.len() + next.len() > most && !section.events.is_empty() {
                 self.frame(Kind::Section, |out| section.write(out))?;
                 section.events.clear();

@@ -46,9 +46,8 @@ impl Backward {
                     self.done = true;
                     return Ok(None);
                 }
-                let here = reading.here(place.segment as usize)?;
-                let alive = here.is_some_and(|here| !here.segment.is_deleted(place.ordinal));
-                if place.id <= self.to && alive {
+                let segment = reading.span.segments.get(place.segment as usize);
+                if place.id <= self.to && segment.is_some_and(|s| !s.is_deleted(place.ordinal)) {
                     return Ok(Some(place));
                 }
             }
