@@ -4,10 +4,14 @@ use crate::client::{Client, Outcome};
 use crate::registry::{Numbered, OutOfReach};
 
 mod add;
+mod delete;
+mod log;
+mod range;
+mod setid;
 mod trim;
 
 pub(crate) fn numbered() -> Vec<Numbered> {
-    [add::TESTS, trim::TESTS].concat()
+    [add::TESTS, delete::TESTS, log::TESTS, range::TESTS, setid::TESTS, trim::TESTS].concat()
 }
 
 pub(crate) const OUT_OF_REACH: &[OutOfReach] = &[
