@@ -7,11 +7,23 @@ mod add;
 mod delete;
 mod log;
 mod range;
+mod read;
+mod read_limits;
 mod setid;
 mod trim;
 
 pub(crate) fn numbered() -> Vec<Numbered> {
-    [add::TESTS, delete::TESTS, log::TESTS, range::TESTS, setid::TESTS, trim::TESTS].concat()
+    [
+        add::TESTS,
+        delete::TESTS,
+        log::TESTS,
+        range::TESTS,
+        read::TESTS,
+        read_limits::TESTS,
+        setid::TESTS,
+        trim::TESTS,
+    ]
+    .concat()
 }
 
 pub(crate) const OUT_OF_REACH: &[OutOfReach] = &[

@@ -112,7 +112,7 @@ fn s140(env: &mut Env<'_>) -> Outcome {
     gives("(1-0", "(42-42", 3, 4)?;
     gives("(0", "(1", 0, 3)?;
     gives("42", "42", 3, 5)?;
-    gives("42-1", "(42", 0, 0)?;
+    gives("42-1", "(42", 4, 5)?;
     c.err(format!("XRANGE k ({max} +"), "ERR invalid start ID for the interval")?;
     c.err("XRANGE k - (0-0", "ERR invalid end ID for the interval")?;
     let invalid = "ERR Invalid stream ID specified as stream command argument";
