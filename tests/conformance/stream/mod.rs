@@ -5,6 +5,13 @@ use crate::registry::{Numbered, OutOfReach};
 
 mod add;
 mod delete;
+mod idmp;
+mod idmp_auto;
+mod idmp_config;
+mod idmp_counters;
+mod idmp_life;
+mod idmp_producers;
+mod idmp_record;
 mod log;
 mod range;
 mod read;
@@ -16,6 +23,13 @@ pub(crate) fn numbered() -> Vec<Numbered> {
     [
         add::TESTS,
         delete::TESTS,
+        idmp::TESTS,
+        idmp_auto::TESTS,
+        idmp_config::TESTS,
+        idmp_counters::TESTS,
+        idmp_life::TESTS,
+        idmp_producers::TESTS,
+        idmp_record::TESTS,
         log::TESTS,
         range::TESTS,
         read::TESTS,
@@ -48,6 +62,25 @@ fn has_len(c: &mut Client, key: &str, n: i64) -> Outcome {
 fn holds(c: &mut Client, key: &str, numbers: impl IntoIterator<Item = u64>) -> Outcome {
     let entries: Vec<String> = numbers.into_iter().map(|n| format!("[{n}-0 [f {n}]]")).collect();
     c.is(format!("XRANGE {key} - +"), format!("[{}]", entries.join(" ")))
+}
+
+/// What XINFO STREAM counts of idempotent producers.
+struct Counters {
+    pids: u32,
+    iids: u32,
+    added: u32,
+    duplicates: u32,
+}
+
+fn tracks(c: &mut Client, key: &str, counters: Counters) -> Outcome {
+    let Counters { pids, iids, added, duplicates } = counters;
+    let expected = [
+        ("pids-tracked", &*format!(":{pids}")),
+        ("iids-tracked", &*format!(":{iids}")),
+        ("iids-added", &*format!(":{added}")),
+        ("iids-duplicates", &*format!(":{duplicates}")),
+    ];
+    c.fields(format!("XINFO STREAM {key}"), &expected)
 }
 
 /// Both parts of an ID.
