@@ -189,7 +189,7 @@ fn s30(env: &mut Env<'_>) -> Outcome {
         c.is(format!("XADD k {options} * f v"), &id)?;
     }
     has_len(c, "k", 1)?;
-    c.err("XADD k * IDMP p1 r1 f v g", "ERR wrong number of arguments for 'xadd' command")?;
+    c.err("XADD k * IDMP p1 r1 f v", "ERR wrong number of arguments for 'xadd' command")?;
     // Behind the ID they are fields.
     c.is("XADD k * IDMP p1", "@")?;
     tracks(c, "k", Counters { pids: 1, iids: 1, added: 1, duplicates: 5 })

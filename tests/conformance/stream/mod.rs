@@ -48,7 +48,7 @@ pub(crate) const OUT_OF_REACH: &[OutOfReach] = &[
 ];
 
 /// Adds 1-0 to n-0, each with the field `f` that holds its number.
-fn add_numbered(c: &mut Client, key: &str, n: u64) -> Outcome {
+pub(crate) fn add_numbered(c: &mut Client, key: &str, n: u64) -> Outcome {
     let commands: Vec<String> = (1..=n).map(|i| format!("XADD {key} {i}-0 f {i}")).collect();
     c.many(&commands).map(drop)
 }
@@ -59,7 +59,7 @@ fn has_len(c: &mut Client, key: &str, n: i64) -> Outcome {
 }
 
 /// The stream holds exactly the entries n-0 with `f` n, for these n.
-fn holds(c: &mut Client, key: &str, numbers: impl IntoIterator<Item = u64>) -> Outcome {
+pub(crate) fn holds(c: &mut Client, key: &str, numbers: impl IntoIterator<Item = u64>) -> Outcome {
     let entries: Vec<String> = numbers.into_iter().map(|n| format!("[{n}-0 [f {n}]]")).collect();
     c.is(format!("XRANGE {key} - +"), format!("[{}]", entries.join(" ")))
 }
