@@ -1,0 +1,23 @@
+//! A server that speaks Redis's protocol on an open store.
+
+
+mod arrivals;
+mod client;
+mod commands;
+mod config;
+mod context;
+mod engine;
+mod glob;
+mod keys;
+mod keyspace;
+mod listen;
+mod out;
+mod refusal;
+mod request;
+mod server;
+mod stats;
+mod syncer;
+mod turns;
+mod waits;
+
+pub use server::{AppendFsync, Server, ServerHandle, ServerOptions};
