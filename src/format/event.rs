@@ -59,6 +59,10 @@ pub(crate) enum Event {
     Trimmed {
         to: EntryId,
     },
+    /// Single entries are gone by a trim that left others in front of them. Ascending.
+    TrimmedOut {
+        ids: Vec<EntryId>,
+    },
     /// Counters as they stand (in checkpoints) or were set (XSETID).
     Counters(Counters),
     /// The stream's frames were durable up to this position when this was written (in checkpoints,

@@ -8,6 +8,7 @@
 //! - `pending`: the pending entries list of one group;
 //! - `counters`: `entries_read` and lag;
 //! - `read`, `claim`: what reading, acknowledging and claiming mean;
+//! - `references`: which entries the groups hold on to, and how they let go of them;
 //! - `info`, `details`: what is told of groups, consumers and pending entries;
 //! - `freeze`: the state as the events that rebuild it;
 //! - `recover`: what becomes of positions beyond the end of the recovered log.
@@ -20,6 +21,7 @@ mod info;
 mod pending;
 mod read;
 mod recover;
+mod references;
 mod state;
 
 #[cfg(test)]

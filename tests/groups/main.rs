@@ -12,4 +12,5 @@ mod claim;
 mod lag;
 mod manage;
 mod read;
+mod references;
 mod resume;
