@@ -44,10 +44,12 @@ const fn parted(
 /// All of them, for the table.
 pub(crate) const COMMANDS: &[Command] = &[
     Command::data("xack", -4, WRITE | FAST, ack::xack),
+    Command::data("xackdel", -6, WRITE | FAST, ack::xackdel),
     Command::data("xadd", -5, WRITE | FAST, add::xadd),
     Command::data("xautoclaim", -6, WRITE | FAST, claim::xautoclaim),
     Command::data("xclaim", -6, WRITE | FAST, claim::xclaim),
     Command::data("xdel", -3, WRITE | FAST, delete::xdel),
+    Command::data("xdelex", -5, WRITE | FAST, delete::xdelex),
     parted("xgroup", WRITE, group::help, group::PARTS),
     parted("xinfo", READ, info::help, info::PARTS),
     Command::data("xlen", 2, READ | FAST, range::xlen),

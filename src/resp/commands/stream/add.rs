@@ -103,7 +103,7 @@ pub(crate) fn xadd(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) -> 
         return refused("ERR The ID specified in XADD must be greater than 0-0");
     }
     let mut options = AppendOptions::new().id(id);
-    if let Some(trim) = words.trim.trim()? {
+    if let Some(trim) = words.trim.trim() {
         options = options.trim(trim);
     }
     let stream = match words.make_none {

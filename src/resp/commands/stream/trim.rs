@@ -1,9 +1,9 @@
 //! XTRIM, and the options of trimming that XADD has too.
 
 use super::args::{Parsed, id, int, is, is_sign, refused};
-use super::policy::{Policy, with_policy};
+use super::policy::policy;
 use super::prelude::*;
-use crate::options::{Trim, TrimTo};
+use crate::options::{RefPolicy, Trim, TrimTo};
 
 const BOTH: &str = "ERR syntax error, MAXLEN and MINID options at the same time are not compatible";
 const NEGATIVE_LENGTH: &str = "ERR The MAXLEN argument must be >= 0.";
@@ -19,7 +19,7 @@ pub(super) struct TrimWords {
     to: Option<TrimTo>,
     approximate: bool,
     limit: Option<u64>,
-    policy: Option<Policy>,
+    policy: Option<RefPolicy>,
 }
 
 impl TrimWords {
@@ -75,7 +75,7 @@ impl TrimWords {
         if self.policy.is_some() {
             return 0;
         }
-        self.policy = Policy::read(word);
+        self.policy = policy(word);
         usize::from(self.policy.is_some())
     }
 
@@ -93,11 +93,8 @@ impl TrimWords {
         Ok(())
     }
 
-    pub(super) fn trim(&self) -> Parsed<Option<Trim>> {
-        let Some(to) = self.to else {
-            return Ok(None);
-        };
-        let mut trim = match to {
+    pub(super) fn trim(&self) -> Option<Trim> {
+        let mut trim = match self.to? {
             TrimTo::MaxLen(length) => Trim::max_len(length),
             TrimTo::MinId(id) => Trim::min_id(id),
         };
@@ -107,7 +104,7 @@ impl TrimWords {
         if let Some(limit) = self.limit {
             trim = trim.limit(limit);
         }
-        with_policy(trim, self.policy).map(Some)
+        Some(trim.references(self.policy.unwrap_or_default()))
     }
 }
 
@@ -126,7 +123,7 @@ pub(crate) fn xtrim(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) ->
         };
     }
     trim.check(true)?;
-    let (Some(trim), Some(stream)) = (trim.trim()?, context.stream(key)?) else {
+    let (Some(trim), Some(stream)) = (trim.trim(), context.stream(key)?) else {
         out.int(0);
         return Ok(Done::Replied);
     };
@@ -154,7 +151,7 @@ mod tests {
             left = &left[taken..];
         }
         trim.check(alone)?;
-        trim.trim()
+        Ok(trim.trim())
     }
 
     #[test]
@@ -163,6 +160,7 @@ mod tests {
         assert_eq!(of("MAXLEN 5"), Trim::max_len(5));
         assert_eq!(of("maxlen = 5"), Trim::max_len(5));
         assert_eq!(of("LIMIT 3 MaxLen ~ 5"), Trim::max_len(5).approximate().limit(3));
+        assert_eq!(of("ACKED MAXLEN 5"), Trim::max_len(5).references(RefPolicy::Acked));
         assert_eq!(of("MINID ~ 7 LIMIT 0"), Trim::min_id((7, 0).into()).approximate().limit(0));
         assert_eq!(read("LIMIT 0", false).unwrap_err().0, LIMIT_EXACT);
     }
