@@ -5,12 +5,14 @@ use crate::id::NewId;
 use std::time::Duration;
 
 mod claim;
+mod nack;
 mod read;
 mod references;
 mod retention;
 mod trim;
 pub(crate) use claim::ClaimTime;
 pub use claim::{ClaimOptions, PendingFilter};
+pub use nack::{NackMode, NackOptions};
 pub(crate) use read::Block;
 pub use read::{GroupReadOptions, ReadFrom, ReadOptions, Start};
 pub use references::{Deletion, RefPolicy};

@@ -1,7 +1,7 @@
-//! Answers to what was delivered that do more than to acknowledge: XACKDEL.
+//! Answers to what was delivered that do other than to acknowledge: XACKDEL and XNACK.
 
 use super::*;
-use crate::options::{Deletion, RefPolicy};
+use crate::options::{Deletion, NackMode, NackOptions, RefPolicy};
 use crate::state::deletions;
 use std::collections::BTreeSet;
 
@@ -53,5 +53,45 @@ impl Group {
         let inner = self.stream.inner();
         inner.care(self.shared(), inner.log(self.shared())?);
         Ok(told)
+    }
+    /// Gives deliveries back to the group without an acknowledgement (XNACK), whoever has them, and
+    /// returns how many there were; an ID that is named again counts again. They are pending for
+    /// nobody then: whoever claims next can have them, however short a time ago they were
+    /// delivered, and [`GroupReadOptions::claim`] gives them out first, in the order in which they
+    /// came back. Under [`Durability::Always`](crate::Durability::Always) that is durable on return.
+    ///
+    /// # Errors
+    /// `NoGroup`, `Poisoned`, `StorageFull`, `Corrupt`, `NoStream`, `Closed`.
+    #[doc(alias = "XNACK")]
+    pub fn nack(&self, ids: impl IntoIterator<Item = EntryId>, mode: NackMode) -> Result<u64> {
+        self.nack_with(ids, mode, NackOptions::new())
+    }
+
+    /// The same with all options of XNACK.
+    ///
+    /// # Errors
+    /// As [`Group::nack`].
+    #[doc(alias = "XNACK")]
+    pub fn nack_with(
+        &self,
+        ids: impl IntoIterator<Item = EntryId>,
+        mode: NackMode,
+        options: NackOptions,
+    ) -> Result<u64> {
+        let ids: Vec<EntryId> = ids.into_iter().collect();
+        let (count, position) = self.change(true, |locked, group| {
+            let mut exists = |id| Ok(locked.span.find(id)?.is_some());
+            let mut events = Vec::new();
+            let state = group.of(locked)?;
+            let count = state.nack(&ids, mode, options, &mut exists, &mut events)?;
+            Ok((count, events))
+        })?;
+        let inner = self.stream.inner();
+        if count > 0 {
+            // Not only the first in the queue: it may be one that claims nothing.
+            inner.waiters.wake_group(self.number);
+        }
+        inner.settle(self.shared(), position)?;
+        Ok(count)
     }
 }

@@ -25,7 +25,7 @@ pub(crate) struct PendingRecord {
     pub(crate) id: EntryId,
     /// `None`: given back to the group (nacked).
     pub(crate) owner: Option<ConsumerNumber>,
-    /// Milliseconds since 1970 of the last delivery; 0 when nobody owns it.
+    /// Milliseconds since 1970 of the last delivery. When nobody owns it: its turn among these.
     pub(crate) time_ms: u64,
     /// How often it was delivered.
     pub(crate) count: u64,
