@@ -278,8 +278,8 @@ fn r16(env: &mut Env<'_>) -> Outcome {
     c.is("XINFO CONSUMERS k g", consumers)
 }
 
-/// With values of 1,000 bytes a node of at most 4,096 takes three or four entries, whatever their number
-/// may be; without bounds all are in one node, and `~` removes nothing.
+/// With values of 1,000 bytes a node of at most 4,096 takes three or four entries, whatever their
+/// number may be; without bounds all are in one node, and `~` removes nothing.
 fn r17(env: &mut Env<'_>) -> Outcome {
     let c = &mut env.c;
     let value = "x".repeat(1000);
