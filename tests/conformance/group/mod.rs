@@ -8,16 +8,41 @@ use crate::reply::Reply;
 use crate::server::Target;
 use std::ops::RangeInclusive;
 
+mod ackdel;
 mod block;
+mod claim;
 mod create;
+mod info;
+mod lag;
 mod limits;
+mod nack;
+mod nack_kept;
 mod pending;
+mod reclaim;
+mod reclaim_kept;
+mod reclaim_wait;
 mod syntax;
 mod unblock;
 
 pub(crate) fn numbered() -> Vec<Numbered> {
-    [block::TESTS, create::TESTS, limits::TESTS, pending::TESTS, syntax::TESTS, unblock::TESTS]
-        .concat()
+    [
+        ackdel::TESTS,
+        block::TESTS,
+        claim::TESTS,
+        create::TESTS,
+        info::TESTS,
+        lag::TESTS,
+        limits::TESTS,
+        nack::TESTS,
+        nack_kept::TESTS,
+        pending::TESTS,
+        reclaim::TESTS,
+        reclaim_kept::TESTS,
+        reclaim_wait::TESTS,
+        syntax::TESTS,
+        unblock::TESTS,
+    ]
+    .concat()
 }
 
 const STRINGS: &str = "needs a key of strings (SET)";
