@@ -143,16 +143,12 @@ fn g44(env: &mut Env<'_>) -> Outcome {
     let grouped = "ERR The GROUP option is only supported by XREADGROUP. You called XREAD instead.";
     c.err("XREAD GROUP g c STREAMS s 0", grouped)?;
     c.err("XREADGROUP COUNT 1 COUNT 1 STREAMS s >", "ERR Missing GROUP option for XREADGROUP")?;
-    let (ids, meaningless) = (
-        ["$", "+"],
-        "ERR The $ ID is meaningless in the context of \
-        XREADGROUP: you want to read the history of this consumer by specifying a proper ID, or \
-        use the > ID to get new messages. The $ ID would just return an empty result set.",
-    );
-    c.err(format!("XREADGROUP GROUP g c STREAMS s {}", ids[0]), meaningless)?;
+    let meaningless = "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read \
+                       the history of this consumer by specifying a proper ID, or use the > ID to \
+                       get new messages. The $ ID would just return an empty result set.";
+    c.err("XREADGROUP GROUP g c STREAMS s $", meaningless)?;
     if young {
-        let plus = meaningless.replace('$', "+");
-        c.err(format!("XREADGROUP GROUP g c STREAMS s {}", ids[1]), &plus)?;
+        c.err("XREADGROUP GROUP g c STREAMS s +", &meaningless.replace('$', "+"))?;
     }
     c.is("XINFO CONSUMERS s g", "[]")
 }

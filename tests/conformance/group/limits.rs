@@ -21,9 +21,9 @@ fn two_streams(c: &mut Client, n: u64, len: usize) -> Outcome {
     let value = "x".repeat(len);
     for key in ["a", "b"] {
         for i in 1..=n {
-            c.is(&format!("XADD {key} {i}-0 f {value}"), &format!("{i}-0"))?;
+            c.is(format!("XADD {key} {i}-0 f {value}"), format!("{i}-0"))?;
         }
-        c.is(&format!("XGROUP CREATE {key} g 0"), "+OK")?;
+        c.is(format!("XGROUP CREATE {key} g 0"), "+OK")?;
     }
     Ok(())
 }
@@ -49,9 +49,9 @@ fn g18(env: &mut Env<'_>) -> Outcome {
             ("0", &positive),
             ("-1", &positive),
         ] {
-            c.is(&format!("XREADGROUP GROUP g c {word} {value} STREAMS a >"), want)?;
+            c.is(format!("XREADGROUP GROUP g c {word} {value} STREAMS a >"), want)?;
         }
-        c.is(&format!("XREADGROUP GROUP g c COUNT 1 {word}"), "-ERR syntax error")?;
+        c.is(format!("XREADGROUP GROUP g c COUNT 1 {word}"), "-ERR syntax error")?;
     }
     let less = "-ERR MAXCOUNT must be greater than or equal to COUNT";
     c.is("XREADGROUP GROUP g c COUNT 2 MAXCOUNT 1 STREAMS a >", less)?;
@@ -72,7 +72,7 @@ fn g19(env: &mut Env<'_>) -> Outcome {
     two_streams(c, 5, 1)?;
     let read = |c: &mut Client, options: &str, ids: &str, want: &[String]| {
         let want = format!("[{}]", want.join(" "));
-        c.is(&format!("XREADGROUP GROUP g c {options} STREAMS a b {ids}"), &want)
+        c.is(format!("XREADGROUP GROUP g c {options} STREAMS a b {ids}"), &want)
     };
     // New ones: two of each by COUNT, three of both by MAXCOUNT.
     read(c, "COUNT 2 MAXCOUNT 3", "> >", &[part("a", 1, 2, 1), part("b", 1, 1, 1)])?;
@@ -101,7 +101,7 @@ fn g20(env: &mut Env<'_>) -> Outcome {
     // One entry takes some 230 bytes of reply. The limit is looked at before each next one.
     let read = |c: &mut Client, size: u32, ids: &str, want: &[String]| {
         let want = format!("[{}]", want.join(" "));
-        c.is(&format!("XREADGROUP GROUP g c MAXSIZE {size} STREAMS a b {ids}"), &want)
+        c.is(format!("XREADGROUP GROUP g c MAXSIZE {size} STREAMS a b {ids}"), &want)
     };
     read(c, 500, "> >", &[part("a", 1, 3, 200)])?;
     // What was held back is not delivered: no record, no cursor.
@@ -117,11 +117,11 @@ fn g20(env: &mut Env<'_>) -> Outcome {
     // Whichever comes first.
     c.is(
         "XREADGROUP GROUP g c MAXSIZE 1000000 MAXCOUNT 2 STREAMS a b 0 0",
-        &format!("[{}]", part("a", 1, 2, 200)),
+        format!("[{}]", part("a", 1, 2, 200)),
     )?;
     c.is(
         "XREADGROUP GROUP g c MAXCOUNT 4 MAXSIZE 300 STREAMS a b 0 0",
-        &format!("[{}]", part("a", 1, 2, 200)),
+        format!("[{}]", part("a", 1, 2, 200)),
     )?;
     Ok(())
 }
@@ -132,7 +132,7 @@ fn g21(env: &mut Env<'_>) -> Outcome {
     for i in 1..=3 {
         let want = format!("[{}]", part("a", i, i, 10_000));
         c.is("XREADGROUP GROUP g c MAXSIZE 100 STREAMS a b > >", &want)?;
-        c.is("XPENDING a g", &format!("[:{i} 1-0 {i}-0 [[c {i}]]]"))?;
+        c.is("XPENDING a g", format!("[:{i} 1-0 {i}-0 [[c {i}]]]"))?;
         c.is("XPENDING b g", "[:0 nil nil nil*]")?;
     }
     let want = format!("[{}]", part("b", 1, 1, 10_000));
@@ -152,25 +152,25 @@ fn g22(env: &mut Env<'_>) -> Outcome {
     let c = &mut env.c;
     c.is("MULTI", "+OK")?;
     for i in 1..=2 {
-        c.is(&format!("XADD a {i}-0 f x"), "+QUEUED")?;
-        c.is(&format!("XADD b {i}-0 f x"), "+QUEUED")?;
+        c.is(format!("XADD a {i}-0 f x"), "+QUEUED")?;
+        c.is(format!("XADD b {i}-0 f x"), "+QUEUED")?;
     }
     c.is("EXEC", "[1-0 1-0 2-0 2-0]")?;
-    waiter.reads(&format!("[{} {}]", part("a", 1, 2, 1), part("b", 1, 1, 1)))?;
+    waiter.reads(format!("[{} {}]", part("a", 1, 2, 1), part("b", 1, 1, 1)))?;
     c.is("XPENDING b g", "[:1 1-0 1-0 [[c 1]]]")?;
     // And with COUNT beside it, for a reader whose first stream stays empty.
     waiter.send("XREADGROUP GROUP g d BLOCK 20000 COUNT 2 MAXCOUNT 2 STREAMS a b > 0")?;
     waiter.reads("[[b []]]")?;
-    c.is("XREADGROUP GROUP g c STREAMS b >", &format!("[{}]", part("b", 2, 2, 1)))?;
+    c.is("XREADGROUP GROUP g c STREAMS b >", format!("[{}]", part("b", 2, 2, 1)))?;
     waiter.send("XREADGROUP GROUP g d BLOCK 20000 COUNT 2 MAXCOUNT 2 STREAMS a b > >")?;
     env.wait_blocked(1)?;
     let c = &mut env.c;
     c.is("MULTI", "+OK")?;
     for i in 3..=6 {
-        c.is(&format!("XADD b {i}-0 f x"), "+QUEUED")?;
+        c.is(format!("XADD b {i}-0 f x"), "+QUEUED")?;
     }
     c.is("EXEC", "[3-0 4-0 5-0 6-0]")?;
-    waiter.reads(&format!("[{}]", part("b", 3, 4, 1)))?;
+    waiter.reads(format!("[{}]", part("b", 3, 4, 1)))?;
     c.is("XPENDING b g - + 10 d", "[[3-0 d :0..60000 :1] [4-0 d :0..60000 :1]]")?;
     Ok(())
 }

@@ -164,7 +164,7 @@ fn g29(env: &mut Env<'_>) -> Outcome {
     c.is("XPENDING s g (1 2 10", "[[2-0 c1 :0..99999 :1]]")?;
     c.is("XPENDING s g (3 (4 10", "[[4-0 c2 :0..99999 :1]]")?;
     let max = u64::MAX;
-    c.is(&format!("XPENDING s g ({max}-{max} + 10"), "-ERR invalid start ID for the interval")?;
+    c.is(format!("XPENDING s g ({max}-{max} + 10"), "-ERR invalid start ID for the interval")?;
     c.is("XPENDING s g - (0-0 10", "-ERR invalid end ID for the interval")?;
     let invalid = "-ERR Invalid stream ID specified as stream command argument";
     c.is("XPENDING s g (- + 10", invalid)?;
@@ -220,8 +220,8 @@ fn g33(env: &mut Env<'_>) -> Outcome {
     shared(c)?;
     let invalid = "-ERR Invalid stream ID specified as stream command argument";
     for bad in ["invalid-id", "-", "+", "$", ">", "\"\"", "1-0-0"] {
-        c.is(&format!("XACK s g 1-0 2-0 {bad}"), invalid)?;
-        c.is(&format!("XACK s g {bad} 3-0"), invalid)?;
+        c.is(format!("XACK s g 1-0 2-0 {bad}"), invalid)?;
+        c.is(format!("XACK s g {bad} 3-0"), invalid)?;
     }
     // All or nothing.
     c.is("XPENDING s g", "[:4 1-0 4-0 [[c1 2] [c2 2]]]")?;

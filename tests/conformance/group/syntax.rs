@@ -137,8 +137,8 @@ fn g9(env: &mut Env<'_>) -> Outcome {
     c.is("XREADGROUP GROUP g c STREAMS s s2 s > >", odd)?;
     c.is("XREADGROUP GROUP g c COUNT 1 STREAMS a b c d >", odd)?;
     untouched(c)?;
-    // First all the keys, then all the IDs.
-    c.is("XREADGROUP GROUP g c STREAMS s > s2 >", INVALID_ID_OR_GROUP)?;
+    // First all the keys, then all the IDs: `s2` is the first ID here.
+    c.is("XREADGROUP GROUP g c STREAMS s > s2 >", INVALID_ID)?;
     c.is(
         "XREADGROUP GROUP g c COUNT 1 STREAMS s s2 > >",
         "[[s [[1-0 [f 1]]]] [s2 [[5-0 [f v]]]]]",
@@ -147,17 +147,15 @@ fn g9(env: &mut Env<'_>) -> Outcome {
     Ok(())
 }
 
-/// `s` and `>` are taken for keys, `s2` and `>` for their IDs: the first ID is wrong.
-const INVALID_ID_OR_GROUP: &str = INVALID_ID;
-
 fn g10(env: &mut Env<'_>) -> Outcome {
     let c = &mut env.c;
     three(c)?;
     for count in ["abc", "1.5", "+5", "007", "-0", "5e1", "\"\"", "\" 5\"", "9223372036854775808"] {
-        c.is(&format!("XREADGROUP GROUP g c COUNT {count} STREAMS s >"), NO_INT)?;
+        c.is(format!("XREADGROUP GROUP g c COUNT {count} STREAMS s >"), NO_INT)?;
     }
     c.is("XREADGROUP GROUP g c COUNT STREAMS s >", NO_INT)?;
-    c.is("XREADGROUP GROUP g c STREAMS s > COUNT 1", INVALID_ID_AFTER_NO_GROUP)?;
+    // Behind the streams it is taken for the first ID.
+    c.is("XREADGROUP GROUP g c STREAMS s > COUNT 1", INVALID_ID)?;
     untouched(c)?;
     c.is("XREADGROUP GROUP g c COUNT 1 STREAMS s >", "[[s [[1-0 [f 1]]]]]")?;
     // Zero and less are no limit, and the last of several counts.
@@ -168,16 +166,12 @@ fn g10(env: &mut Env<'_>) -> Outcome {
     Ok(())
 }
 
-/// `s >` are the keys, `COUNT 1` the IDs, of which the first is none; the keys are taken from left
-/// to right, so the one that exists complains first.
-const INVALID_ID_AFTER_NO_GROUP: &str = INVALID_ID;
-
 fn g11(env: &mut Env<'_>) -> Outcome {
     let young = is_young(env);
     let c = &mut env.c;
     three(c)?;
     for ms in ["abc", "1.5", "+5", "-0", "\"\"", "9223372036854775808"] {
-        c.is(&format!("XREADGROUP GROUP g c BLOCK {ms} STREAMS s >"), NO_TIMEOUT)?;
+        c.is(format!("XREADGROUP GROUP g c BLOCK {ms} STREAMS s >"), NO_TIMEOUT)?;
     }
     c.is("XREADGROUP GROUP g c BLOCK -1 STREAMS s >", "-ERR timeout is negative")?;
     c.is("XREADGROUP GROUP g c BLOCK STREAMS s >", NO_TIMEOUT)?;
@@ -217,10 +211,10 @@ fn g12(env: &mut Env<'_>) -> Outcome {
         "18446744073709551616-0",
         "0-18446744073709551616",
     ] {
-        c.is(&format!("XREADGROUP GROUP g c STREAMS s {id}"), INVALID_ID)?;
+        c.is(format!("XREADGROUP GROUP g c STREAMS s {id}"), INVALID_ID)?;
     }
     let long = "1".repeat(128);
-    c.is(&format!("XREADGROUP GROUP g c STREAMS s {long}"), INVALID_ID)?;
+    c.is(format!("XREADGROUP GROUP g c STREAMS s {long}"), INVALID_ID)?;
     untouched(c)?;
     c.is("XREADGROUP GROUP g c COUNT 2 STREAMS s >", "[[s [[1-0 [f 1]] [2-0 [f 2]]]]]")?;
     // Half an ID is one: the second half is 0.
@@ -270,7 +264,7 @@ fn g16(env: &mut Env<'_>) -> Outcome {
     let c = &mut env.c;
     three(c)?;
     let most = i64::MAX;
-    c.is(&format!("XREADGROUP GROUP g c COUNT {most}9 STREAMS s >"), NO_INT)?;
+    c.is(format!("XREADGROUP GROUP g c COUNT {most}9 STREAMS s >"), NO_INT)?;
     c.is("XREADGROUP GROUP g c BLOCK STREAMS s >", NO_TIMEOUT)?;
     c.is(
         "XREADGROUP GROUP g c BLOCK -9223372036854775808 STREAMS s >",
@@ -279,22 +273,22 @@ fn g16(env: &mut Env<'_>) -> Outcome {
     untouched(c)?;
     c.is("XREADGROUP GROUP g c COUNT 1 STREAMS s >", "[[s [[1-0 [f 1]]]]]")?;
     c.is(
-        &format!("XREADGROUP GROUP g c COUNT {most} STREAMS s >"),
+        format!("XREADGROUP GROUP g c COUNT {most} STREAMS s >"),
         "[[s [[2-0 [f 2]] [3-0 [f 3]]]]]",
     )?;
     let least = i64::MIN;
-    c.is(&format!("XREADGROUP GROUP g c COUNT {least} STREAMS s 2"), "[[s [[3-0 [f 3]]]]]")?;
+    c.is(format!("XREADGROUP GROUP g c COUNT {least} STREAMS s 2"), "[[s [[3-0 [f 3]]]]]")?;
     // The greatest ID but one is a place in the history, the greatest of all means what > means.
     let max = u64::MAX;
-    c.is(&format!("XREADGROUP GROUP g c STREAMS s {max}-{}", max - 1), "[[s []]]")?;
+    c.is(format!("XREADGROUP GROUP g c STREAMS s {max}-{}", max - 1), "[[s []]]")?;
     c.is("XADD s 4-0 f 4", "4-0")?;
-    c.is(&format!("XREADGROUP GROUP g c STREAMS s {max}-{max}"), "[[s [[4-0 [f 4]]]]]")?;
+    c.is(format!("XREADGROUP GROUP g c STREAMS s {max}-{max}"), "[[s [[4-0 [f 4]]]]]")?;
     c.is("XREADGROUP GROUP g c COUNT 1 STREAMS s 0-0", "[[s [[1-0 [f 1]]]]]")?;
     // Names may be long.
     let name = "n".repeat(70_000);
-    c.is(&format!("XGROUP CREATE s {name} 0"), "+OK")?;
-    c.is(&format!("XREADGROUP GROUP {name} {name} COUNT 1 STREAMS s >"), "[[s [[1-0 [f 1]]]]]")?;
-    c.is(&format!("XPENDING s {name}"), &format!("[:1 1-0 1-0 [[{name} 1]]]"))?;
+    c.is(format!("XGROUP CREATE s {name} 0"), "+OK")?;
+    c.is(format!("XREADGROUP GROUP {name} {name} COUNT 1 STREAMS s >"), "[[s [[1-0 [f 1]]]]]")?;
+    c.is(format!("XPENDING s {name}"), format!("[:1 1-0 1-0 [[{name} 1]]]"))?;
     Ok(())
 }
 
