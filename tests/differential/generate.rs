@@ -13,9 +13,15 @@ mod groups;
 /// One thing that happens.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
-    Command { client: usize, words: Words },
+    Command {
+        client: usize,
+        words: Words,
+    },
     /// A connection that waits is released.
-    Unblock { client: usize, with_error: bool },
+    Unblock {
+        client: usize,
+        with_error: bool,
+    },
 }
 
 /// What is played on empty databases.
@@ -144,11 +150,46 @@ impl Generator {
 
 /// Words for places where they do not belong. Nothing that only a newer Redis knows.
 const JUNK: &[&str] = &[
-    "", "-", "--", "1-", "-1", "5", "0", "007", "+5", " 5", "1.5", "-0", "5- -5", "5--05", "1-2-3",
-    "abc", "(1", "(-", "9223372036854775807", "9223372036854775808", "18446744073709551615",
-    "18446744073709551616", "1-18446744073709551615", "STREAMS", "COUNT", "GROUP", "NOACK",
-    "MAXLEN", "MINID", "LIMIT", "NOMKSTREAM", "JUSTID", "FORCE", "IDLE", "a\0b", "x\r\ny",
-    "=", "\u{ff}", ">", "$",
+    "",
+    "-",
+    "--",
+    "1-",
+    "-1",
+    "5",
+    "0",
+    "007",
+    "+5",
+    " 5",
+    "1.5",
+    "-0",
+    "5- -5",
+    "5--05",
+    "1-2-3",
+    "abc",
+    "(1",
+    "(-",
+    "9223372036854775807",
+    "9223372036854775808",
+    "18446744073709551615",
+    "18446744073709551616",
+    "1-18446744073709551615",
+    "STREAMS",
+    "COUNT",
+    "GROUP",
+    "NOACK",
+    "MAXLEN",
+    "MINID",
+    "LIMIT",
+    "NOMKSTREAM",
+    "JUSTID",
+    "FORCE",
+    "IDLE",
+    "a\0b",
+    "x\r\ny",
+    "=",
+    "\u{ff}",
+    ">",
+    "$",
 ];
 
 pub(crate) fn of(line: &str) -> Words {
@@ -161,9 +202,7 @@ pub(crate) fn makes_consumer(words: &Words) -> Option<Vec<Words>> {
         [b"XGROUP", &b"CREATECONSUMER"[..], key, group, name].map(<[u8]>::to_vec).to_vec()
     };
     match words.first()?.to_ascii_uppercase().as_slice() {
-        b"XCLAIM" | b"XAUTOCLAIM" => {
-            Some(vec![made(words.get(1)?, words.get(2)?, words.get(3)?)])
-        }
+        b"XCLAIM" | b"XAUTOCLAIM" => Some(vec![made(words.get(1)?, words.get(2)?, words.get(3)?)]),
         b"XREADGROUP" => {
             let find = |word: &[u8]| words.iter().position(|w| w.eq_ignore_ascii_case(word));
             let (group, streams) = (find(b"GROUP")?, find(b"STREAMS")? + 1);

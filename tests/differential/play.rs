@@ -227,7 +227,8 @@ impl Player {
         match (redis, ours) {
             (Ok(redis), Ok(ours)) => Ok((redis, ours)),
             (redis, ours) => {
-                let told = |reply: Result<Reply, String>| reply.map_or_else(|e| e, |r| r.to_string());
+                let told =
+                    |reply: Result<Reply, String>| reply.map_or_else(|e| e, |r| r.to_string());
                 Err(self.failure(client, words, told(redis), told(ours)))
             }
         }
@@ -368,9 +369,10 @@ impl Player {
             }
             self.states[client].blocked = None;
             if redis && !ours {
-                let reply = self.redis.read(client).map_err(|error| {
-                    self.failure(client, &words, error, "waits".into())
-                })?;
+                let reply = self
+                    .redis
+                    .read(client)
+                    .map_err(|error| self.failure(client, &words, error, "waits".into()))?;
                 // It may only be slow.
                 if masks::gives_nothing(&reply) && !self.ours.has_reply(client) {
                     self.met("woken-for-nothing");
@@ -378,9 +380,10 @@ impl Player {
                     drop(self.ours.read(client));
                     return Ok(true);
                 }
-                let ours = self.ours.read(client).map_err(|error| {
-                    self.failure(client, &words, reply.to_string(), error)
-                })?;
+                let ours = self
+                    .ours
+                    .read(client)
+                    .map_err(|error| self.failure(client, &words, reply.to_string(), error))?;
                 self.served += 1;
                 self.compare(client, &words, &reply, &ours)?;
                 return Ok(true);
@@ -403,9 +406,25 @@ impl Player {
     /// A run in which nothing happens compares nothing.
     pub(crate) fn check_coverage(&self) {
         let names = [
-            "XADD", "XREAD", "XREADGROUP", "XACK", "XGROUP", "XPENDING", "XCLAIM", "XAUTOCLAIM",
-            "XDEL", "XTRIM", "XRANGE", "XREVRANGE", "XLEN", "XINFO", "XSETID", "EXEC", "RENAME",
-            "COPY", "DEL",
+            "XADD",
+            "XREAD",
+            "XREADGROUP",
+            "XACK",
+            "XGROUP",
+            "XPENDING",
+            "XCLAIM",
+            "XAUTOCLAIM",
+            "XDEL",
+            "XTRIM",
+            "XRANGE",
+            "XREVRANGE",
+            "XLEN",
+            "XINFO",
+            "XSETID",
+            "EXEC",
+            "RENAME",
+            "COPY",
+            "DEL",
         ];
         let times = self.compared / 2000;
         for name in names {

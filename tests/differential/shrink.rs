@@ -12,7 +12,12 @@ fn failure(redis: &Server, ours: &Server, script: &Script) -> Option<Failure> {
 }
 
 /// Removes ever smaller pieces for as long as a difference is left.
-fn shrink(redis: &Server, ours: &Server, mut script: Script, mut last: Failure) -> (Script, Failure) {
+fn shrink(
+    redis: &Server,
+    ours: &Server,
+    mut script: Script,
+    mut last: Failure,
+) -> (Script, Failure) {
     script.steps.truncate(last.step + 1);
     let mut size = script.steps.len() / 2;
     while size > 0 {

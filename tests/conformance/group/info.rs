@@ -111,24 +111,24 @@ fn counted(env: &mut Env<'_>) -> Outcome {
 fn g70(env: &mut Env<'_>) -> Outcome {
     env.c.ok("XGROUP CREATE s g $ MKSTREAM")?;
     env.c.is("XREADGROUP GROUP g Alice COUNT 1 STREAMS s >", "nil*")?;
-    sleep_ms(100);
+    sleep_ms(400);
     // It has tried once, and never had anything.
-    env.c.fields("XINFO CONSUMERS s g", &[("0.idle", ":100..60000"), ("0.inactive", ":-1")])?;
+    env.c.fields("XINFO CONSUMERS s g", &[("0.idle", ":400..60000"), ("0.inactive", ":-1")])?;
     env.c.at("XINFO STREAM s FULL", "groups.0.consumers.0.active-time", ":-1")?;
     env.c.entries("s", 1..=1)?;
     env.c.is("XREADGROUP GROUP g Alice COUNT 1 STREAMS s >", "[[s [[1-0 [f 1]]]]]")?;
-    env.c.fields("XINFO CONSUMERS s g", &[("0.idle", ":0..80"), ("0.inactive", ":0..80")])?;
-    sleep_ms(150);
+    env.c.fields("XINFO CONSUMERS s g", &[("0.idle", ":0..390"), ("0.inactive", ":0..390")])?;
+    sleep_ms(400);
     env.c.is("XREADGROUP GROUP g Alice COUNT 1 STREAMS s >", "nil*")?;
-    env.c.fields("XINFO CONSUMERS s g", &[("0.idle", ":0..80"), ("0.inactive", ":150..60000")])?;
+    env.c.fields("XINFO CONSUMERS s g", &[("0.idle", ":0..390"), ("0.inactive", ":400..60000")])?;
     // Neither history nor a read without records is activity, a claim is.
     env.c.is("XREADGROUP GROUP g Alice STREAMS s 0", "[[s [[1-0 [f 1]]]]]")?;
     env.c.entries("s", 2..=2)?;
     env.c.is("XREADGROUP GROUP g Alice NOACK STREAMS s >", "[[s [[2-0 [f 2]]]]]")?;
-    env.c.at("XINFO CONSUMERS s g", "0.inactive", ":150..60000")?;
+    env.c.at("XINFO CONSUMERS s g", "0.inactive", ":400..60000")?;
     env.c.is("XCLAIM s g Bob 0 1-0 JUSTID", "[1-0]")?;
     env.c.is("XCLAIM s g Carol 60000 1-0 JUSTID", "[]")?;
-    env.c.each("XINFO CONSUMERS s g", "inactive", "[:150..60000 :0..80 :-1]")?;
+    env.c.each("XINFO CONSUMERS s g", "inactive", "[:400..60000 :0..390 :-1]")?;
     // Both times survive.
     let times = |env: &mut Env<'_>| -> Result<String, String> {
         let full = env.c.ask("XINFO STREAM s FULL")?;

@@ -188,7 +188,9 @@ impl Generator {
             3 => format!("XINFO STREAM {key} FULL COUNT {}", self.count()),
             4..6 => format!("XINFO GROUPS {key}"),
             6 => format!("XINFO CONSUMERS {key} {}", self.group()),
-            _ => format!("XINFO {} {key}", self.pick(&["STREAMS", "GROUPS x", "CONSUMERS", "HELP"])),
+            _ => {
+                format!("XINFO {} {key}", self.pick(&["STREAMS", "GROUPS x", "CONSUMERS", "HELP"]))
+            }
         }
     }
 
