@@ -143,6 +143,12 @@ pub(crate) struct WaitList {
     queues: Mutex<Queues>,
 }
 
+impl std::fmt::Debug for WaitList {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "WaitList({})", self.registered.load(Ordering::Relaxed))
+    }
+}
+
 struct Queues {
     /// Grows with every registration, so the order of tickets is the order of arrival.
     next_ticket: u64,

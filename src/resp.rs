@@ -1,8 +1,7 @@
 //! A server that speaks Redis's protocol on an open store.
 
-// Until the server calls all of it.
-#![allow(dead_code)]
 
+mod arrivals;
 mod client;
 mod commands;
 mod config;
@@ -11,8 +10,14 @@ mod engine;
 mod glob;
 mod keys;
 mod keyspace;
+mod listen;
 mod out;
 mod refusal;
 mod request;
+mod server;
 mod stats;
+mod syncer;
+mod turns;
 mod waits;
+
+pub use server::{AppendFsync, Server, ServerHandle, ServerOptions};

@@ -10,6 +10,7 @@ use crate::format::event::{Event, Events};
 use crate::format::header::{STORE_FILE, StoreHeader};
 use crate::format::name;
 use crate::journal::{self, Journal, JournalRecovery, Source};
+use crate::notify::WaitList;
 use crate::options::{Durability, OnDamage, StreamOptions};
 use crate::planted;
 use crate::state::StreamState;
@@ -169,6 +170,8 @@ pub(crate) struct Shared {
     pub(crate) kick: Arc<crate::worker::Kick>,
     /// Whether the file system is there.
     loss: Arc<Loss>,
+    /// Who waits for another stream to get a name.
+    pub(crate) changed_names: Arc<WaitList>,
 }
 
 #[derive(Debug, Default)]
@@ -266,6 +269,7 @@ impl Shared {
             asked: Mutex::default(),
             kick,
             loss,
+            changed_names: Arc::new(WaitList::new()),
         })
     }
 

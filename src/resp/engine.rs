@@ -297,7 +297,14 @@ impl Engine {
                 "ERR the application has this store open, so the server cannot close it",
             ));
         };
-        let opened = self.store.clone().close().and_then(|()| options.open(&dir));
+        let closed = self.store.clone().close();
+        if closed.is_ok()
+            && let Some((sync, _)) = self.space.begin_sync()
+        {
+            // The close was one.
+            self.space.end_sync(sync);
+        }
+        let opened = closed.and_then(|()| options.open(&dir));
         match opened {
             Ok(store) => {
                 self.store = store;

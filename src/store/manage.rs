@@ -354,6 +354,20 @@ impl Store {
         self.shared().flush()
     }
 
+    /// The same for some streams only, and for what is known of groups and names. A stream that is
+    /// there no more is passed over.
+    #[cfg(feature = "resp")]
+    pub(crate) fn sync_named(&self, names: &[Vec<u8>]) -> Result<()> {
+        let shared = self.shared();
+        shared.check_open()?;
+        let upto = shared.journal.written();
+        for inner in names.iter().filter_map(|name| self.find(name)) {
+            let synced = inner.sync_written(shared);
+            inner.unless_gone(synced.map(drop))?;
+        }
+        shared.sync_journal(upto)
+    }
+
     /// How the store is doing. In a forked child it is closed, and that is all.
     #[must_use]
     pub fn health(&self) -> Health {

@@ -101,6 +101,8 @@ impl Shared {
                         names.apply(*number, events);
                     }
                     self.kick.dirty();
+                    drop(names);
+                    self.changed_names.notify();
                     return Ok(Some(position));
                 }
                 Err(Refused::Error(error)) => return Err(error),
