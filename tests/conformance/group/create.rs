@@ -176,11 +176,11 @@ fn g96(env: &mut Env<'_>) -> Outcome {
     c.counts("s", "g", ":1", ":0")?;
     c.entries("s", 2..=3)?;
     c.counts("s", "g", ":1", ":2")?;
-    c.is("XGROUP CREATE s exact 0 ENTRIESREAD 3", "+OK")?;
+    c.is("XGROUP CREATE s exact 2 ENTRIESREAD 3", "+OK")?;
     c.counts("s", "exact", ":3", ":0")?;
-    c.is("XGROUP CREATE s below 0 ENTRIESREAD 2", "+OK")?;
+    c.is("XGROUP CREATE s below 2 ENTRIESREAD 2", "+OK")?;
     c.counts("s", "below", ":2", ":1")?;
-    c.is("XGROUP CREATE s most 0 ENTRIESREAD 9223372036854775807", "+OK")?;
+    c.is("XGROUP CREATE s most 2 ENTRIESREAD 9223372036854775807", "+OK")?;
     c.counts("s", "most", ":3", ":0")?;
     // What was ever added counts, not what is left.
     c.is("XTRIM s MAXLEN 1", ":2")?;
@@ -201,11 +201,11 @@ fn g97(env: &mut Env<'_>) -> Outcome {
     c.counts("s", "g", ":1", ":0")?;
     c.entries("s", 2..=4)?;
     c.counts("s", "g", ":1", ":3")?;
-    c.is("XGROUP SETID s g 0 ENTRIESREAD 5", "+OK")?;
+    c.is("XGROUP SETID s g 2 ENTRIESREAD 5", "+OK")?;
     c.counts("s", "g", ":4", ":0")?;
-    c.is("XGROUP SETID s g 0 ENTRIESREAD 3", "+OK")?;
+    c.is("XGROUP SETID s g 2 ENTRIESREAD 3", "+OK")?;
     c.counts("s", "g", ":3", ":1")?;
-    c.is("XGROUP SETID s g 0 ENTRIESREAD -1", "+OK")?;
-    c.counts("s", "g", "nil", ":4")?;
+    c.is("XGROUP SETID s g 2 ENTRIESREAD -1", "+OK")?;
+    c.counts("s", "g", "nil", "nil")?;
     Ok(())
 }

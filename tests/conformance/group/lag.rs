@@ -124,7 +124,7 @@ fn g81(env: &mut Env<'_>) -> Outcome {
     c.counts("s", "g", ":5", ":0")?;
     c.entries("s", 6..=6)?;
     c.counts("s", "g", ":5", ":1")?;
-    c.is("XTRIM s MAXLEN 0", ":1")?;
+    c.is("XTRIM s MAXLEN 0", ":2")?;
     c.counts("s", "g", ":5", ":0")
 }
 
