@@ -12,6 +12,7 @@ mod claim;
 mod delete;
 mod group;
 mod info;
+mod nack;
 mod pending;
 mod policy;
 mod range;
@@ -53,6 +54,7 @@ pub(crate) const COMMANDS: &[Command] = &[
     parted("xgroup", WRITE, group::help, group::PARTS),
     parted("xinfo", READ, info::help, info::PARTS),
     Command::data("xlen", 2, READ | FAST, range::xlen),
+    Command::data("xnack", -7, WRITE | FAST, nack::xnack),
     Command::data("xpending", -3, READ, pending::xpending),
     Command::data("xrange", -4, READ, range::xrange),
     Command::data("xread", -4, READ | BLOCKING, read::xread),

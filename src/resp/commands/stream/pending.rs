@@ -94,7 +94,10 @@ fn range(group: &Group, words: &RangeWords<'_>, out: &mut Out) -> Answer {
         out.array(4);
         out.id(one.id);
         out.bulk(&one.consumer);
-        out.count(u64::try_from(one.idle.as_millis()).unwrap_or(u64::MAX));
+        match one.unowned {
+            true => out.int(-1),
+            false => out.count(u64::try_from(one.idle.as_millis()).unwrap_or(u64::MAX)),
+        }
         out.count(one.deliveries);
     }
     Ok(Done::Replied)
