@@ -115,7 +115,7 @@ pub(crate) enum Event {
         no_ack: bool,
         /// The group's counter after the last of them.
         entries_read: Option<u64>,
-        ids: Vec<EntryId>,
+        ids: Ids,
     },
     /// A consumer looked at its own records again: each count grows by one and its time is set.
     Redelivered {
@@ -134,7 +134,7 @@ pub(crate) enum Event {
     /// Records are gone: acknowledged, or found to have no entry any more.
     PendingRemoved {
         group: GroupNumber,
-        ids: Vec<EntryId>,
+        ids: Ids,
     },
     /// A consumer tried something at this time. Never journaled on its own.
     Seen {
@@ -207,6 +207,8 @@ pub(crate) struct Counters {
 }
 
 mod codec;
+mod ids;
+pub(crate) use ids::Ids;
 
 #[cfg(test)]
 mod tests;
