@@ -19,6 +19,7 @@ use std::ops::{Deref, RangeBounds};
 use std::sync::Arc;
 use std::time::Duration;
 
+mod answer;
 mod claim;
 pub use claim::{AutoClaim, AutoClaimIds};
 mod delivery;

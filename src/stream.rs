@@ -11,7 +11,8 @@ use crate::id::{EntryId, NewId, next_id};
 use crate::journal::Refused;
 use crate::notify::WaitList;
 use crate::options::{
-    AppendOptions, BatchOptions, Durability, OnDamage, ReadOptions, Start, StreamOptions, Trim,
+    AppendOptions, BatchOptions, Deletion, Durability, OnDamage, ReadOptions, RefPolicy, Start,
+    StreamOptions, Trim,
 };
 use crate::planted;
 use crate::read::{Batch, Budget, OwnedRange, Snapshot};
@@ -34,8 +35,10 @@ mod api;
 mod care;
 mod change;
 mod copy;
+mod delete;
 mod durable;
 mod info;
+mod pick;
 mod recovery;
 mod set_id;
 mod ticket;
