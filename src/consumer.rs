@@ -368,7 +368,7 @@ impl Consumer {
     }
 
     /// Whether a call will bring the consumer into being.
-    fn is_new(&self) -> Result<bool> {
+    pub(crate) fn is_new(&self) -> Result<bool> {
         self.group.look(|group| group.find_consumer(&self.name).is_none())
     }
 }

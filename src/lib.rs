@@ -16,6 +16,8 @@ mod notify;
 mod options;
 mod planted;
 mod read;
+#[cfg(feature = "resp")]
+pub mod resp;
 mod state;
 mod storage;
 mod store;

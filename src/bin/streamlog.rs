@@ -1,0 +1,3 @@
+//! The program `streamlog`: serves a store over Redis's protocol.
+
+fn main() {}

@@ -1,0 +1,12 @@
+//! A server that speaks Redis's protocol on an open store.
+
+// Until the server calls all of it.
+#![allow(dead_code)]
+
+mod commands;
+mod config;
+mod context;
+mod keys;
+mod keyspace;
+mod out;
+mod refusal;
