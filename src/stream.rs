@@ -34,12 +34,14 @@ mod api;
 mod care;
 mod copy;
 mod durable;
+mod idempotent;
 mod info;
 mod recovery;
 mod set_id;
 mod ticket;
 mod trim;
 pub use api::Stream;
+pub use idempotent::{Appended, IdempotencyInfo};
 pub use info::{StreamDetails, StreamInfo};
 pub(crate) use recovery::Frozen;
 pub use ticket::Ticket;
@@ -193,7 +195,7 @@ impl StreamInner {
     }
 
     pub(crate) fn set_rests_on(&self, position: u64) {
-        self.rests_on.store(position, Ordering::Release);
+        self.rests_on.fetch_max(position, Ordering::AcqRel);
     }
 
     #[inline]

@@ -163,7 +163,10 @@ impl Groups {
             | Event::Trimmed { .. }
             | Event::SetBack { .. }
             | Event::Counters(_)
-            | Event::Durable { .. } => {}
+            | Event::Durable { .. }
+            | Event::IdempotencySet { .. }
+            | Event::IdempotencyPairs { .. }
+            | Event::IdempotencyRecorded { .. } => {}
         }
     }
 
