@@ -10,7 +10,7 @@ use crate::format::event::{Event, Events};
 use crate::format::header::{STORE_FILE, StoreHeader};
 use crate::format::name;
 use crate::journal::{self, Journal, JournalRecovery, Source};
-use crate::options::{Durability, OnDamage, StreamOptions};
+use crate::options::{Durability, IdempotencyWindow, OnDamage, StreamOptions};
 use crate::planted;
 use crate::state::StreamState;
 use crate::storage::disk::{Disk, DiskLock, OpenMode};
@@ -169,6 +169,8 @@ pub(crate) struct Shared {
     pub(crate) kick: Arc<crate::worker::Kick>,
     /// Whether the file system is there.
     loss: Arc<Loss>,
+    /// What streams remember that are made from now on.
+    window: Mutex<IdempotencyWindow>,
 }
 
 #[derive(Debug, Default)]
@@ -266,6 +268,7 @@ impl Shared {
             asked: Mutex::default(),
             kick,
             loss,
+            window: Mutex::new(options.idempotency),
         })
     }
 

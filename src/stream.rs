@@ -37,6 +37,7 @@ mod change;
 mod copy;
 mod delete;
 mod durable;
+mod idempotent;
 mod info;
 mod pick;
 mod recovery;
@@ -45,6 +46,7 @@ mod ticket;
 mod trim;
 pub use api::Stream;
 pub(crate) use change::Locked;
+pub use idempotent::{Appended, IdempotencyInfo};
 pub use info::{StreamDetails, StreamInfo};
 pub(crate) use recovery::Frozen;
 pub use ticket::Ticket;
@@ -145,7 +147,7 @@ impl StreamInner {
     }
 
     pub(crate) fn set_rests_on(&self, position: u64) {
-        self.rests_on.store(position, Ordering::Release);
+        self.rests_on.fetch_max(position, Ordering::AcqRel);
     }
 
     #[inline]

@@ -86,7 +86,8 @@ fn states_of(loaded: &Loaded) -> States {
 
 /// All of a state as events, in the order in which a checkpoint has them.
 fn dump(state: &StreamState) -> Vec<Event> {
-    let mut events: Vec<Event> = state.dump().collect();
+    let mut events: Vec<Event> =
+        state.dump(state.idempotency.as_ref().map_or(0, |table| table.covered())).collect();
     let mut deleted = state.deleted.clone();
     deleted.sort_unstable();
     deleted.dedup();
