@@ -11,7 +11,8 @@ use super::refusal::Refusal;
 use crate::options::StreamOptions;
 use crate::store::Store;
 use crate::stream::Stream;
-use std::time::Instant;
+use std::cell::Cell;
+use std::time::{Instant, SystemTime};
 
 /// A command. `args[0]` is its name, as the client wrote it; the table has checked the arity. On
 /// `Err` all that it wrote is taken back, and the error is the reply.
@@ -53,8 +54,28 @@ pub(crate) struct Context<'a> {
     pub(crate) config: &'a mut Config,
     /// False within MULTI: there a call that finds nothing answers as if its time were over.
     pub(crate) may_block: bool,
-    space: &'a mut Keyspace,
-    now_ms: u64,
+    pub(super) space: &'a mut Keyspace,
+    clock: &'a Clock,
+}
+
+/// The time of a command, taken when it is first asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Clock(Cell<Option<u64>>);
+
+impl Clock {
+    /// Another command begins.
+    pub(crate) fn reset(&self) {
+        self.0.set(None);
+    }
+
+    pub(crate) fn now_ms(&self) -> u64 {
+        let now = self.0.get().unwrap_or_else(|| {
+            let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+            since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+        });
+        self.0.set(Some(now));
+        now
+    }
 }
 
 impl<'a> Context<'a> {
@@ -64,14 +85,14 @@ impl<'a> Context<'a> {
         space: &'a mut Keyspace,
         db: usize,
         may_block: bool,
-        now_ms: u64,
+        clock: &'a Clock,
     ) -> Context<'a> {
-        Context { store, db, config, may_block, space, now_ms }
+        Context { store, db, config, may_block, space, clock }
     }
 
     /// The time, in milliseconds since 1970: the same for a whole command, and within EXEC for all.
     pub(crate) fn now_ms(&self) -> u64 {
-        self.now_ms
+        self.clock.now_ms()
     }
 
     /// The stream of this key, if there is one.

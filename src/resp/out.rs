@@ -9,6 +9,10 @@ use crate::id::EntryId;
 #[derive(Debug)]
 pub(crate) struct Out {
     buf: Vec<u8>,
+    /// How much at the front of `buf` is sent already.
+    start: usize,
+    /// How many bytes were sent before those in `buf`.
+    gone: u64,
     proto: u8,
     limit: usize,
     over: bool,
@@ -20,7 +24,7 @@ pub(crate) struct Mark(usize);
 
 impl Out {
     pub(crate) fn new(limit: usize) -> Out {
-        Out { buf: Vec::new(), proto: 2, limit, over: false }
+        Out { buf: Vec::new(), start: 0, gone: 0, proto: 2, limit, over: false }
     }
 
     /// 2 or 3.
@@ -43,8 +47,19 @@ impl Out {
         self.over
     }
 
+    /// How much is to be sent.
     pub(crate) fn len(&self) -> usize {
-        self.buf.len()
+        self.buf.len() - self.start
+    }
+
+    /// The number of the first byte that is to be sent, counted over the whole connection.
+    pub(crate) fn first(&self) -> u64 {
+        self.gone + self.start as u64
+    }
+
+    /// The number of the byte that is written next.
+    pub(crate) fn end(&self) -> u64 {
+        self.gone + self.buf.len() as u64
     }
 
     pub(crate) fn mark(&self) -> Mark {
@@ -61,18 +76,25 @@ impl Out {
         self.buf.len().saturating_sub(mark.0)
     }
 
+    /// What is to be sent.
     pub(crate) fn bytes(&self) -> &[u8] {
-        &self.buf
+        &self.buf[self.start..]
     }
 
-    /// The first bytes were sent.
+    /// The first bytes were sent. Marks from before mean nothing any more.
     pub(crate) fn sent(&mut self, count: usize) {
-        if count >= self.buf.len() {
+        self.start += count.min(self.len());
+        if self.start == self.buf.len() {
+            self.gone += self.start as u64;
+            self.start = 0;
             self.buf.clear();
-            // An idle connection keeps little.
-            self.buf.shrink_to(KEPT);
-        } else {
-            self.buf.drain(..count);
+            if self.buf.capacity() > KEPT {
+                self.buf = Vec::new();
+            }
+        } else if self.start > self.buf.len() / 2 {
+            self.gone += self.start as u64;
+            self.buf.drain(..self.start);
+            self.start = 0;
         }
     }
 
@@ -202,7 +224,7 @@ impl Out {
 
     #[inline]
     fn raw(&mut self, bytes: &[u8]) {
-        if self.buf.len() + bytes.len() > self.limit {
+        if self.len() + bytes.len() > self.limit {
             self.over = true;
             return;
         }
@@ -210,8 +232,8 @@ impl Out {
     }
 }
 
-/// What the buffer of an idle connection keeps.
-const KEPT: usize = 1 << 10;
+/// The buffer of a connection is kept from one reply to the next up to this size.
+const KEPT: usize = 16 << 10;
 
 /// Writes a number in decimal; returns how many digits it has.
 pub(crate) fn digits(mut value: u64, to: &mut [u8]) -> usize {

@@ -1,7 +1,9 @@
 //! Which commands there are: their names, how many words they need, and who answers them.
 
-use super::super::context::Handler;
-use super::stream;
+use super::super::context::{Answer, Handler};
+use super::super::engine::Engine;
+use super::super::out::Out;
+use super::{client, connection, debug, keys, server, stream, transaction};
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
@@ -23,7 +25,16 @@ pub(crate) struct Command {
 pub(crate) enum Run {
     /// A command on keys.
     Data(Handler),
+    /// A command on the server or on the client, whose place is given.
+    Server(ServerHandler),
+    /// One that streamlog does not have, as it is about other types of data.
+    NotOurs,
 }
+
+/// Like a [`Handler`], with all of the server at hand but for the caller's replies, which are
+/// `out`.
+pub(crate) type ServerHandler =
+    fn(&mut Engine, client: usize, args: &[&[u8]], out: &mut Out) -> Answer;
 
 /// It changes the store.
 pub(crate) const WRITE: u16 = 1;
@@ -37,6 +48,8 @@ pub(crate) const NO_MULTI: u16 = 1 << 3;
 pub(crate) const NO_AUTH: u16 = 1 << 4;
 /// For who runs the server.
 pub(crate) const ADMIN: u16 = 1 << 5;
+/// Run at once within MULTI, not queued.
+pub(crate) const NOT_QUEUED: u16 = 1 << 7;
 /// It takes a short time, whatever the data.
 pub(crate) const FAST: u16 = 1 << 6;
 
@@ -49,6 +62,26 @@ impl Command {
         handler: Handler,
     ) -> Command {
         Command { name, arity, flags, run: Run::Data(handler), parts: &[] }
+    }
+
+    /// A command of the server's.
+    pub(crate) const fn server(
+        name: &'static str,
+        arity: i32,
+        flags: u16,
+        handler: ServerHandler,
+    ) -> Command {
+        Command { name, arity, flags, run: Run::Server(handler), parts: &[] }
+    }
+
+    /// A command whose second word chooses a part.
+    pub(crate) const fn with_parts(name: &'static str, parts: &'static [Command]) -> Command {
+        Command { name, arity: -2, flags: 0, run: Run::NotOurs, parts }
+    }
+
+    /// A command on another type of data.
+    pub(crate) const fn not_ours(name: &'static str, arity: i32) -> Command {
+        Command { name, arity, flags: 0, run: Run::NotOurs, parts: &[] }
     }
 
     /// Whether it can be called with so many words.
@@ -91,7 +124,17 @@ impl Table {
 
     fn build() -> Table {
         let mut table = Table { names: HashMap::new(), lines: Vec::new() };
-        for command in [stream::COMMANDS].into_iter().flatten() {
+        let all = [
+            stream::COMMANDS,
+            connection::COMMANDS,
+            client::COMMANDS,
+            keys::COMMANDS,
+            transaction::COMMANDS,
+            server::COMMANDS,
+            debug::COMMANDS,
+            super::NOT_OURS,
+        ];
+        for command in all.into_iter().flatten() {
             let mut parts = HashMap::new();
             for part in command.parts {
                 let full_name = format!("{}|{}", command.name, part.name);
