@@ -42,6 +42,7 @@ packages() {
 }
 
 python() { # ENVIRONMENT REQUIREMENT
+  command -v python3 >/dev/null || packages python3 python3-venv
   [ -x "$work/$1/bin/python" ] || python3 -m venv "$work/$1" 2>/dev/null || {
     packages python3-venv
     python3 -m venv "$work/$1"
@@ -94,6 +95,7 @@ client() { # NAME PORT
 }
 
 # The port is one that the system gave: taken, let go, and used right away.
+command -v python3 >/dev/null || packages python3 python3-venv
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0))
 print(s.getsockname()[1])')
 data=$(mktemp -d)
