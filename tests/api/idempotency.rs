@@ -437,8 +437,11 @@ fn many_segments_come_and_go() {
     });
 }
 
+/// What is done between an opening and the closing behind it.
+type Life<'a> = &'a dyn Fn(&Store, &Stream);
+
 /// Opens the store in a directory, uses a stream, and closes it, once for each step.
-fn lives(options: &StreamOptions, steps: &[&dyn Fn(&Store, &Stream)]) {
+fn lives(options: &StreamOptions, steps: &[Life<'_>]) {
     let dir = tempfile::tempdir().unwrap();
     for step in steps {
         let store = Store::options().durability(Durability::Manual).open(dir.path()).unwrap();
@@ -545,7 +548,7 @@ fn what_is_remembered_outlasts_the_segments() {
                 assert!(all_known(stream, 100));
                 assert!(is_new(stream, "p", "99"));
                 assert_eq!(live(stream).len(), 1);
-                assert!(live(stream)[0] < "5".to_owned());
+                assert!(live(stream)[0].as_str() < "5");
             },
         ],
     );
