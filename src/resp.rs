@@ -1,6 +1,5 @@
 //! A server that speaks Redis's protocol on an open store.
 
-
 mod arrivals;
 mod client;
 mod commands;
