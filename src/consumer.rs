@@ -17,6 +17,7 @@ use std::ops::{Deref, RangeBounds};
 use std::sync::Arc;
 use std::time::Duration;
 
+mod answer;
 mod claim;
 pub use claim::{AutoClaim, AutoClaimIds};
 mod delivery;
@@ -349,7 +350,7 @@ impl Consumer {
     }
 
     /// Whether a call will bring the consumer into being.
-    fn is_new(&self) -> Result<bool> {
+    pub(crate) fn is_new(&self) -> Result<bool> {
         self.group.look(|group| group.find_consumer(&self.name).is_none())
     }
 }

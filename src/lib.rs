@@ -35,8 +35,9 @@ pub use group::{
 pub use id::{EntryId, NewId};
 pub use journal::JournalRecovery;
 pub use options::{
-    AppendOptions, BatchOptions, ClaimOptions, Durability, GroupReadOptions, OnDamage,
-    PendingFilter, ReadFrom, ReadOptions, Retention, Start, StreamOptions, Trim,
+    AppendOptions, BatchOptions, ClaimOptions, Deletion, Durability, GroupReadOptions, NackMode,
+    NackOptions, OnDamage, PendingFilter, ReadFrom, ReadOptions, RefPolicy, Retention, Start,
+    StreamOptions, Trim,
 };
 pub use read::{Batch, BatchIter, OwnedRange, Range, Snapshot};
 pub use storage::recover::{CutTail, Gap, StreamRecovery};

@@ -268,8 +268,8 @@ impl WaitList {
         });
     }
 
-    /// One group has entries to give out again (released, or its position was set back).
-    #[allow(dead_code, reason = "XNACK gives entries back to one group")]
+    /// One group has entries to give out again.
+    #[allow(dead_code, reason = "for the models of interleavings")]
     pub(crate) fn notify_group(&self, group: u32) {
         self.wake(|queues, woken| {
             if let Some(queue) = queues.groups.get_mut(&group) {
@@ -289,7 +289,7 @@ impl WaitList {
         });
     }
 
-    /// Everybody who waits for this group has to look: it was destroyed.
+    /// Everybody who waits for this group has to look: it was destroyed, or entries came back.
     pub(crate) fn wake_group(&self, group: u32) {
         self.wake(|queues, woken| {
             if let Some(queue) = queues.groups.get_mut(&group) {

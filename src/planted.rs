@@ -141,6 +141,8 @@ faults! {
     ack_skipped;
     /// Claims are not recorded.
     claim_skipped;
+    /// What goes by DELREF stays pending.
+    references_left;
     /// Deliveries that pass over the trim of an append do not tell it.
     trim_untold;
     /// A checkpoint forgets deletions.

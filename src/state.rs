@@ -55,14 +55,12 @@ impl StreamState {
             Event::StreamRenamed { name } => self.name = name.to_vec(),
             Event::OptionsSet { options } => self.options = Some(*options),
             Event::Deleted { ids } => {
-                if let Some(last) = ids.last() {
-                    self.counters.max_deleted = self.counters.max_deleted.max(*last);
-                    self.raise_floor(*last);
-                }
-                if self.live.is_none() {
-                    self.deleted.extend_from_slice(ids);
-                }
+                let last = ids.last().copied().unwrap_or_default();
+                self.counters.max_deleted = self.counters.max_deleted.max(last);
+                self.delete(ids);
             }
+            // A trim never changes the highest deleted ID.
+            Event::TrimmedOut { ids } => self.delete(ids),
             Event::Trimmed { to } => {
                 self.recorded = self.recorded.max(*to);
                 self.trim(*to);
@@ -106,6 +104,13 @@ impl StreamState {
         }
         let lives = &mut |id| span.find(id).map(|found| found.is_some());
         Ok(self.groups.settled(self.trimmed, lives)?.unwrap_or(EntryId::MAX))
+    }
+
+    fn delete(&mut self, ids: &[EntryId]) {
+        self.raise_floor(ids.last().copied().unwrap_or_default());
+        if self.live.is_none() {
+            self.deleted.extend_from_slice(ids);
+        }
     }
 
     fn raise_floor(&mut self, id: EntryId) {

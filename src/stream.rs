@@ -11,7 +11,8 @@ use crate::id::{EntryId, NewId, next_id};
 use crate::journal::Refused;
 use crate::notify::WaitList;
 use crate::options::{
-    AppendOptions, BatchOptions, Durability, OnDamage, ReadOptions, Start, StreamOptions, Trim,
+    AppendOptions, BatchOptions, Deletion, Durability, OnDamage, ReadOptions, RefPolicy, Start,
+    StreamOptions, Trim,
 };
 use crate::planted;
 use crate::read::{Batch, Budget, OwnedRange, Snapshot};
@@ -33,8 +34,10 @@ use std::time::Duration;
 mod api;
 mod care;
 mod copy;
+mod delete;
 mod durable;
 mod info;
+mod pick;
 mod recovery;
 mod set_id;
 mod ticket;
@@ -133,23 +136,26 @@ impl Locked<'_> {
     fn apply(&mut self, log: Option<&Log>, events: &[Event]) {
         for event in events {
             self.state.apply(event);
-            let (Event::Deleted { ids }, Some(live)) = (event, &mut self.state.live) else {
-                continue;
-            };
-            for id in ids {
-                // It was found a moment ago, under the same lock.
-                if let Ok(Some(place)) = self.span.find(*id) {
-                    live.delete(&self.span, &place);
-                }
-            }
-            let Some(log) = log else { continue };
-            if live.last_block_is_dead(&self.span, self.tail) {
-                log.restart_block.store(true, Ordering::Release);
-            }
-            if live.first_segment_is_dead(&self.span) {
-                log.ask_for_care();
+            if let (Event::Deleted { ids }, Some(live)) = (event, &mut self.state.live) {
+                hide(live, &self.span, self.tail, log, ids);
             }
         }
+    }
+}
+
+/// Marks entries deleted that were found alive a moment ago, under the same lock.
+fn hide(live: &mut Live, span: &Span, tail: Tail, log: Option<&Log>, ids: &[EntryId]) {
+    for id in ids {
+        if let Ok(Some(place)) = span.find(*id) {
+            live.delete(span, &place);
+        }
+    }
+    let Some(log) = log else { return };
+    if live.last_block_is_dead(span, tail) {
+        log.restart_block.store(true, Ordering::Release);
+    }
+    if live.first_segment_is_dead(span) {
+        log.ask_for_care();
     }
 }
 

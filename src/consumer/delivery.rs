@@ -1,6 +1,7 @@
 //! What a consumer holds in hand.
 
 use super::*;
+use crate::options::NackMode;
 
 /// Entries that were delivered to a consumer and that it owes an answer for. Dropping it
 /// acknowledges nothing.
@@ -57,6 +58,15 @@ impl Delivery {
             return Ok(0);
         }
         self.group.ack(self.batch.ids().chain(self.missing.iter().copied()))
+    }
+
+    /// Gives one entry back to the group. `false` if it was not pending any more.
+    ///
+    /// # Errors
+    /// As [`Group::nack`].
+    #[doc(alias = "XNACK")]
+    pub fn nack(&self, id: EntryId, mode: NackMode) -> Result<bool> {
+        Ok(self.group.nack([id], mode)? > 0)
     }
 
     /// Copies of the entries, which pin nothing. They stay pending.

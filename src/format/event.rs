@@ -25,7 +25,7 @@ pub(crate) struct PendingRecord {
     pub(crate) id: EntryId,
     /// `None`: given back to the group (nacked).
     pub(crate) owner: Option<ConsumerNumber>,
-    /// Milliseconds since 1970 of the last delivery; 0 when nobody owns it.
+    /// Milliseconds since 1970 of the last delivery. When nobody owns it: its turn among these.
     pub(crate) time_ms: u64,
     /// How often it was delivered.
     pub(crate) count: u64,
@@ -58,6 +58,10 @@ pub(crate) enum Event {
     /// Entries up to and including this ID are gone.
     Trimmed {
         to: EntryId,
+    },
+    /// Single entries are gone by a trim that left others in front of them. Ascending.
+    TrimmedOut {
+        ids: Vec<EntryId>,
     },
     /// Counters as they stand (in checkpoints) or were set (XSETID).
     Counters(Counters),

@@ -201,7 +201,7 @@ mod tests {
     fn event(random: &mut Random) -> Event {
         let (group, consumer) = (random.below(2) as u32, random.below(3) as u32);
         let time_ms = random.below(3);
-        match random.below(17) {
+        match random.below(18) {
             0 => Event::Deleted { ids: ids(random) },
             1 => Event::Trimmed { to: id(random) },
             2 => Event::Counters(Counters {
@@ -250,7 +250,8 @@ mod tests {
                 active_ms: maybe(random),
             },
             14 => Event::PendingRemoved { group, ids: ids(random) },
-            15 => Event::GroupCounters {
+            15 => Event::TrimmedOut { ids: ids(random) },
+            16 => Event::GroupCounters {
                 next_group: random.below(3) as u32,
                 delivered: id(random),
                 before: id(random),

@@ -61,11 +61,10 @@ impl Groups {
 
 impl GroupState {
     fn details(&self, facts: &LogFacts, most: usize) -> GroupDetails {
-        let owned: u64 = self.consumers.iter().map(|one| self.pending.len_of(one.number)).sum();
         let first = self.pending.from(EntryId::MIN).take(most);
         GroupDetails {
             info: self.info(facts),
-            unowned: self.pending.len().saturating_sub(owned),
+            unowned: self.pending.len_of_nobody(),
             pending: first.map(|record| self.record_details(&record)).collect(),
             consumers: self.consumers_by_name().map(|one| self.of_consumer(one, most)).collect(),
         }

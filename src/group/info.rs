@@ -73,6 +73,8 @@ pub struct Pending {
     pub idle: Duration,
     /// How often it was delivered.
     pub deliveries: u64,
+    /// Whether it was given back and belongs to nobody: Redis shows an `idle` of -1 then.
+    pub unowned: bool,
 }
 
 fn since(now: u64, time_ms: u64) -> Duration {
@@ -192,6 +194,7 @@ impl GroupState {
             consumer: self.owner_name(record),
             idle: record.owner.map_or(Duration::ZERO, |_| since(now, record.time_ms)),
             deliveries: record.count,
+            unowned: record.owner.is_none(),
         }
     }
 }

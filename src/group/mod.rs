@@ -8,6 +8,8 @@
 //! - `pending`: the pending entries list of one group;
 //! - `counters`: `entries_read` and lag;
 //! - `read`, `claim`: what reading, acknowledging and claiming mean;
+//! - `nack`: what giving deliveries back means;
+//! - `references`: which entries the groups hold on to, and how they let go of them;
 //! - `info`, `details`: what is told of groups, consumers and pending entries;
 //! - `freeze`: the state as the events that rebuild it;
 //! - `recover`: what becomes of positions beyond the end of the recovered log.
@@ -17,9 +19,11 @@ mod counters;
 mod details;
 mod freeze;
 mod info;
+mod nack;
 mod pending;
 mod read;
 mod recover;
+mod references;
 mod state;
 
 #[cfg(test)]

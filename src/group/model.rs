@@ -2,9 +2,9 @@
 
 use super::recover::Clamped;
 use super::{Groups, LogFacts};
-use crate::format::event::{Event, PendingRecord};
+use crate::format::event::Event;
 use crate::id::EntryId;
-use crate::options::{ClaimOptions, PendingFilter};
+use crate::options::{ClaimOptions, NackMode, NackOptions, PendingFilter};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -155,13 +155,19 @@ impl Rig {
         count
     }
 
-    pub(super) fn nack(&mut self, group: &str, id: EntryId) {
+    pub(super) fn nack(
+        &mut self,
+        group: &str,
+        ids: &[EntryId],
+        mode: NackMode,
+        options: NackOptions,
+    ) -> u64 {
+        let mut exists = |id| Ok(self.log.live.contains(&id));
+        let mut events = Vec::new();
         let group = self.group(group);
-        if let Some(found) = group.pending.get(id) {
-            let records = vec![PendingRecord { owner: None, time_ms: 0, ..found }];
-            let group = group.number;
-            self.apply(vec![Event::PendingSet { group, records, active_ms: None }]);
-        }
+        let count = group.nack(ids, mode, options, &mut exists, &mut events).unwrap();
+        self.apply(events);
+        count
     }
 
     pub(super) fn claim(

@@ -4,7 +4,7 @@
 use super::model::{Auto, Log};
 use super::{ConsumerInfo, GroupInfo, Pending};
 use crate::id::EntryId;
-use crate::options::{ClaimOptions, ClaimTime};
+use crate::options::{ClaimOptions, ClaimTime, NackMode, NackOptions};
 use std::time::Duration;
 
 #[derive(Clone, Debug)]
@@ -29,6 +29,8 @@ pub(super) struct NaiveGroup {
     read: Option<u64>,
     consumers: Vec<NaiveConsumer>,
     records: Vec<NaiveRecord>,
+    /// What was ever given back, in the order of the last time.
+    nacked: Vec<EntryId>,
 }
 
 /// Every command again, without cleverness. An empty owner is no owner.
@@ -74,6 +76,7 @@ impl Naive {
             read: read.map(|read| read.min(log.added)),
             consumers: Vec::new(),
             records: Vec::new(),
+            nacked: Vec::new(),
         });
         true
     }
@@ -171,11 +174,40 @@ impl NaiveGroup {
         (before - self.records.len()) as u64
     }
 
-    pub(super) fn nack(&mut self, id: EntryId) {
-        for record in self.records.iter_mut().filter(|record| record.id == id) {
-            record.owner.clear();
-            record.time = 0;
+    pub(super) fn nack(
+        &mut self,
+        log: &Log,
+        ids: &[EntryId],
+        mode: NackMode,
+        options: NackOptions,
+    ) -> u64 {
+        let mut count = 0;
+        for id in ids {
+            let found = self.records.iter().position(|record| record.id == *id);
+            let before = match found {
+                Some(at) => self.records.remove(at).count,
+                None if options.force && log.live.contains(id) => 0,
+                None => continue,
+            };
+            let after = match mode {
+                NackMode::Silent if before > 0 => before - 1,
+                NackMode::Fatal => i64::MAX as u64,
+                _ => before,
+            };
+            let count_now = options.retry_count.unwrap_or(after).min(i64::MAX as u64);
+            let owner = String::new();
+            self.records.push(NaiveRecord { id: *id, owner, time: 0, count: count_now });
+            self.nacked.retain(|other| other != id);
+            self.nacked.push(*id);
+            count += 1;
         }
+        count
+    }
+
+    /// The IDs of what nobody owns, in the order in which it was given back.
+    pub(super) fn zone(&self) -> Vec<EntryId> {
+        let nobody = |id: &EntryId| self.records.iter().any(|r| r.id == *id && r.owner.is_empty());
+        self.nacked.iter().copied().filter(nobody).collect()
     }
 
     pub(super) fn claim(
@@ -326,6 +358,7 @@ impl NaiveGroup {
                     consumer: record.owner.clone().into_bytes(),
                     idle: Duration::from_millis(idle),
                     deliveries: record.count,
+                    unowned: nobody,
                 });
             }
         }

@@ -4,11 +4,12 @@
 //!
 //! Invariants: an ID has at most one record; `owned` holds exactly the IDs of the records that
 //! have an owner, each under that owner. A list in it that has become empty stays for the next
-//! entry, until its owner goes.
+//! entry, until its owner goes. `zone` holds exactly the IDs of the others, in the order of their
+//! turns: it costs groups nothing that never had any.
 
 use crate::format::event::{ConsumerNumber, PendingRecord};
 use crate::id::EntryId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 mod blocks;
@@ -22,6 +23,8 @@ pub(crate) const MAX_COUNT: u64 = i64::MAX as u64;
 pub(crate) struct PendingList {
     records: Blocks<PendingRecord>,
     owned: Owned,
+    /// What was given back, by turn.
+    zone: BTreeSet<(u64, EntryId)>,
 }
 
 impl PartialEq for PendingList {
@@ -60,6 +63,22 @@ impl PendingList {
         self.records.last().map(|record| record.id)
     }
 
+    /// How many records nobody owns.
+    pub(crate) fn len_of_nobody(&self) -> u64 {
+        self.zone.len() as u64
+    }
+
+    /// What nobody owns, in the order in which it was given back.
+    #[cfg(test)]
+    pub(crate) fn given_back(&self) -> impl Iterator<Item = EntryId> {
+        self.zone.iter().map(|(_, id)| *id)
+    }
+
+    /// The turn of what is given back next.
+    pub(crate) fn next_turn(&self) -> u64 {
+        self.zone.last().map_or(1, |(turn, _)| turn.saturating_add(1))
+    }
+
     pub(crate) fn get(&self, id: EntryId) -> Option<PendingRecord> {
         self.records.get(id)
     }
@@ -88,13 +107,15 @@ impl PendingList {
     pub(crate) fn put(&mut self, record: PendingRecord) {
         let before = self.records.put(record);
         if let Some(before) = before {
-            if before.owner == record.owner {
-                return;
+            match before.owner {
+                None => _ = self.zone.remove(&(before.time_ms, before.id)),
+                owner if owner == record.owner => return,
+                owner => disown(&mut self.owned, owner, &[record.id]),
             }
-            disown(&mut self.owned, before.owner, &[record.id]);
         }
-        if let Some(owner) = record.owner {
-            self.owned.entry(owner).or_default().put(record.id);
+        match record.owner {
+            None => _ = self.zone.insert((record.time_ms, record.id)),
+            Some(owner) => _ = self.owned.entry(owner).or_default().put(record.id),
         }
     }
 
@@ -132,7 +153,14 @@ impl PendingList {
 
     /// Takes records out; IDs without one are passed over. Runs of neighbours go in one step.
     pub(crate) fn remove(&mut self, ids: &[EntryId]) {
-        let PendingList { records, owned } = self;
+        let PendingList { records, owned, zone } = self;
+        if !zone.is_empty() {
+            records.find_all(ids, |record| {
+                if record.owner.is_none() {
+                    zone.remove(&(record.time_ms, record.id));
+                }
+            });
+        }
         let (mut owner, mut start, mut at) = (None, 0, 0);
         records.remove_all(ids, |record| {
             while ids.get(at).is_some_and(|id| *id != record.id) {
@@ -205,7 +233,9 @@ mod tests {
         list.put(record(2, None));
         list.remove_owner(1);
         assert_eq!(list.from(EntryId::MIN).count(), 1);
+        assert_eq!(list.len_of_nobody(), 1);
         list.remove(&[id(1), id(2), id(2)]);
+        assert_eq!(list.len_of_nobody(), 0);
         assert_eq!(list, PendingList::default());
     }
 

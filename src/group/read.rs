@@ -77,7 +77,7 @@ impl GroupState {
     }
 
     /// The events that remove these pending records. Ascending.
-    pub(super) fn removed(&self, ids: Vec<EntryId>, out: &mut Vec<Event>) {
+    pub(crate) fn removed(&self, ids: Vec<EntryId>, out: &mut Vec<Event>) {
         for_each_chunk(ids, |ids| {
             out.push(Event::PendingRemoved { group: self.number, ids });
         });

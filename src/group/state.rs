@@ -161,6 +161,7 @@ impl Groups {
             | Event::OptionsSet { .. }
             | Event::Deleted { .. }
             | Event::Trimmed { .. }
+            | Event::TrimmedOut { .. }
             | Event::SetBack { .. }
             | Event::Counters(_)
             | Event::Durable { .. } => {}

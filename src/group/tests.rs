@@ -4,7 +4,7 @@ use super::Groups;
 use super::model::{Rig, restored};
 use super::naive::Naive;
 use crate::id::EntryId;
-use crate::options::{ClaimOptions, PendingFilter};
+use crate::options::{ClaimOptions, NackMode, NackOptions, PendingFilter};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::time::Duration;
@@ -27,7 +27,7 @@ enum Step {
     Read(&'static str, &'static str, usize, bool),
     History(&'static str, &'static str, EntryId, usize),
     Ack(&'static str, Vec<EntryId>),
-    Nack(&'static str, EntryId),
+    Nack(&'static str, Vec<EntryId>, NackMode, NackOptions),
     Claim(&'static str, &'static str, Vec<EntryId>, ClaimOptions, bool),
     Auto(&'static str, &'static str, u64, EntryId, u64, bool),
     Look(&'static str, EntryId, EntryId, usize, u64, Option<&'static str>),
@@ -77,6 +77,13 @@ fn claim_options() -> impl Strategy<Value = ClaimOptions> {
     )
 }
 
+fn nack() -> impl Strategy<Value = (NackMode, NackOptions)> {
+    let modes = vec![NackMode::Silent, NackMode::Fail, NackMode::Fatal];
+    let retry_count = prop::option::weighted(0.2, prop_oneof![0..3u64, Just(u64::MAX)]);
+    (prop::sample::select(modes), retry_count, any::<bool>())
+        .prop_map(|(mode, retry_count, force)| (mode, NackOptions { retry_count, force }))
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let read = prop::option::of(0..20u64);
     prop_oneof![
@@ -96,7 +103,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (group(), who(), any_id(), 0..4usize)
             .prop_map(|(g, c, i, n)| Step::History(g, c, i, n)),
         3 => (group(), vec(any_id(), 0..5)).prop_map(|(g, i)| Step::Ack(g, i)),
-        1 => (group(), any_id()).prop_map(|(g, i)| Step::Nack(g, i)),
+        3 => (group(), vec(any_id(), 0..4), nack())
+            .prop_map(|(g, i, (m, o))| Step::Nack(g, i, m, o)),
         4 => (group(), who(), vec(any_id(), 0..6), claim_options(), any::<bool>())
             .prop_map(|(g, c, i, o, j)| Step::Claim(g, c, i, o, j)),
         3 => (group(), who(), 0..60u64, any_id(), 1..4u64, any::<bool>())
@@ -112,7 +120,7 @@ fn both(rig: &mut Rig, naive: &mut Naive, step: &Step) -> Result<(), TestCaseErr
     let of = match step {
         Step::Destroy(g) | Step::Set(g, ..) | Step::NewConsumer(g, _) => Some(g),
         Step::RemoveConsumer(g, _) | Step::Read(g, ..) | Step::History(g, ..) => Some(g),
-        Step::Ack(g, _) | Step::Nack(g, _) | Step::Claim(g, ..) => Some(g),
+        Step::Ack(g, _) | Step::Nack(g, ..) | Step::Claim(g, ..) => Some(g),
         Step::Auto(g, ..) | Step::Look(g, ..) => Some(g),
         _ => None,
     };
@@ -173,9 +181,9 @@ fn entries(rig: &mut Rig, naive: &mut Naive, step: &Step) -> Result<(), TestCase
             prop_assert_eq!(read, naive.group(g).history(&rig.log, who, *after, *count, now));
         }
         Step::Ack(g, ids) => prop_assert_eq!(rig.ack(g, ids), naive.group(g).ack(ids)),
-        Step::Nack(g, id) => {
-            rig.nack(g, *id);
-            naive.group(g).nack(*id);
+        Step::Nack(g, ids, mode, options) => {
+            let count = rig.nack(g, ids, *mode, *options);
+            prop_assert_eq!(count, naive.group(g).nack(&rig.log, ids, *mode, *options));
         }
         Step::Claim(g, who, ids, options, just) => {
             let claimed = rig.claim(g, who, ids, options, *just);
@@ -215,6 +223,8 @@ fn compare(rig: &Rig, naive: &mut Naive) -> Result<(), TestCaseError> {
         let found = group.pending_range(EntryId::MIN, EntryId::MAX, &all, rig.now);
         let expected = naive.pending(EntryId::MIN, EntryId::MAX, usize::MAX, 0, None, rig.now);
         prop_assert_eq!(&found, &expected);
+        let zone: Vec<_> = group.pending.given_back().collect();
+        prop_assert_eq!(zone, naive.zone());
         let summary = group.pending_summary();
         prop_assert_eq!(summary.count, expected.len() as u64);
         prop_assert_eq!(summary.first, expected.first().map(|pending| pending.id));

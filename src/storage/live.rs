@@ -9,6 +9,9 @@ use crate::error::Result;
 use crate::id::EntryId;
 use crate::options::{Retention, Trim, TrimTo};
 
+mod pick;
+pub(crate) use pick::Picked;
+
 /// What a trim would do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TrimPlan {

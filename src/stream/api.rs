@@ -145,9 +145,12 @@ impl Stream {
         let log = self.log()?;
         self.shared().check_writable()?;
         self.wait_for_room(log, list.len(), options.timeout, most)?;
-        // A frame may be on disk earlier than the acknowledgements that its trim would rest on.
+        // A frame may be on disk earlier than the acknowledgements that its trim would rest on, and
+        // has no place for what it takes from the groups.
         let waits = || self.inner.state.lock().retention().keep_unacked;
-        let later = options.trim.filter(|_| waits() && !planted::unacked_in_frame());
+        let later = options.trim.filter(|trim| {
+            trim.policy != RefPolicy::KeepRef || waits() && !planted::unacked_in_frame()
+        });
         let trim = options.trim.filter(|_| later.is_none());
         let (id, position) =
             self.with_room(log, || self.try_append(log, list, options.id, trim))?;

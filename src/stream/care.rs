@@ -21,7 +21,7 @@ impl StreamInner {
 
     /// Wakes the background if the log has something for it.
     #[inline]
-    pub(super) fn care(&self, shared: &Shared, log: &Log) {
+    pub(crate) fn care(&self, shared: &Shared, log: &Log) {
         // A look first: a fast log wants care all the time, and to swap is dear.
         let asked =
             || self.asked.load(Ordering::Relaxed) || self.asked.swap(true, Ordering::AcqRel);

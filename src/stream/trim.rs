@@ -170,15 +170,20 @@ impl StreamInner {
 
 impl Stream {
     /// Removes the oldest entries (XTRIM) and returns how many. Space comes back by whole segments,
-    /// in the background. [`Retention::keep_unacked`] bounds it.
+    /// in the background. [`Retention::keep_unacked`] bounds it. What [`Trim::references`] says of
+    /// groups is done in the same step, for crashes too.
     ///
     /// # Errors
-    /// `InvalidTrim`, `Corrupt`, `Poisoned`, `ReadOnly`, `NoStream`, `Closed`.
+    /// `InvalidTrim`, `Corrupt`, `Poisoned`, `ReadOnly`, `NoStream`, `Closed`; with
+    /// [`RefPolicy::Acked`] also `StorageFull`.
     #[doc(alias = "XTRIM")]
     pub fn trim(&self, to: Trim) -> Result<u64> {
         to.check()?;
         let shared = self.shared();
         shared.check_writable()?;
+        if to.policy != RefPolicy::KeepRef {
+            return self.trim_picking(&to);
+        }
         let log = self.log()?;
         let mut again = false;
         loop {

@@ -11,5 +11,7 @@ mod block;
 mod claim;
 mod lag;
 mod manage;
+mod nack;
 mod read;
+mod references;
 mod resume;

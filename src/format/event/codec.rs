@@ -42,6 +42,7 @@ const PENDING_REMOVED: u8 = 24;
 const SEEN: u8 = 25;
 const GROUP_COUNTERS: u8 = 26;
 const CONSUMER_COUNTER: u8 = 27;
+const TRIMMED_OUT: u8 = 30;
 
 impl Event {
     /// Appends the event's bytes.
@@ -68,6 +69,10 @@ impl Event {
             Event::Trimmed { to } => {
                 out.push(TRIMMED);
                 write_id(out, *to);
+            }
+            Event::TrimmedOut { ids } => {
+                out.push(TRIMMED_OUT);
+                IdWriter::default().list(out, ids.len(), ids.iter().copied());
             }
             Event::Counters(counters) => {
                 out.push(COUNTERS);
@@ -166,7 +171,7 @@ impl Event {
         let (&tag, rest) = bytes.split_first()?;
         let mut reader = Reader { bytes: rest, at: 0 };
         let event = match tag {
-            STREAM_CREATED..=SET_BACK => Event::decode_of_stream(tag, &mut reader)?,
+            STREAM_CREATED..=SET_BACK | TRIMMED_OUT => Event::decode_of_stream(tag, &mut reader)?,
             DELIVERED..=SEEN => Event::decode_of_entries(tag, &mut reader)?,
             _ => Event::decode_of_group(tag, &mut reader)?,
         };
@@ -184,6 +189,7 @@ impl Event {
             OPTIONS_SET => Event::OptionsSet { options: StoredOptions::decode(reader)? },
             DELETED => Event::Deleted { ids: reader.ids()? },
             TRIMMED => Event::Trimmed { to: reader.id()? },
+            TRIMMED_OUT => Event::TrimmedOut { ids: reader.ids()? },
             COUNTERS => Event::Counters(Counters {
                 floor: reader.id()?,
                 max_deleted: reader.id()?,

@@ -72,6 +72,7 @@ fn of_stream() -> impl Strategy<Value = Event> {
         any_options().prop_map(|options| Event::OptionsSet { options }),
         any_ids().prop_map(|ids| Event::Deleted { ids }),
         any_id().prop_map(|to| Event::Trimmed { to }),
+        any_ids().prop_map(|ids| Event::TrimmedOut { ids }),
         (any_id(), any_id(), any::<u64>()).prop_map(|(floor, max_deleted, added_offset)| {
             Event::Counters(Counters { floor, max_deleted, added_offset })
         }),

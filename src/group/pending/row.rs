@@ -50,14 +50,14 @@ impl Item for EntryId {
     }
 }
 
-/// In the place of an owner's number: nobody, and never delivered.
+/// In the place of an owner's number: nobody.
 const NOBODY: u32 = u32::MAX;
 
 /// A record's distance from another one.
 #[derive(Clone, Copy)]
 pub(super) struct NearRecord {
     id: NearId,
-    /// Signed: a claim may say that it was delivered before.
+    /// Signed: a claim may say that it was delivered before. Of what nobody owns: its turn.
     time_ms: i32,
     owner: u32,
     count: u32,
@@ -73,8 +73,8 @@ impl Item for PendingRecord {
     #[inline]
     fn near(&self, base: &PendingRecord) -> Option<NearRecord> {
         let (owner, time_ms) = match self.owner {
-            None if self.time_ms == 0 => (NOBODY, 0),
-            None | Some(NOBODY) => return None,
+            None => (NOBODY, self.time_ms.try_into().ok()?),
+            Some(NOBODY) => return None,
             Some(owner) => {
                 let distance = self.time_ms.wrapping_sub(base.time_ms).cast_signed();
                 (owner, i32::try_from(distance).ok()?)
@@ -92,7 +92,7 @@ impl Item for PendingRecord {
             owner,
             time_ms: match owner {
                 Some(_) => base.time_ms.wrapping_add_signed(i64::from(near.time_ms)),
-                None => 0,
+                None => u64::from(near.time_ms.cast_unsigned()),
             },
             count: u64::from(near.count),
         }

@@ -4,7 +4,7 @@
 use super::*;
 use crate::format::event::MAX_IDS;
 use crate::group::model::{Rig, id, restored};
-use crate::options::{ClaimOptions, PendingFilter};
+use crate::options::{ClaimOptions, NackMode, NackOptions, PendingFilter};
 use std::time::Duration;
 
 const ZERO: EntryId = EntryId::MIN;
@@ -238,7 +238,7 @@ fn what_nobody_owns_is_shown_and_claimed_whatever_its_age() {
     let mut rig = Rig::with(2);
     rig.create("g", ZERO, None);
     rig.read("g", "alice", 0);
-    rig.nack("g", id(1));
+    rig.nack("g", &[id(1)], NackMode::Fail, NackOptions::new());
     assert_eq!(rig.pending("g")[0], (id(1), String::new(), 1));
     let old = PendingFilter::new().min_idle(Duration::from_secs(1_000_000));
     let found = rig.group("g").pending_range(ZERO, EntryId::MAX, &old, rig.now);

@@ -1,0 +1,44 @@
+//! XACK and its kin: answers to deliveries.
+
+use super::args::ids;
+use super::policy::{IdsWords, deletions};
+use super::prelude::*;
+use crate::options::Deletion;
+
+/// XACK.
+pub(crate) fn xack(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) -> Answer {
+    let [_, key, group, words @ ..] = args else {
+        return Err(Refusal::arity("xack"));
+    };
+    let stream = context.stream(key)?;
+    let Some(group) = stream.map(|stream| stream.get_group(group)).transpose()?.flatten() else {
+        out.int(0);
+        return Ok(Done::Replied);
+    };
+    let acked = group.ack(ids(words)?)?;
+    if acked > 0 {
+        context.changed_quietly(key, acked);
+    }
+    out.count(acked);
+    Ok(Done::Replied)
+}
+
+/// XACKDEL.
+pub(crate) fn xackdel(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) -> Answer {
+    let [_, key, group, words @ ..] = args else {
+        return Err(Refusal::arity("xackdel"));
+    };
+    let words = IdsWords::read(words)?;
+    let stream = context.stream(key)?;
+    let Some(group) = stream.map(|stream| stream.get_group(group)).transpose()?.flatten() else {
+        words.none(out);
+        return Ok(Done::Replied);
+    };
+    let told = group.ack_delete(words.ids()?, words.policy)?;
+    let acked = told.iter().filter(|one| **one != Deletion::NotFound).count() as u64;
+    if acked > 0 {
+        context.changed_quietly(key, acked);
+    }
+    deletions(out, &told);
+    Ok(Done::Replied)
+}

@@ -1,0 +1,75 @@
+//! One of the two servers, with its connections.
+
+use crate::client::Client;
+use crate::reply::Reply;
+use crate::server::Server;
+use std::time::Duration;
+
+/// How many connections there are. The odd ones speak RESP3.
+pub(crate) const CLIENTS: usize = 5;
+
+pub(crate) type Words = Vec<Vec<u8>>;
+
+pub(crate) struct Side {
+    clients: Vec<Client>,
+    ids: Vec<i64>,
+    control: Client,
+}
+
+/// Longer than anything that is no failure.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+impl Side {
+    pub(crate) fn new(server: &Server) -> Side {
+        let control = server.client().unwrap();
+        let mut side = Side { clients: Vec::new(), ids: Vec::new(), control };
+        for n in 0..CLIENTS {
+            let mut client = server.client().unwrap();
+            client.patience(PATIENCE).unwrap();
+            if n % 2 == 1 {
+                client.hello3().unwrap();
+            }
+            side.ids.push(client.int("CLIENT ID").unwrap());
+            side.clients.push(client);
+        }
+        side
+    }
+
+    pub(crate) fn send(&mut self, client: usize, words: &Words) {
+        self.clients[client].send_words(words).unwrap();
+    }
+
+    pub(crate) fn read(&mut self, client: usize) -> Result<Reply, String> {
+        self.clients[client].read()
+    }
+
+    /// Whether a reply has begun to arrive.
+    pub(crate) fn has_reply(&mut self, client: usize) -> bool {
+        self.clients[client].stays_silent(Duration::from_millis(1)).is_err()
+    }
+
+    /// A command beside those that are compared.
+    pub(crate) fn control(&mut self, words: &[&[u8]]) -> Reply {
+        self.control.ask_words(words).unwrap()
+    }
+
+    /// How many connections wait.
+    pub(crate) fn blocked(&mut self) -> usize {
+        let info = self.control(&[b"INFO", b"clients"]).text().unwrap();
+        let line = info.lines().find_map(|line| line.strip_prefix("blocked_clients:"));
+        line.expect("the number of blocked clients").trim().parse().unwrap()
+    }
+
+    pub(crate) fn unblock(&mut self, client: usize, with_error: bool) -> Reply {
+        let id = self.ids[client].to_string();
+        let how: &[u8] = if with_error { b"ERROR" } else { b"TIMEOUT" };
+        self.control(&[b"CLIENT", b"UNBLOCK", id.as_bytes(), how])
+    }
+
+    /// Empties the databases.
+    pub(crate) fn clear(&mut self, node_entries: u32) {
+        let entries = node_entries.to_string();
+        self.control(&[b"FLUSHALL"]);
+        self.control(&[b"CONFIG", b"SET", b"stream-node-max-entries", entries.as_bytes()]);
+    }
+}
