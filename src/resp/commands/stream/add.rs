@@ -137,7 +137,7 @@ fn append_at<N: AsRef<[u8]>, V: AsRef<[u8]>>(
     fields: impl Iterator<Item = (N, V)> + Clone,
     options: AppendOptions,
 ) -> crate::Result<EntryId> {
-    let appended = stream.append_with(fields.clone(), options.id(NewId::AutoSeq(now_ms)));
+    let appended = stream.append_with(fields.clone(), options.clone().id(NewId::AutoSeq(now_ms)));
     match appended {
         Err(e) if matches!(e.kind(), ErrorKind::IdNotGreater { .. }) => {
             stream.append_with(fields, options)
