@@ -6,6 +6,7 @@
 
 use crate::entry::{Entry, EntryRef};
 use crate::error::{Error, ErrorKind, Result};
+use crate::few::Few;
 use crate::id::{EntryId, closed};
 use crate::options::ReadOptions;
 use crate::storage::cursor::{Backward, Forward, Place, Reading, Span};
@@ -245,11 +246,11 @@ impl fmt::Debug for OwnedRange {
 #[derive(Clone)]
 pub struct Batch {
     span: Span,
-    places: Vec<Place>,
+    places: Few<Place>,
 }
 
 impl Batch {
-    pub(crate) fn new(span: Span, places: Vec<Place>) -> Batch {
+    pub(crate) fn new(span: Span, places: Few<Place>) -> Batch {
         Batch { span, places }
     }
 
@@ -349,10 +350,10 @@ impl Budget {
 
     /// Reads live entries above `after`, as many as the limits allow. `true` besides if there is
     /// another one behind them.
-    pub(crate) fn take(&mut self, span: &Span, after: EntryId) -> Result<(Vec<Place>, bool)> {
+    pub(crate) fn take(&mut self, span: &Span, after: EntryId) -> Result<(Few<Place>, bool)> {
         match after.next() {
             Some(from) => self.take_on(span, &mut Forward::seek(span, from)),
-            None => Ok((Vec::new(), false)),
+            None => Ok((Few::default(), false)),
         }
     }
 
@@ -361,9 +362,9 @@ impl Budget {
         &mut self,
         span: &Span,
         forward: &mut Forward,
-    ) -> Result<(Vec<Place>, bool)> {
+    ) -> Result<(Few<Place>, bool)> {
         // So many as a rule, if there is one at all.
-        let mut places = Vec::with_capacity(self.count.unwrap_or(0).min(MOST_EXPECTED));
+        let mut places = Few::with_capacity(self.count.unwrap_or(0).min(MOST_EXPECTED));
         let mut reading = span.reading();
         loop {
             if self.count.is_some_and(|count| places.len() >= count) || self.is_spent() {

@@ -37,7 +37,7 @@ impl Consumer {
             Some((_, delivery)) => Ok(delivery),
             None => {
                 let span = self.group.of.stream.snapshot()?.span;
-                Ok(Delivery::new(&self.group, span, Vec::new(), Vec::new()))
+                Ok(Delivery::new(&self.group, span, Few::default(), Vec::new()))
             }
         }
     }
@@ -80,6 +80,7 @@ impl Consumer {
             *budget = before;
             let facts = locked.facts()?;
             let state = group.of(locked)?;
+            let after = state.last_id();
             let (consumer, attended) = state.attend(&self.name, now)?;
             // A consumer that is there is seen by what it is given, too.
             let mut seen = None;
@@ -87,21 +88,18 @@ impl Consumer {
                 Event::Seen { .. } => seen = Some(attended),
                 _ => events.push(attended),
             }
-            let (mut places, mut more) = (Vec::new(), false);
-            let after = state.last_id();
+            let (mut places, mut more) = (Few::default(), false);
             if let Some(from) = after.next().filter(|_| locked.tail.last_id > after) {
-                let known = locked.state.resume.get(&number);
-                let walk = known.and_then(|resume| resume.walk(&locked.span, after));
-                let mut walk = walk.unwrap_or_else(|| Forward::seek(&locked.span, from));
-                (places, more) = budget.take_on(&locked.span, &mut walk)?;
+                let Locked { state, span, .. } = &mut *locked;
+                let resume = state.resume.entry(number).or_default();
+                let walk = resume.walk(span, after, from);
+                (places, more) = budget.take_on(span, walk)?;
+                resume.stands(span, places.last().map_or(after, |place| place.id));
                 let ids = places.iter().map(|place| place.id).collect();
+                let state = group.of(locked)?;
                 state.deliver(consumer, ids, no_ack, now, &facts, events);
                 if !places.is_empty() && after < locked.state.trimmed {
                     locked.keep_trim(events);
-                }
-                let last = places.last().map_or(after, |place| place.id);
-                if let Some(resume) = Resume::new(&locked.span, walk, last) {
-                    locked.state.resume.insert(number, resume);
                 }
             }
             events.extend(seen.filter(|_| places.is_empty()));
@@ -140,7 +138,7 @@ impl Consumer {
             state.redelivered(consumer, live, now, &mut events);
             Ok(((locked.span.clone(), places, missing), events))
         })?;
-        let delivery = Delivery::new(&self.group, span, places, missing);
+        let delivery = Delivery::new(&self.group, span, places.into(), missing);
         Ok(Looked { delivery, more: true, answered: true })
     }
 

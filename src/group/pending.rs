@@ -109,8 +109,13 @@ impl PendingList {
             ids.iter().for_each(|id| self.put(record(id)));
             return;
         }
+        let own = self.owned.entry(owner).or_default();
+        if let [id] = ids {
+            self.records.push(record(id));
+            return own.push(*id);
+        }
         self.records.append(ids.iter().map(record));
-        self.owned.entry(owner).or_default().append(ids.iter().copied());
+        own.append(ids.iter().copied());
     }
 
     /// Counts one more delivery of a record to its owner; nothing if it is another's.
@@ -136,6 +141,13 @@ impl PendingList {
     /// Takes records out; IDs without one are passed over. Runs of neighbours go in one step.
     pub(crate) fn remove(&mut self, ids: &[EntryId]) {
         let PendingList { records, owned } = self;
+        if let [id] = ids {
+            let owner = records.take(*id).and_then(|record| record.owner);
+            if let Some(own) = owner.and_then(|owner| owned.get_mut(&owner)) {
+                own.take(*id);
+            }
+            return;
+        }
         let (mut owner, mut start, mut at) = (None, 0, 0);
         records.remove_all(ids, |record| {
             while ids.get(at).is_some_and(|id| *id != record.id) {
