@@ -28,6 +28,8 @@ pub(crate) struct Idempotency {
     counts: Counts,
     /// Frames up to here are told of in the journal.
     covered: u64,
+    /// How many duplicates are told of there.
+    told_duplicates: u64,
     /// When all producers were looked at last for what is too old.
     swept_ms: u64,
 }
@@ -92,8 +94,9 @@ impl Producer {
     }
 
     /// Forgets pairs from the oldest on, up to the first that is not too old.
-    fn expire(&mut self, before_ms: u64, most: u32) {
-        let mut number = self.remembered(self.end(), most);
+    fn expire(&mut self, before_ms: u64) {
+        // Those count that were driven out and are kept: they may be back after a crash.
+        let mut number = self.fresh.max(self.first);
         while self.get(number).is_some_and(|pair| pair.id.ms <= before_ms) {
             number += 1;
         }
@@ -119,7 +122,6 @@ impl Producer {
     }
 
     /// Keeps the pairs that are wanted.
-    #[allow(dead_code, reason = "for recovery, which is to come")]
     fn retain(&mut self, mut wanted: impl FnMut(&IidPair) -> bool) {
         let Producer { first, fresh, pairs, .. } = std::mem::take(self);
         for (number, pair) in (first..).zip(pairs) {
@@ -147,7 +149,7 @@ impl Idempotency {
         let before_ms = self.too_old(now_ms);
         let found = self.producers.get_mut(producer)?;
         if let Some(before_ms) = before_ms {
-            found.expire(before_ms, most);
+            found.expire(before_ms);
         }
         found.find(iid, most).map(|pair| (pair.id, pair.position))
     }
@@ -210,11 +212,10 @@ impl Idempotency {
     /// Forgets what is too old.
     pub(crate) fn expire(&mut self, now_ms: u64) {
         self.swept_ms = now_ms;
-        let most = self.window.most;
         let Some(before_ms) = self.too_old(now_ms) else {
             return;
         };
-        self.producers.values_mut().for_each(|producer| producer.expire(before_ms, most));
+        self.producers.values_mut().for_each(|producer| producer.expire(before_ms));
     }
 
     /// Gives up the memory of what is forgotten for good.
@@ -243,7 +244,6 @@ impl Idempotency {
         self.covered
     }
 
-    #[allow(dead_code, reason = "for recovery, which is to come")]
     /// Pairs of entries that are lost are forgotten; so are positions behind the end of the log.
     pub(crate) fn settle(&mut self, written: u64, is_lost: impl Fn(EntryId) -> bool) {
         self.covered = self.covered.min(written);
@@ -267,6 +267,7 @@ impl Idempotency {
                     self.producers.clear();
                 }
                 (self.window, self.covered) = (*window, *covered);
+                self.told_duplicates = *duplicates;
                 if !live {
                     (self.counts.added, self.counts.duplicates) = (*added, *duplicates);
                 }
@@ -284,6 +285,7 @@ impl Idempotency {
                     return;
                 }
                 self.covered = self.covered.max(*covered);
+                self.told_duplicates = *duplicates;
                 if !live {
                     (self.counts.added, self.counts.duplicates) = (*added, *duplicates);
                     self.drop_forgotten(self.covered);
@@ -317,10 +319,11 @@ impl Idempotency {
 
     /// The events that tell, beyond what the journal has, of frames up to this position.
     pub(crate) fn mark(&self, durable: u64) -> Vec<Event> {
-        if durable <= self.covered {
+        if durable <= self.covered && self.counts.duplicates == self.told_duplicates {
             return Vec::new();
         }
-        self.events(self.told(self.covered, durable), durable)
+        let upto = durable.max(self.covered);
+        self.events(self.told(self.covered, upto), upto)
     }
 
     /// The pairs that are remembered when the log ends at `upto`, but for those up to `above`.
@@ -389,3 +392,6 @@ pub(crate) fn moved_to(event: Event, end: u64) -> Event {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,8 @@ use crate::format::frame::{Key, MAX_BODY};
 use crate::options::{IdempotencyWindow, Idempotent, Iid};
 use crate::state::{Counts, Idempotency};
 
+/// So many bytes of frames at most are behind what the journal tells of producers, or a few more.
+const MARK_EVERY: u64 = 8 << 20;
 /// A producer and an iid take no more than this, in bytes.
 const LARGEST_KEY: usize = 1 << 20;
 
@@ -358,5 +360,63 @@ impl StreamInner {
         })?;
         self.set_rests_on(position);
         Ok(())
+    }
+
+    /// The events that tell the journal of producers, as far as frames are durable.
+    pub(super) fn mark(&self, state: &StreamState) -> Vec<Event> {
+        let log = self.log.get().filter(|log| !log.is_poisoned());
+        match (&state.idempotency, log) {
+            (Some(table), Some(log)) => table.mark(log.commit.durable()),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Has the journal tell of producers once many frames do, which the next open would have to
+    /// read.
+    pub(super) fn mark_now_and_then(&self, shared: &Shared, log: &Log) -> Result<()> {
+        let is_due = |state: &StreamState| {
+            let covered = state.idempotency.as_ref().map(|table| table.covered());
+            covered.is_some_and(|covered| log.commit.durable() >= covered + MARK_EVERY)
+        };
+        if !is_due(&self.state.lock()) {
+            return Ok(());
+        }
+        let marked = self.change(shared, false, |locked| Ok(((), self.mark(&locked.state))));
+        marked.map(drop)
+    }
+
+    /// Takes in what frames say of producers and the journal does not, in a log that was just
+    /// recovered. Returns what is to be recorded. `keyed`: frames say something; `unsure`: the
+    /// journal may have told of producers and does not any more.
+    pub(super) fn recover_table(
+        &self,
+        log: &Log,
+        keyed: bool,
+        unsure: bool,
+    ) -> Result<Option<Event>> {
+        let mut state = self.state.lock();
+        let first = state.idempotency.is_none();
+        if first && !keyed && !unsure {
+            return Ok(None);
+        }
+        let mut table = state.idempotency.take().unwrap_or_default();
+        let (before, written) = (table.covered(), log.written());
+        let span = Span { trimmed: EntryId::MIN, ..log.written_span() };
+        span.each_key(before, |key, id, position| {
+            table.insert(key.producer, key.iid, id, position, written);
+        })?;
+        let gaps = log.home.damage.gaps();
+        table.settle(written, |id| gaps.iter().any(|gap| gap.after < id && id < gap.before));
+        // Where the log has lost what the journal had told of, new frames come to lie there.
+        let record = match (first, before > written) {
+            (true, _) => Some(Idempotency::default().set(table.window(), 0)),
+            (false, true) => Some(table.set(table.window(), written)),
+            (false, false) => None,
+        };
+        if first && !keyed && table.counts() == Counts::default() {
+            return Ok(None);
+        }
+        state.idempotency = Some(table);
+        Ok(record)
     }
 }

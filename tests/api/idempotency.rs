@@ -436,3 +436,164 @@ fn many_segments_come_and_go() {
         put(&stream, "99999999999999-0");
     });
 }
+
+/// What is done between an opening and the closing behind it.
+type Life<'a> = &'a dyn Fn(&Store, &Stream);
+
+/// Opens the store in a directory, uses a stream, and closes it, once for each step.
+fn lives(options: &StreamOptions, steps: &[Life<'_>]) {
+    let dir = tempfile::tempdir().unwrap();
+    for step in steps {
+        let store = Store::options().durability(Durability::Manual).open(dir.path()).unwrap();
+        step(&store, &store.stream_with("s", options.clone()).unwrap());
+        store.close().unwrap();
+    }
+}
+
+#[test]
+fn all_of_it_survives_a_restart() {
+    lives(
+        &StreamOptions::new(),
+        &[
+            &|_, stream| {
+                stream.set_idempotency(Some(seconds(1000)), Some(3)).unwrap();
+                for iid in ["1", "2", "3", "4"] {
+                    assert!(is_new(stream, "p", iid));
+                }
+                assert!(!is_new(stream, "p", "4"));
+                stream.append_with([("a", "b")], once("q", "x").trim(Trim::max_len(0))).unwrap();
+                let auto = AppendOptions::new().idempotent_auto("auto");
+                stream.append_with([("a", "b"), ("c", "d")], auto).unwrap();
+            },
+            &|_, stream| {
+                assert_eq!(counts(stream), [3, 5, 6, 1]);
+                assert_eq!(info(stream).window.duration, seconds(1000));
+                assert!(!is_new(stream, "q", "x"));
+                let auto = AppendOptions::new().idempotent_auto("auto");
+                let again = stream.append_outcome([("c", "d"), ("a", "b")], auto).unwrap();
+                assert!(again.duplicate);
+                // The oldest goes next, as before.
+                assert!(is_new(stream, "p", "5"));
+                assert!(is_new(stream, "p", "2"));
+                assert!(!is_new(stream, "p", "4"));
+            },
+            &|_, stream| assert_eq!(counts(stream), [3, 5, 8, 4]),
+            &|_, stream| assert_eq!(counts(stream), [3, 5, 8, 4]),
+        ],
+    );
+}
+
+#[test]
+fn what_is_remembered_goes_on_to_grow_old_over_a_restart() {
+    let options = StreamOptions::new();
+    lives(
+        &options,
+        &[
+            &|_, stream| {
+                stream.set_idempotency(Some(seconds(1)), None).unwrap();
+                assert!(is_new(stream, "p", "x"));
+            },
+            &|_, stream| {
+                std::thread::sleep(Duration::from_millis(1010));
+                assert_eq!(counts(stream), [0, 0, 1, 0]);
+                assert!(is_new(stream, "p", "x"));
+            },
+        ],
+    );
+}
+
+/// The segments with the frames are gone, by a trim or because the last ID was set back.
+#[test]
+fn what_is_remembered_outlasts_the_segments() {
+    let options = StreamOptions::new().segment_bytes(4096);
+    let send_many = |stream: &Stream, from: u32| {
+        for n in from..from + 100 {
+            let fields = [("pad", "x".repeat(100))];
+            let id = EntryId::new(5_000_000_000_000, 1 + u64::from(n));
+            stream.append_with(fields, once("p", n.to_string()).id(id)).unwrap();
+        }
+    };
+    let all_known = |stream: &Stream, from: u32| {
+        (from..from + 100).all(|n| !is_new(stream, "p", &n.to_string()))
+    };
+    let drop_segments = |store: &Store, stream: &Stream| {
+        store.sync().unwrap();
+        // The background removes them some time.
+        for _ in 0..500 {
+            if stream.info().unwrap().segments <= 2 {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("{:?}", stream.info().unwrap());
+    };
+    lives(
+        &options,
+        &[
+            &|store, stream| {
+                send_many(stream, 0);
+                stream.trim(Trim::max_len(0)).unwrap();
+                drop_segments(store, stream);
+            },
+            &|store, stream| {
+                assert!(all_known(stream, 0));
+                send_many(stream, 100);
+                stream.trim(Trim::max_len(0)).unwrap();
+                stream.set_id(EntryId::new(4_000_000_000_000, 0), None, None).unwrap();
+                drop_segments(store, stream);
+                assert!(all_known(stream, 100));
+            },
+            &|_, stream| {
+                assert_eq!(counts(stream), [1, 100, 200, 200]);
+                assert!(all_known(stream, 100));
+                assert!(is_new(stream, "p", "99"));
+                assert_eq!(live(stream).len(), 1);
+                assert!(live(stream)[0].as_str() < "5");
+            },
+        ],
+    );
+}
+
+#[test]
+fn a_copy_and_another_name_survive_a_restart() {
+    lives(
+        &StreamOptions::new(),
+        &[
+            &|store, stream| {
+                assert!(is_new(stream, "p", "x"));
+                stream.record_idempotency("q", "y", stream.info().unwrap().last_id).unwrap();
+                assert!(store.copy("s", "copy", false).unwrap());
+                let copy = store.stream("copy").unwrap();
+                assert!(is_new(&copy, "p", "z"));
+                store.rename("s", "renamed").unwrap();
+            },
+            &|store, stream| {
+                assert_eq!(counts(stream), [0; 4]);
+                let (copy, renamed) =
+                    (store.stream("copy").unwrap(), store.stream("renamed").unwrap());
+                assert_eq!(counts(&copy), [2, 3, 3, 0]);
+                assert!(["x", "z"].iter().all(|iid| !is_new(&copy, "p", iid)));
+                assert!(!is_new(&copy, "q", "y"));
+                assert_eq!(counts(&renamed), [2, 2, 2, 0]);
+                assert!(!is_new(&renamed, "p", "x"));
+            },
+        ],
+    );
+}
+
+#[test]
+fn a_reader_sees_it_and_a_healthy_store_stays_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let stream = store.stream("s").unwrap();
+    assert!(is_new(&stream, "p", "x"));
+    assert!(!is_new(&stream, "p", "x"));
+    store.close().unwrap();
+    let reader = Store::open_read_only(dir.path()).unwrap();
+    let stream = reader.stream("s").unwrap();
+    assert_eq!(counts(&stream), [1, 1, 1, 1]);
+    assert_eq!(kind(send(&stream, "p", "x")), ErrorKind::ReadOnly);
+    assert_eq!(kind(stream.set_idempotency(None, Some(1))), ErrorKind::ReadOnly);
+    assert_eq!(kind(stream.record_idempotency("p", "x", id("1-0"))), ErrorKind::ReadOnly);
+    assert!(reader.verify().unwrap().is_whole());
+}

@@ -104,7 +104,6 @@ impl Extras {
         Some(extras)
     }
 
-    #[allow(dead_code, reason = "for recovery, which is to come")]
     /// The key in a body that begins like this. `None` if there is none, or it is malformed.
     pub(crate) fn key(flags: u8, body: &[u8]) -> Option<Key<'_>> {
         let at = &mut 0;
