@@ -10,7 +10,7 @@
 //!
 //! A test counts only if it fails against a server that answers OK to everything, and against one
 //! that answers nil: both are part of each run (`--no-stubs` leaves them out).
-#![allow(dead_code, clippy::print_stdout)]
+#![allow(clippy::print_stdout)]
 
 #[cfg(unix)]
 mod client;
