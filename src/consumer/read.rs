@@ -36,7 +36,7 @@ impl Consumer {
         match found.and_then(|mut found| found.pop()) {
             Some((_, delivery)) => Ok(delivery),
             None => {
-                let span = self.group.stream.snapshot()?.span;
+                let span = self.group.of.stream.snapshot()?.span;
                 Ok(Delivery::new(&self.group, span, Vec::new(), Vec::new()))
             }
         }
@@ -74,7 +74,7 @@ impl Consumer {
 
     fn look(&self, budget: &mut Budget, no_ack: bool) -> Result<Looked> {
         let now = self.group.shared().disk.now_ms();
-        let (before, number) = (*budget, self.group.number);
+        let (before, number) = (*budget, self.group.of.number);
         let group = &self.group;
         let decide = |locked: &mut Locked<'_>, events: &mut Vec<Event>| {
             *budget = before;
@@ -105,10 +105,10 @@ impl Consumer {
                 }
             }
             events.extend(seen.filter(|_| places.is_empty()));
-            Ok((locked.span.clone(), places, more))
+            Ok((places, more))
         };
-        let inner = group.stream.inner();
-        let ((span, places, more), _) = inner.change_by(group.shared(), true, decide)?;
+        let inner = group.of.stream.inner();
+        let ((places, more), span, _) = inner.change_held(group.shared(), true, decide)?;
         let answered = !places.is_empty();
         let delivery = Delivery::new(&self.group, span, places, Vec::new());
         Ok(Looked { delivery, more, answered })
@@ -145,12 +145,12 @@ impl Consumer {
     }
 
     fn register(&self, waiter: &Waiter) -> Registration {
-        self.group.stream.inner().waiters.register(waiter, Class::Group(self.group.number))
+        self.group.of.stream.inner().waiters.register(waiter, Class::Group(self.group.of.number))
     }
 
     /// Whether another of the group is being served, so that a newcomer has to queue up.
     fn must_queue(&self) -> bool {
-        self.group.stream.inner().waiters.has_turn(self.group.number)
+        self.group.of.stream.inner().waiters.has_turn(self.group.of.number)
     }
 }
 
@@ -190,7 +190,7 @@ fn look(
             *slot = Some(looked.more);
         }
         if looked.answered {
-            found.push((consumer.group.stream.clone(), looked.delivery));
+            found.push((consumer.group.of.stream.clone(), looked.delivery));
         }
     }
     Ok((found, left))

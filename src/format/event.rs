@@ -6,6 +6,7 @@
 
 use crate::id::EntryId;
 use crate::options::Retention;
+use std::sync::Arc;
 
 /// The number of a group within its stream.
 pub(crate) type GroupNumber = u32;
@@ -29,6 +30,34 @@ pub(crate) struct PendingRecord {
     pub(crate) time_ms: u64,
     /// How often it was delivered.
     pub(crate) count: u64,
+}
+
+/// How long in seconds, and how many, iids of a producer are remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Window {
+    pub(crate) seconds: u32,
+    pub(crate) most: u32,
+}
+
+impl Default for Window {
+    fn default() -> Window {
+        Window { seconds: 100, most: 100 }
+    }
+}
+
+/// An iid, its entry, and the position behind the entry's frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct IidPair {
+    pub(crate) iid: Arc<[u8]>,
+    pub(crate) id: EntryId,
+    pub(crate) position: u64,
+}
+
+/// What one producer has appended, in that order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ProducerPairs {
+    pub(crate) producer: Box<[u8]>,
+    pub(crate) pairs: Vec<IidPair>,
 }
 
 /// One change of one stream's state. Applying it cannot fail on a state that it was made for.
@@ -78,6 +107,31 @@ pub(crate) enum Event {
         to: EntryId,
         restart: u64,
     },
+    // Of idempotent producers. Positions are those of the stream's frames, of which the ones up to
+    // `covered` are told in full by this event and those before it.
+    /// The window as it is from now on (XCFGSET, in checkpoints, and when a stream comes to be used
+    /// so); another one than before clears what was remembered.
+    IdempotencySet {
+        window: Window,
+        covered: u64,
+        /// How many iids were ever remembered, and how many duplicates refused.
+        added: u64,
+        duplicates: u64,
+    },
+    /// What producers have appended, in order for each. Those that lie at or below what was covered
+    /// before are known. `covered` is 0 where more follow; otherwise the counters stand for it.
+    IdempotencyPairs {
+        covered: u64,
+        added: u64,
+        duplicates: u64,
+        producers: Vec<ProducerPairs>,
+    },
+    /// An iid that was attached to an entry which was there (XIDMPRECORD).
+    IdempotencyRecorded {
+        producer: Box<[u8]>,
+        iid: Box<[u8]>,
+        id: EntryId,
+    },
     // Of one group.
     /// `pinned`: recovery lowers the cursor no further than this; see `group/recover.rs`.
     GroupCreated {
@@ -119,7 +173,7 @@ pub(crate) enum Event {
         no_ack: bool,
         /// The group's counter after the last of them.
         entries_read: Option<u64>,
-        ids: Vec<EntryId>,
+        ids: Ids,
     },
     /// A consumer looked at its own records again: each count grows by one and its time is set.
     Redelivered {
@@ -138,7 +192,7 @@ pub(crate) enum Event {
     /// Records are gone: acknowledged, or found to have no entry any more.
     PendingRemoved {
         group: GroupNumber,
-        ids: Vec<EntryId>,
+        ids: Ids,
     },
     /// A consumer tried something at this time. Never journaled on its own.
     Seen {
@@ -211,6 +265,8 @@ pub(crate) struct Counters {
 }
 
 mod codec;
+mod ids;
+pub(crate) use ids::Ids;
 
 #[cfg(test)]
 mod tests;

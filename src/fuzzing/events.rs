@@ -86,7 +86,8 @@ fn states_of(loaded: &Loaded) -> States {
 
 /// All of a state as events, in the order in which a checkpoint has them.
 fn dump(state: &StreamState) -> Vec<Event> {
-    let mut events: Vec<Event> = state.dump().collect();
+    let mut events: Vec<Event> =
+        state.dump(state.idempotency.as_ref().map_or(0, |table| table.covered())).collect();
     let mut deleted = state.deleted.clone();
     deleted.sort_unstable();
     deleted.dedup();
@@ -241,7 +242,7 @@ mod tests {
                 time_ms,
                 no_ack: random.below(4) == 0,
                 entries_read: maybe(random),
-                ids: ids(random),
+                ids: ids(random).into(),
             },
             12 => Event::Redelivered { group, consumer, time_ms, ids: ids(random) },
             13 => Event::PendingSet {
@@ -249,7 +250,7 @@ mod tests {
                 records: (0..=random.below(3)).map(|_| record(random)).collect(),
                 active_ms: maybe(random),
             },
-            14 => Event::PendingRemoved { group, ids: ids(random) },
+            14 => Event::PendingRemoved { group, ids: ids(random).into() },
             15 => Event::TrimmedOut { ids: ids(random) },
             16 => Event::GroupCounters {
                 next_group: random.below(3) as u32,

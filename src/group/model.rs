@@ -127,7 +127,7 @@ impl Rig {
         let ids = self.log.after(self.group(group).last_id(), count);
         let (mut events, facts) = (Vec::new(), self.log.facts());
         let group = self.group(group);
-        group.deliver(consumer, ids.clone(), no_ack, self.now, &facts, &mut events);
+        group.deliver(consumer, ids.clone().into(), no_ack, self.now, &facts, &mut events);
         self.apply(events);
         ids
     }

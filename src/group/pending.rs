@@ -7,7 +7,7 @@
 //! entry, until its owner goes. `zone` holds exactly the IDs of the others, in the order of their
 //! turns: it costs groups nothing that never had any.
 
-use crate::format::event::{ConsumerNumber, PendingRecord};
+use crate::format::event::{ConsumerNumber, Ids, PendingRecord};
 use crate::id::EntryId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -145,10 +145,13 @@ impl PendingList {
     }
 
     /// Those of some ascending IDs that have records.
-    pub(crate) fn among(&self, ids: &[EntryId]) -> Vec<EntryId> {
+    pub(crate) fn among(&self, ids: &[EntryId]) -> Ids {
+        if let [id] = ids {
+            return self.records.get(*id).map(|record| record.id).into_iter().collect();
+        }
         let mut found = Vec::with_capacity(ids.len());
         self.records.find_all(ids, |record| found.push(record.id));
-        found
+        found.into()
     }
 
     /// Takes records out; IDs without one are passed over. Runs of neighbours go in one step.
@@ -246,7 +249,7 @@ mod tests {
         list.deliver(2, 5, &[id(3), id(5)]);
         list.put(record(7, None));
         list.deliver(1, 5, &[id(8), id(9)]);
-        assert_eq!(list.among(&[id(2), id(4), id(5), id(9)]), [id(2), id(5), id(9)]);
+        assert_eq!(&*list.among(&[id(2), id(4), id(5), id(9)]), [id(2), id(5), id(9)]);
         list.remove(&[id(2), id(3), id(4), id(5), id(6), id(7), id(8)]);
         assert_eq!((of(&list, 1), of(&list, 2)), (vec![1, 9], vec![]));
         assert_eq!((list.len_of(1), list.len_of(2), list.len()), (2, 0, 2));

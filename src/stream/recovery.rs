@@ -205,10 +205,11 @@ impl StreamInner {
         }
         let position = self.durable_position(&state);
         let durable = (position > 0).then_some(Event::Durable { position });
+        let told = self.told_end(&state);
         Some(Frozen {
             // A refusal outlives the checkpoint that forgets the damaged record.
             covers: if self.lost { LOST } else { covers() },
-            events: Box::new(state.dump().chain(durable)),
+            events: Box::new(state.dump(told).chain(durable)),
             counters: state.counters,
             deleted: state.deleted.clone(),
             marked: match planted::deletions_dropped() {
@@ -216,6 +217,13 @@ impl StreamInner {
                 false => self.marked_deletions(&state),
             },
         })
+    }
+
+    /// The end of the frames whose producers a checkpoint may tell: all that is durable, once the
+    /// log is open and its frames are looked at.
+    fn told_end(&self, state: &StreamState) -> u64 {
+        let covered = state.idempotency.as_ref().map_or(0, |table| table.covered());
+        self.log.get().map_or(covered, |log| log.commit.durable().max(covered))
     }
 
     fn durable_position(&self, state: &StreamState) -> u64 {

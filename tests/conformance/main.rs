@@ -10,8 +10,7 @@
 //!
 //! A test counts only if it fails against a server that answers OK to everything, and against one
 //! that answers nil: both are part of each run (`--no-stubs` leaves them out).
-#![allow(dead_code)]
-#![allow(clippy::print_stdout)]
+#![allow(dead_code, clippy::print_stdout)]
 
 #[cfg(unix)]
 mod client;
@@ -25,6 +24,8 @@ mod pattern;
 mod registry;
 #[cfg(unix)]
 mod reply;
+#[cfg(unix)]
+mod row_tests;
 #[cfg(unix)]
 mod rows;
 #[cfg(unix)]

@@ -126,7 +126,7 @@ fn ours(dir: &TempDir) -> Result<Command, String> {
     let program = program.ok_or("the binary `streamlog` is not built")?;
     let mut command = Command::new(program);
     command.arg("serve").arg(dir.path().join("store"));
-    command.args(["--port", "0", "--enable-debug-command"]);
+    command.args(["--no-port", "--enable-debug-command"]);
     Ok(command)
 }
 

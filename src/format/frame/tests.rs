@@ -108,7 +108,7 @@ proptest! {
         distance in any::<Option<u64>>(),
         trim in proptest::option::of(any_id()),
     ) {
-        let extras = Extras { durable_distance: distance, trimmed: trim };
+        let extras = Extras { durable_distance: distance, trimmed: trim, keyed: false };
         let mut out = Vec::new();
         extras.write(&mut out);
         let mut at = 0;

@@ -74,8 +74,13 @@ impl<T: Item> Rows<T> {
 
     /// Where the first item lies that has this ID or a higher one, and whether it is this one.
     fn find(&self, id: EntryId) -> (usize, bool) {
+        // What is done came first, and what is new comes last.
+        match self.get(0).map(|first| first.id()) {
+            None => return (0, false),
+            Some(first) if first == id => return (0, true),
+            Some(_) => {}
+        }
         let len = self.len();
-        // What is new comes last, and what is done came first.
         if self.last().is_none_or(|last| last.id() < id) {
             return (len, false);
         }

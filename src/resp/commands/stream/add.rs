@@ -4,8 +4,10 @@ use super::args::{Parsed, is, is_sign, new_id, refused};
 use super::policy::NOT_YET;
 use super::prelude::*;
 use super::trim::TrimWords;
+use crate::error::ErrorKind;
 use crate::id::{EntryId, NewId};
 use crate::options::AppendOptions;
+use crate::stream::Stream;
 
 const TWICE: &str = "ERR syntax error, IDMP/IDMPAUTO specified multiple times";
 const NO_PRODUCER_AUTO: &str = "ERR syntax error, IDMPAUTO requires a non-empty producer ID";
@@ -116,12 +118,32 @@ pub(crate) fn xadd(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) -> 
     };
     let fields = pairs.iter().map(|[name, value]| (name, value));
     let id = match words.producer {
+        None if id == NewId::Auto && !context.may_block => {
+            append_at(&stream, context.now_ms(), fields, options)?
+        }
         None => stream.append_with(fields, options)?,
         Some(_) => return Err(NOT_YET),
     };
     context.changed(key, 1);
     out.id(id);
     Ok(Done::Replied)
+}
+
+/// A generated ID of a transaction: all of it has one time, whatever the clock says by now. Where
+/// the stream is ahead of that time, the ID is the next one as always.
+fn append_at<N: AsRef<[u8]>, V: AsRef<[u8]>>(
+    stream: &Stream,
+    now_ms: u64,
+    fields: impl Iterator<Item = (N, V)> + Clone,
+    options: AppendOptions,
+) -> crate::Result<EntryId> {
+    let appended = stream.append_with(fields.clone(), options.id(NewId::AutoSeq(now_ms)));
+    match appended {
+        Err(e) if matches!(e.kind(), ErrorKind::IdNotGreater { .. }) => {
+            stream.append_with(fields, options)
+        }
+        appended => appended,
+    }
 }
 
 #[cfg(test)]
