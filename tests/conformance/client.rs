@@ -45,13 +45,6 @@ impl Client {
         Ok(Client { reader: BufReader::new(stream), patience, last: String::new() })
     }
 
-    /// How long to wait for a reply before the test fails.
-    pub(crate) fn patience(&mut self, patience: Duration) -> Outcome {
-        self.patience = patience;
-        let stream = self.reader.get_ref();
-        stream.set_read_timeout(Some(patience)).map_err(|error| error.to_string())
-    }
-
     pub(crate) fn send_bytes(&mut self, bytes: &[u8]) -> Outcome {
         let sent = self.reader.get_mut().write_all(bytes);
         sent.map_err(|error| format!("{}: not sent: {error}", self.last))
@@ -174,12 +167,6 @@ impl Client {
     /// One command, its reply as it comes, also an error.
     pub(crate) fn ask(&mut self, command: impl AsRef<str>) -> Result<Reply, String> {
         self.send(command)?;
-        self.read()
-    }
-
-    /// The same for words with whatever bytes.
-    pub(crate) fn ask_words(&mut self, words: &[impl AsRef<[u8]>]) -> Result<Reply, String> {
-        self.send_words(words)?;
         self.read()
     }
 

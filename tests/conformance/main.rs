@@ -10,6 +10,7 @@
 //!
 //! A test counts only if it fails against a server that answers OK to everything, and against one
 //! that answers nil: both are part of each run (`--no-stubs` leaves them out).
+//! `STREAMLOG_CONFORMANCE_FSYNC=always` has our server sync before it answers.
 #![allow(clippy::print_stdout)]
 
 #[cfg(unix)]

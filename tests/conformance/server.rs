@@ -127,6 +127,9 @@ fn ours(dir: &TempDir) -> Result<Command, String> {
     let mut command = Command::new(program);
     command.arg("serve").arg(dir.path().join("store"));
     command.args(["--no-port", "--enable-debug-command"]);
+    if let Some(when) = std::env::var_os("STREAMLOG_CONFORMANCE_FSYNC") {
+        command.arg("--appendfsync").arg(when);
+    }
     Ok(command)
 }
 
