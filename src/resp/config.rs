@@ -3,8 +3,9 @@
 //! Some are streamlog's own, some are remembered and mean nothing here: programs that were written
 //! for Redis set them, and want to read them back.
 
-use crate::options::StreamOptions;
+use crate::options::{IdempotencyWindow, StreamOptions};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -187,6 +188,19 @@ impl Config {
             Kind::Remembered(_) => drop(self.remembered.insert(name, text)),
         }
         Ok(())
+    }
+
+    /// What new streams remember of idempotent producers.
+    pub(crate) fn window(&self) -> IdempotencyWindow {
+        let seconds = u64::try_from(self.stream_idmp_duration).unwrap_or(1);
+        let iids = u32::try_from(self.stream_idmp_maxsize).unwrap_or(1);
+        IdempotencyWindow::new().duration(Duration::from_secs(seconds)).max_iids(iids)
+    }
+
+    /// The same as what the store has for streams that are made by the application.
+    pub(crate) fn set_window(&mut self, window: IdempotencyWindow) {
+        self.stream_idmp_duration = i64::try_from(window.duration.as_secs()).unwrap_or(i64::MAX);
+        self.stream_idmp_maxsize = window.max_iids.into();
     }
 
     /// Whether nodes are to be laid out otherwise than the store does by itself.

@@ -1,7 +1,7 @@
 //! XIDMPRECORD: an entry that is there gets an idempotent ID.
 
 use super::{Counters, add_numbered, has_len, tracks};
-use crate::client::Outcome;
+use crate::client::{Client, Outcome};
 use crate::env::Env;
 use crate::registry::Numbered;
 
@@ -44,14 +44,19 @@ fn s36(env: &mut Env<'_>) -> Outcome {
     c.ok("XIDMPRECORD k p r 1")
 }
 
-/// 1-0 is known by this producer and ID, 2-0 by another ID that differs in the last byte only.
+/// Three entries. Their IDs are of now: one of long ago is forgotten at once.
+fn three(c: &mut Client) -> Result<[String; 3], String> {
+    Ok([c.text("XADD k * f 1")?, c.text("XADD k * f 2")?, c.text("XADD k * f 3")?])
+}
+
+/// One entry is known by this producer and ID, another one by an ID that differs in the last byte.
 fn records(env: &mut Env<'_>, pid: &str, iid: &str, other: &str) -> Outcome {
     let c = &mut env.c;
-    add_numbered(c, "k", 3)?;
-    c.ok(format!("XIDMPRECORD k {pid} {iid} 1-0"))?;
-    c.ok(format!("XIDMPRECORD k {pid} {other} 2-0"))?;
-    c.is(format!("XADD k IDMP {pid} {iid} * f v"), "1-0")?;
-    c.is(format!("XADD k IDMP {pid} {other} * f v"), "2-0")?;
+    let [first, second, _] = three(c)?;
+    c.ok(format!("XIDMPRECORD k {pid} {iid} {first}"))?;
+    c.ok(format!("XIDMPRECORD k {pid} {other} {second}"))?;
+    c.is(format!("XADD k IDMP {pid} {iid} * f v"), first)?;
+    c.is(format!("XADD k IDMP {pid} {other} * f v"), second)?;
     has_len(c, "k", 3)?;
     tracks(c, "k", Counters { pids: 1, iids: 2, added: 2, duplicates: 2 })
 }
@@ -105,9 +110,9 @@ fn s43(env: &mut Env<'_>) -> Outcome {
 
 fn s44(env: &mut Env<'_>) -> Outcome {
     let c = &mut env.c;
-    add_numbered(c, "k", 1)?;
+    let [first, ..] = three(c)?;
     for _ in 0..3 {
-        c.ok("XIDMPRECORD k p r 1-0")?;
+        c.ok(format!("XIDMPRECORD k p r {first}"))?;
     }
     tracks(c, "k", Counters { pids: 1, iids: 1, added: 1, duplicates: 0 })?;
     // The same for what XADD made known.
@@ -118,24 +123,24 @@ fn s44(env: &mut Env<'_>) -> Outcome {
 
 fn s45(env: &mut Env<'_>) -> Outcome {
     let c = &mut env.c;
-    add_numbered(c, "k", 2)?;
-    c.ok("XIDMPRECORD k p r 1-0")?;
+    let [first, second, _] = three(c)?;
+    c.ok(format!("XIDMPRECORD k p r {first}"))?;
     let error = "ERR IID already exists for this producer with a different stream ID";
-    c.err("XIDMPRECORD k p r 2-0", error)?;
-    c.is("XADD k IDMP p r * f v", "1-0")?;
+    c.err(format!("XIDMPRECORD k p r {second}"), error)?;
+    c.is("XADD k IDMP p r * f v", &first)?;
     // One entry may well have several IDs.
-    c.ok("XIDMPRECORD k p s 1-0")?;
-    c.is("XADD k IDMP p s * f v", "1-0")?;
+    c.ok(format!("XIDMPRECORD k p s {first}"))?;
+    c.is("XADD k IDMP p s * f v", &first)?;
     tracks(c, "k", Counters { pids: 1, iids: 2, added: 2, duplicates: 2 })
 }
 
 fn s46(env: &mut Env<'_>) -> Outcome {
     let c = &mut env.c;
-    add_numbered(c, "k", 3)?;
-    for (pid, id) in [("p1", "1-0"), ("p2", "2-0"), ("p3", "3-0")] {
+    let ids = three(c)?;
+    for (pid, id) in ["p1", "p2", "p3"].iter().zip(&ids) {
         c.ok(format!("XIDMPRECORD k {pid} r {id}"))?;
     }
-    for (pid, id) in [("p1", "1-0"), ("p2", "2-0"), ("p3", "3-0")] {
+    for (pid, id) in ["p1", "p2", "p3"].iter().zip(&ids) {
         c.is(format!("XADD k IDMP {pid} r * f v"), id)?;
     }
     tracks(c, "k", Counters { pids: 3, iids: 3, added: 3, duplicates: 3 })?;

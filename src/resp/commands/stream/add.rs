@@ -1,13 +1,12 @@
 //! XADD.
 
 use super::args::{Parsed, is, is_sign, new_id, refused};
-use super::policy::NOT_YET;
 use super::prelude::*;
 use super::trim::TrimWords;
 use crate::error::ErrorKind;
 use crate::id::{EntryId, NewId};
 use crate::options::AppendOptions;
-use crate::stream::Stream;
+use crate::stream::{Appended, Stream};
 
 const TWICE: &str = "ERR syntax error, IDMP/IDMPAUTO specified multiple times";
 const NO_PRODUCER_AUTO: &str = "ERR syntax error, IDMPAUTO requires a non-empty producer ID";
@@ -116,16 +115,23 @@ pub(crate) fn xadd(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) -> 
         out.null();
         return Ok(Done::Replied);
     };
-    let fields = pairs.iter().map(|[name, value]| (name, value));
-    let id = match words.producer {
-        None if id == NewId::Auto && !context.may_block => {
-            append_at(&stream, context.now_ms(), fields, options)?
-        }
-        None => stream.append_with(fields, options)?,
-        Some(_) => return Err(NOT_YET),
+    let options = match words.producer {
+        None => options,
+        Some(Producer { pid, iid: Some(iid) }) => options.idempotent(pid, iid),
+        Some(Producer { pid, iid: None }) => options.idempotent_auto(pid),
     };
-    context.changed(key, 1);
-    out.id(id);
+    let fields = pairs.iter().map(|[name, value]| (name, value));
+    let done = match id == NewId::Auto && !context.may_block {
+        true => append_at(&stream, context.now_ms(), fields, options)?,
+        false => stream.append_outcome(fields, options)?,
+    };
+    match done.duplicate {
+        // It gives nobody anything to read; the reply waits for the disk all the same, where the
+        // first entry may be on its way.
+        true => context.changed_quietly(key, 1),
+        false => context.changed(key, 1),
+    }
+    out.id(done.id);
     Ok(Done::Replied)
 }
 
@@ -136,11 +142,11 @@ fn append_at<N: AsRef<[u8]>, V: AsRef<[u8]>>(
     now_ms: u64,
     fields: impl Iterator<Item = (N, V)> + Clone,
     options: AppendOptions,
-) -> crate::Result<EntryId> {
-    let appended = stream.append_with(fields.clone(), options.clone().id(NewId::AutoSeq(now_ms)));
-    match appended {
+) -> crate::Result<Appended> {
+    let at = options.clone().id(NewId::AutoSeq(now_ms));
+    match stream.append_outcome(fields.clone(), at) {
         Err(e) if matches!(e.kind(), ErrorKind::IdNotGreater { .. }) => {
-            stream.append_with(fields, options)
+            stream.append_outcome(fields, options)
         }
         appended => appended,
     }
