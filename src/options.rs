@@ -18,7 +18,7 @@ pub use claim::{ClaimOptions, PendingFilter};
 pub use idempotency::IdempotencyWindow;
 pub use nack::{NackMode, NackOptions};
 pub(crate) use read::Block;
-pub use read::{GroupReadOptions, ReadFrom, ReadOptions, Start};
+pub use read::{GroupReadOptions, ReadFrom, ReadOptions, ReplyFormat, Start};
 pub use references::{Deletion, RefPolicy};
 pub use retention::Retention;
 pub use trim::Trim;

@@ -13,6 +13,7 @@ mod idempotency;
 mod names;
 mod range;
 mod read;
+mod read_limits;
 mod reopen;
 mod retention;
 mod set_id;
