@@ -36,11 +36,6 @@ impl Out {
         self.proto = proto;
     }
 
-    /// How much may wait to be sent; for what is written from here on.
-    pub(crate) fn set_limit(&mut self, limit: usize) {
-        self.limit = limit;
-    }
-
     /// Whether a reply was longer than may be kept. Who writes many elements looks at it now and
     /// then, and stops.
     pub(crate) fn is_over(&self) -> bool {

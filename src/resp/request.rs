@@ -162,11 +162,6 @@ impl Parser {
         }
         taken
     }
-
-    /// How many bytes of input the request needs at least, as far as that is known.
-    pub(crate) fn needs(&self) -> usize {
-        self.bulk.map_or(0, |len| self.at + len + 2)
-    }
 }
 
 fn bad(what: &str) -> Refusal {

@@ -36,7 +36,7 @@ pub(super) fn is_clean(word: &[u8]) -> bool {
     word.iter().all(|byte| (b'!'..=b'~').contains(byte))
 }
 
-fn me<'a>(engine: &'a mut Engine, place: usize) -> Result<&'a mut Client, Refusal> {
+fn me(engine: &mut Engine, place: usize) -> Result<&mut Client, Refusal> {
     engine.clients.get_mut(place).ok_or(Refusal::of("ERR No such client"))
 }
 
@@ -179,50 +179,64 @@ fn unblock(engine: &mut Engine, _: usize, args: &[&[u8]], out: &mut Out) -> Answ
     Ok(Done::Replied)
 }
 
-/// CLIENT KILL, by address, or by ID and what else is known of clients here.
-fn kill(engine: &mut Engine, place: usize, args: &[&[u8]], out: &mut Out) -> Answer {
-    let old_form = args.len() == 3;
-    let mut skip_me = !old_form;
-    let mut wanted: Vec<Box<dyn Fn(&Client) -> bool + '_>> = Vec::new();
-    let address_is = |word: &[u8], client: &Client| client.address.as_bytes() == word;
-    if old_form {
-        wanted.push(Box::new(move |client| address_is(args[2], client)));
-    } else {
-        let mut pairs = args[2..].chunks_exact(2);
-        for pair in &mut pairs {
-            let (option, value) = (pair[0].to_ascii_lowercase(), pair[1]);
-            match &option[..] {
+/// Which clients CLIENT KILL is about; what is not set says nothing.
+#[derive(Default)]
+struct Filter<'a> {
+    id: Option<u64>,
+    address: Option<&'a [u8]>,
+    local: Option<&'a [u8]>,
+    user: Option<&'a [u8]>,
+    kind: Option<&'a [u8]>,
+    skip_me: bool,
+}
+
+impl<'a> Filter<'a> {
+    fn parse(args: &[&'a [u8]]) -> Result<Filter<'a>, Refusal> {
+        let mut filter = Filter { skip_me: true, ..Filter::default() };
+        for pair in args.chunks(2) {
+            let [option, value] = pair else { return Err(Refusal::SYNTAX) };
+            match &option.to_ascii_lowercase()[..] {
                 b"id" => {
                     let id = integer(value).and_then(|id| u64::try_from(id).ok());
                     let id = id.filter(|id| *id > 0);
-                    let id = id.ok_or(Refusal::of("ERR client-id should be greater than 0"))?;
-                    wanted.push(Box::new(move |client| client.id == id));
+                    let none = Refusal::of("ERR client-id should be greater than 0");
+                    filter.id = Some(id.ok_or(none)?);
                 }
-                b"addr" => wanted.push(Box::new(move |client| address_is(value, client))),
-                b"laddr" => {
-                    wanted.push(Box::new(move |client| client.local.as_bytes() == value));
-                }
-                b"user" => wanted.push(Box::new(move |_| value == b"default")),
-                b"type" => {
-                    wanted.push(Box::new(move |_| value.eq_ignore_ascii_case(b"normal")));
-                }
-                b"skipme" if value.eq_ignore_ascii_case(b"yes") => skip_me = true,
-                b"skipme" if value.eq_ignore_ascii_case(b"no") => skip_me = false,
+                b"addr" => filter.address = Some(value),
+                b"laddr" => filter.local = Some(value),
+                b"user" => filter.user = Some(value),
+                b"type" => filter.kind = Some(value),
+                b"skipme" if value.eq_ignore_ascii_case(b"yes") => filter.skip_me = true,
+                b"skipme" if value.eq_ignore_ascii_case(b"no") => filter.skip_me = false,
                 _ => return Err(Refusal::SYNTAX),
             }
         }
-        if !pairs.remainder().is_empty() {
-            return Err(Refusal::SYNTAX);
-        }
+        Ok(filter)
     }
-    let is_wanted = |client: &Client| wanted.iter().all(|is| is(client));
-    let chosen = engine.clients.iter().filter(|(_, client)| is_wanted(client));
-    let chosen: Vec<usize> =
-        chosen.map(|(other, _)| other).filter(|other| !skip_me || *other != place).collect();
-    if old_form && chosen.is_empty() {
+
+    fn is_of(&self, client: &Client) -> bool {
+        self.id.is_none_or(|id| id == client.id)
+            && self.address.is_none_or(|address| address == client.address.as_bytes())
+            && self.local.is_none_or(|local| local == client.local.as_bytes())
+            && self.user.is_none_or(|user| user == b"default")
+            && self.kind.is_none_or(|kind| kind.eq_ignore_ascii_case(b"normal"))
+    }
+}
+
+/// CLIENT KILL, by address, or by ID and what else is known of clients here.
+fn kill(engine: &mut Engine, place: usize, args: &[&[u8]], out: &mut Out) -> Answer {
+    let old_form = args.len() == 3;
+    let filter = match old_form {
+        true => Filter { address: Some(args[2]), ..Filter::default() },
+        false => Filter::parse(&args[2..])?,
+    };
+    let wanted = engine.clients.iter().filter(|(_, client)| filter.is_of(client));
+    let wanted: Vec<usize> =
+        wanted.map(|(other, _)| other).filter(|other| !filter.skip_me || *other != place).collect();
+    if old_form && wanted.is_empty() {
         return Err(Refusal::of("ERR No such client"));
     }
-    for other in &chosen {
+    for other in &wanted {
         if let Some(client) = engine.clients.get_mut(*other) {
             // The caller is still to hear of it.
             client.closing = true;
@@ -233,7 +247,7 @@ fn kill(engine: &mut Engine, place: usize, args: &[&[u8]], out: &mut Out) -> Ans
     if old_form {
         out.ok()
     } else {
-        out.count(chosen.len() as u64)
+        out.count(wanted.len() as u64)
     }
     Ok(Done::Replied)
 }

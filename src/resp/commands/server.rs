@@ -183,7 +183,7 @@ fn config_get(engine: &mut Engine, _: usize, args: &[&[u8]], out: &mut Out) -> A
 
 /// CONFIG SET: all of the settings or none.
 fn config_set(engine: &mut Engine, _: usize, args: &[&[u8]], out: &mut Out) -> Answer {
-    if args.len() % 2 != 0 {
+    if !args.len().is_multiple_of(2) {
         return Err(Refusal::arity("config|set"));
     }
     let mut changed = engine.config.clone();
