@@ -26,7 +26,7 @@ mod sync;
 mod wait;
 mod worker;
 
-pub use consumer::{AutoClaim, AutoClaimIds, Consumer, Deliveries, Delivery, Group};
+pub use consumer::{AutoClaim, AutoClaimIds, Claimed, Consumer, Deliveries, Delivery, Group};
 pub use entry::{Entry, EntryRef, Fields, NewEntries};
 pub use error::{Error, ErrorKind, Result};
 pub use group::{
@@ -36,8 +36,8 @@ pub use id::{EntryId, NewId};
 pub use journal::JournalRecovery;
 pub use options::{
     AppendOptions, BatchOptions, ClaimOptions, Deletion, Durability, GroupReadOptions, NackMode,
-    NackOptions, OnDamage, PendingFilter, ReadFrom, ReadOptions, RefPolicy, Retention, Start,
-    StreamOptions, Trim,
+    NackOptions, OnDamage, PendingFilter, ReadFrom, ReadOptions, RefPolicy, ReplyFormat, Retention,
+    Start, StreamOptions, Trim,
 };
 pub use read::{Batch, BatchIter, OwnedRange, Range, Snapshot};
 pub use storage::recover::{CutTail, Gap, StreamRecovery};

@@ -14,7 +14,7 @@ pub(crate) use claim::ClaimTime;
 pub use claim::{ClaimOptions, PendingFilter};
 pub use nack::{NackMode, NackOptions};
 pub(crate) use read::Block;
-pub use read::{GroupReadOptions, ReadFrom, ReadOptions, Start};
+pub use read::{GroupReadOptions, ReadFrom, ReadOptions, ReplyFormat, Start};
 pub use references::{Deletion, RefPolicy};
 pub use retention::Retention;
 pub use trim::Trim;

@@ -221,8 +221,27 @@ impl StreamInner {
         budget: &mut Budget,
     ) -> Result<Batch> {
         self.check(shared)?;
+        self.look_at(self.log(shared)?.span(), after, budget)
+    }
+
+    /// One look for the last entry.
+    pub(crate) fn look_last(&self, shared: &Shared, budget: &mut Budget) -> Result<Batch> {
+        self.check(shared)?;
         let span = self.log(shared)?.span();
+        let Some(after) = span.before_last()? else {
+            return Ok(Batch::new(span, Vec::new()));
+        };
+        let mut one = budget.of_one();
+        let batch = self.look_at(span, after, &mut one);
+        budget.take_in(one);
+        batch
+    }
+
+    fn look_at(&self, span: Span, after: EntryId, budget: &mut Budget) -> Result<Batch> {
         let (places, _) = budget.take(&span, after)?;
+        if !places.is_empty() {
+            budget.spend_stream(places.len(), || self.state.lock().name.clone());
+        }
         Ok(Batch::new(span, places))
     }
 

@@ -395,8 +395,11 @@ impl GroupState {
                     self.touch(owner, now, true);
                 }
             }
-            for record in span {
-                self.pending.put(*record);
+            // A checkpoint has no such time.
+            if active_ms.is_some() {
+                span.iter().for_each(|record| self.pending.take_over(*record));
+            } else {
+                span.iter().for_each(|record| self.pending.put(*record));
             }
         }
     }

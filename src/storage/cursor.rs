@@ -94,6 +94,15 @@ impl Span {
         }))
     }
 
+    /// The ID in front of the last live entry; `None` if none lives.
+    ///
+    /// # Errors
+    /// As [`Backward::next`].
+    pub(crate) fn before_last(&self) -> Result<Option<EntryId>> {
+        let last = Backward::seek(self, EntryId::MAX).next(&mut self.reading())?;
+        Ok(last.and_then(|place| place.id.prev()))
+    }
+
     /// A walk over all entries, dead ones too, from a block that holds this number on.
     pub(crate) fn walk_from(&self, segment: usize, ordinal: u32) -> Option<Forward> {
         let found = self.segments.get(segment)?;

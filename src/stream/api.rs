@@ -394,6 +394,10 @@ impl Stream {
             Start::First => EntryId::MIN,
             Start::Last => self.log()?.tail().last_id,
             Start::After(id) => id,
+            Start::LastEntry => {
+                let (span, tail) = self.log()?.look();
+                span.before_last()?.unwrap_or(tail.last_id)
+            }
         })
     }
 

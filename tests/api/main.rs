@@ -12,6 +12,7 @@ mod durable;
 mod names;
 mod range;
 mod read;
+mod read_limits;
 mod reopen;
 mod retention;
 mod set_id;
