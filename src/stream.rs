@@ -36,6 +36,7 @@ mod care;
 mod copy;
 mod delete;
 mod durable;
+mod idempotent;
 mod info;
 mod pick;
 mod recovery;
@@ -43,6 +44,7 @@ mod set_id;
 mod ticket;
 mod trim;
 pub use api::Stream;
+pub use idempotent::{Appended, IdempotencyInfo};
 pub use info::{StreamDetails, StreamInfo};
 pub(crate) use recovery::Frozen;
 pub use ticket::Ticket;
@@ -199,7 +201,7 @@ impl StreamInner {
     }
 
     pub(crate) fn set_rests_on(&self, position: u64) {
-        self.rests_on.store(position, Ordering::Release);
+        self.rests_on.fetch_max(position, Ordering::AcqRel);
     }
 
     #[inline]
