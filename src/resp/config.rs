@@ -3,8 +3,9 @@
 //! Some are streamlog's own, some are remembered and mean nothing here: programs that were written
 //! for Redis set them, and want to read them back.
 
-use crate::options::StreamOptions;
+use crate::options::{IdempotencyWindow, StreamOptions};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -187,6 +188,21 @@ impl Config {
             Kind::Remembered(_) => drop(self.remembered.insert(name, text)),
         }
         Ok(())
+    }
+
+    /// What new streams remember of their producers.
+    pub(crate) fn window(&self) -> IdempotencyWindow {
+        // Within limits that both can say.
+        IdempotencyWindow::new()
+            .duration(Duration::from_secs(self.stream_idmp_duration.unsigned_abs()))
+            .max_iids(u32::try_from(self.stream_idmp_maxsize).unwrap_or(u32::MAX))
+    }
+
+    /// Takes over what the store does by itself.
+    pub(crate) fn of_store(mut self, window: IdempotencyWindow) -> Config {
+        self.stream_idmp_duration = i64::try_from(window.duration.as_secs()).unwrap_or(i64::MAX);
+        self.stream_idmp_maxsize = window.max_iids.into();
+        self
     }
 
     /// Whether nodes are to be laid out otherwise than the store does by itself.

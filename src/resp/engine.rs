@@ -53,9 +53,9 @@ impl Engine {
         let clock = Clock::default();
         let last_save = clock.now_ms() / 1000;
         Engine {
+            config: config.of_store(store.default_idempotency()),
             store,
             home,
-            config,
             space: Keyspace::new(),
             clients: Clients::default(),
             waits: Waits::default(),

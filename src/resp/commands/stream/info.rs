@@ -90,7 +90,7 @@ fn stream(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) -> Answer {
     Ok(Done::Replied)
 }
 
-const FACTS: usize = 7;
+const FACTS: usize = 13;
 
 /// What both forms of XINFO STREAM begin with.
 fn facts(out: &mut Out, info: &StreamInfo) {
@@ -108,6 +108,19 @@ fn facts(out: &mut Out, info: &StreamInfo) {
     out.count(info.entries_added);
     out.bulk(b"recorded-first-entry-id");
     out.id(info.first_id);
+    let producers = &info.idempotency;
+    out.bulk(b"idmp-duration");
+    out.count(producers.window.duration.as_secs());
+    out.bulk(b"idmp-maxsize");
+    out.count(producers.window.max_iids.into());
+    out.bulk(b"pids-tracked");
+    out.count(producers.producers);
+    out.bulk(b"iids-tracked");
+    out.count(producers.iids);
+    out.bulk(b"iids-added");
+    out.count(producers.added);
+    out.bulk(b"iids-duplicates");
+    out.count(producers.duplicates);
 }
 
 fn entry_or_null(out: &mut Out, entry: Option<&Entry>) {

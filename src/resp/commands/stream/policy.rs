@@ -5,9 +5,6 @@ use super::prelude::*;
 use crate::id::EntryId;
 use crate::options::{Deletion, RefPolicy};
 
-/// What options that the library does not have yet are answered with.
-pub(super) const NOT_YET: Refusal = Refusal::of("ERR this option is not served yet");
-
 const NUMBER: &str = "ERR Number of IDs must be a positive integer";
 const MISMATCH: &str = "ERR The `numids` parameter must match the number of arguments";
 const NO_IDS: &str = "ERR IDS option is required";
