@@ -212,7 +212,7 @@ impl Config {
 const NODES: (i64, i64) = (100, 4096);
 const NOT_A_NUMBER: &str = "argument couldn't be parsed into an integer";
 const NOT_MEMORY: &str = "argument must be a memory value";
-const NOT_FSYNC: &str = "argument(s) must be one of the following: always, everysec, no";
+const NOT_FSYNC: &str = "argument(s) must be one of the following: everysec, always, no";
 
 impl Default for Config {
     fn default() -> Config {
