@@ -21,7 +21,7 @@ mod answer;
 mod claim;
 pub use claim::{AutoClaim, AutoClaimIds};
 mod delivery;
-pub use delivery::Delivery;
+pub use delivery::{Claimed, Delivery};
 mod read;
 pub use read::Deliveries;
 
@@ -88,7 +88,7 @@ impl Stream {
         let shared = self.shared();
         let (number, position) = self.inner().change(shared, true, |locked| {
             let facts = locked.facts()?;
-            let last_id = resolve(start, locked);
+            let last_id = resolve(start, locked)?;
             let event = locked.state.groups.create_group(name, last_id, entries_read, &facts)?;
             let number = match &event {
                 Event::GroupCreated { group, .. } => *group,
@@ -146,12 +146,13 @@ impl Stream {
     }
 }
 
-fn resolve(start: Start, locked: &Locked<'_>) -> EntryId {
-    match start {
+fn resolve(start: Start, locked: &Locked<'_>) -> Result<EntryId> {
+    Ok(match start {
         Start::First => EntryId::MIN,
         Start::Last => locked.tail.last_id,
         Start::After(id) => id,
-    }
+        Start::LastEntry => locked.span.before_last()?.unwrap_or(locked.tail.last_id),
+    })
 }
 
 impl Group {
@@ -319,7 +320,7 @@ impl Group {
     pub fn set_id_with(&self, to: Start, entries_read: Option<u64>) -> Result<()> {
         self.change_durably(false, |locked, group| {
             let facts = locked.facts()?;
-            let last_id = resolve(to, locked);
+            let last_id = resolve(to, locked)?;
             Ok(((), vec![group.of(locked)?.set(last_id, entries_read, &facts)]))
         })
     }

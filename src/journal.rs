@@ -162,6 +162,8 @@ struct Inner {
     /// What the next checkpoint may take at most: the bytes of the one in the running file, what
     /// growing records added since, and what is set aside for runs that fall apart.
     state_bytes: u64,
+    /// What was set aside since the running checkpoint was begun.
+    reserved: u64,
     checkpoint_bytes: u64,
     events_bytes: u64,
     /// As [`Sizes::due`].
@@ -216,6 +218,7 @@ impl Journal {
             last: loaded.last.clone(),
             recent: Recent::new(loaded.next_record),
             state_bytes: 0,
+            reserved: 0,
             checkpoint_bytes: 0,
             events_bytes: 0,
             due_bytes: place.sizes.due,
@@ -257,6 +260,18 @@ impl Journal {
     /// The last record that changed a stream.
     pub(crate) fn last_record(&self, stream: u64) -> u64 {
         self.inner.lock().last.get(&stream).copied().unwrap_or(0)
+    }
+
+    /// Sets room aside for what records will say some time of what frames say now. `false` if there
+    /// is none: make room, then try again.
+    pub(crate) fn reserve(&self, bytes: u64) -> bool {
+        let mut inner = self.inner.lock();
+        let fits = bytes == 0 || inner.state_bytes + bytes <= inner.size / 2;
+        if fits {
+            inner.state_bytes += bytes;
+            inner.reserved += bytes;
+        }
+        fits
     }
 
     /// Appends one record. The caller holds whatever keeps the order of its streams' records.
@@ -379,7 +394,7 @@ impl Inner {
         let before = self.recent.list(next_record, |_| false, &self.last);
         // Where there is no room for the list there is some for the frame.
         for before in [before, Before::default()] {
-            let extras = Extras { durable_distance: Some(0), trimmed: None };
+            let extras = Extras { durable_distance: Some(0), ..Extras::default() };
             let out = &mut self.scratch;
             let frame = FrameBuilder::begin(out, Kind::Close, extras.flags(), None);
             extras.write(out);
@@ -395,7 +410,8 @@ impl Inner {
     fn extras(&self, durable: u64, written: u64) -> Extras {
         // Until the end mark is durable nothing behind it says anything about durability.
         let tell = durable >= self.switched_at && durable != self.durable_told;
-        Extras { durable_distance: tell.then(|| written.saturating_sub(durable)), trimmed: None }
+        let durable_distance = tell.then(|| written.saturating_sub(durable));
+        Extras { durable_distance, ..Extras::default() }
     }
 }
 

@@ -26,7 +26,7 @@ mod sync;
 mod wait;
 mod worker;
 
-pub use consumer::{AutoClaim, AutoClaimIds, Consumer, Deliveries, Delivery, Group};
+pub use consumer::{AutoClaim, AutoClaimIds, Claimed, Consumer, Deliveries, Delivery, Group};
 pub use entry::{Entry, EntryRef, Fields, NewEntries};
 pub use error::{Error, ErrorKind, Result};
 pub use group::{
@@ -35,9 +35,9 @@ pub use group::{
 pub use id::{EntryId, NewId};
 pub use journal::JournalRecovery;
 pub use options::{
-    AppendOptions, BatchOptions, ClaimOptions, Deletion, Durability, GroupReadOptions, NackMode,
-    NackOptions, OnDamage, PendingFilter, ReadFrom, ReadOptions, RefPolicy, Retention, Start,
-    StreamOptions, Trim,
+    AppendOptions, BatchOptions, ClaimOptions, Deletion, Durability, GroupReadOptions,
+    IdempotencyWindow, NackMode, NackOptions, OnDamage, PendingFilter, ReadFrom, ReadOptions,
+    RefPolicy, ReplyFormat, Retention, Start, StreamOptions, Trim,
 };
 pub use read::{Batch, BatchIter, OwnedRange, Range, Snapshot};
 pub use storage::recover::{CutTail, Gap, StreamRecovery};
@@ -45,7 +45,7 @@ pub use store::{
     ClampedGroup, Finding, Health, RecoveryReport, Store, StoreOptions, Verification,
     VerifiedStream,
 };
-pub use stream::{Stream, StreamDetails, StreamInfo, Ticket};
+pub use stream::{Appended, IdempotencyInfo, Stream, StreamDetails, StreamInfo, Ticket};
 pub use wait::{Subscription, Tail};
 
 /// Handles are made to be shared between threads.

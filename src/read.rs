@@ -7,10 +7,12 @@
 use crate::entry::{Entry, EntryRef};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{EntryId, closed};
-use crate::options::ReadOptions;
 use crate::storage::cursor::{Backward, Forward, Place, Reading, Span};
 use std::fmt;
 use std::ops::RangeBounds;
+
+mod budget;
+pub(crate) use budget::Budget;
 
 /// A fixed view of a stream, from which entries can be borrowed without copying.
 ///
@@ -325,59 +327,3 @@ impl<'a> Iterator for BatchIter<'a> {
 }
 
 impl ExactSizeIterator for BatchIter<'_> {}
-
-/// For so many entries there is room at once.
-const MOST_EXPECTED: usize = 128;
-
-/// What is left of a read's limits over all of its streams.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Budget {
-    pub(crate) count: Option<usize>,
-    pub(crate) bytes: Option<usize>,
-    /// Bytes of field lists handed out so far.
-    pub(crate) spent: usize,
-}
-
-impl Budget {
-    pub(crate) fn of(options: &ReadOptions) -> Budget {
-        Budget { count: options.count, bytes: options.bytes, spent: 0 }
-    }
-
-    pub(crate) fn is_spent(&self) -> bool {
-        self.bytes.is_some_and(|bytes| self.spent > 0 && self.spent >= bytes)
-    }
-
-    /// Reads live entries above `after`, as many as the limits allow. `true` besides if there is
-    /// another one behind them.
-    pub(crate) fn take(&mut self, span: &Span, after: EntryId) -> Result<(Vec<Place>, bool)> {
-        match after.next() {
-            Some(from) => self.take_on(span, &mut Forward::seek(span, from)),
-            None => Ok((Vec::new(), false)),
-        }
-    }
-
-    /// The same from where a walk is.
-    pub(crate) fn take_on(
-        &mut self,
-        span: &Span,
-        forward: &mut Forward,
-    ) -> Result<(Vec<Place>, bool)> {
-        // So many as a rule, if there is one at all.
-        let mut places = Vec::with_capacity(self.count.unwrap_or(0).min(MOST_EXPECTED));
-        let mut reading = span.reading();
-        loop {
-            if self.count.is_some_and(|count| places.len() >= count) || self.is_spent() {
-                return Ok((places, true));
-            }
-            let place = match forward.next(&mut reading) {
-                Ok(Some(place)) => place,
-                Ok(None) => return Ok((places, false)),
-                // What lies in front of damage is given; the next look meets it.
-                Err(_) if !places.is_empty() => return Ok((places, true)),
-                Err(error) => return Err(error),
-            };
-            self.spent += place.len as usize;
-            places.push(place);
-        }
-    }
-}

@@ -11,7 +11,7 @@ use crate::format::header::{STORE_FILE, StoreHeader};
 use crate::format::name;
 use crate::journal::{self, Journal, JournalRecovery, Source};
 use crate::notify::WaitList;
-use crate::options::{Durability, OnDamage, StreamOptions};
+use crate::options::{Durability, IdempotencyWindow, OnDamage, StreamOptions};
 use crate::planted;
 use crate::state::StreamState;
 use crate::storage::disk::{Disk, DiskLock, OpenMode};
@@ -172,6 +172,8 @@ pub(crate) struct Shared {
     loss: Arc<Loss>,
     /// Who waits for another stream to get a name.
     pub(crate) changed_names: Arc<WaitList>,
+    /// What streams remember that are made from now on.
+    window: Mutex<IdempotencyWindow>,
 }
 
 #[derive(Debug, Default)]
@@ -270,6 +272,7 @@ impl Shared {
             kick,
             loss,
             changed_names: Arc::new(WaitList::new()),
+            window: Mutex::new(options.idempotency),
         })
     }
 

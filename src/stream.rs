@@ -36,6 +36,7 @@ mod care;
 mod copy;
 mod delete;
 mod durable;
+mod idempotent;
 mod info;
 mod pick;
 mod recovery;
@@ -43,6 +44,7 @@ mod set_id;
 mod ticket;
 mod trim;
 pub use api::Stream;
+pub use idempotent::{Appended, IdempotencyInfo};
 pub use info::{StreamDetails, StreamInfo};
 pub(crate) use recovery::Frozen;
 pub use ticket::Ticket;
@@ -199,7 +201,7 @@ impl StreamInner {
     }
 
     pub(crate) fn set_rests_on(&self, position: u64) {
-        self.rests_on.store(position, Ordering::Release);
+        self.rests_on.fetch_max(position, Ordering::AcqRel);
     }
 
     #[inline]
@@ -221,8 +223,27 @@ impl StreamInner {
         budget: &mut Budget,
     ) -> Result<Batch> {
         self.check(shared)?;
+        self.look_at(self.log(shared)?.span(), after, budget)
+    }
+
+    /// One look for the last entry.
+    pub(crate) fn look_last(&self, shared: &Shared, budget: &mut Budget) -> Result<Batch> {
+        self.check(shared)?;
         let span = self.log(shared)?.span();
+        let Some(after) = span.before_last()? else {
+            return Ok(Batch::new(span, Vec::new()));
+        };
+        let mut one = budget.of_one();
+        let batch = self.look_at(span, after, &mut one);
+        budget.take_in(one);
+        batch
+    }
+
+    fn look_at(&self, span: Span, after: EntryId, budget: &mut Budget) -> Result<Batch> {
         let (places, _) = budget.take(&span, after)?;
+        if !places.is_empty() {
+            budget.spend_stream(places.len(), || self.state.lock().name.clone());
+        }
         Ok(Batch::new(span, places))
     }
 

@@ -116,6 +116,18 @@ impl Deadline {
     pub(crate) fn after(time: Duration) -> Deadline {
         Deadline(Instant::now().checked_add(time))
     }
+
+    /// The one that comes first.
+    pub(crate) fn or_earlier(self, other: Deadline) -> Deadline {
+        match (self.0, other.0) {
+            (Some(one), Some(other)) => Deadline(Some(one.min(other))),
+            (one, other) => Deadline(one.or(other)),
+        }
+    }
+
+    pub(crate) fn is_over(self) -> bool {
+        self.0.is_some_and(|at| at <= Instant::now())
+    }
 }
 
 /// Waits for a notification; `true` if the deadline came first, and then no notification was used

@@ -24,15 +24,18 @@ pub(crate) fn deadline(block: Block) -> Option<Deadline> {
     }
 }
 
-/// One look at every stream, in order.
-fn look(from: &[(&Stream, EntryId)], options: ReadOptions) -> Result<Vec<(Stream, Batch)>> {
-    let mut budget = Budget { count: options.count, bytes: options.bytes, spent: 0 };
+/// One look at every stream, in order, behind an ID each or for its last entry.
+fn look(from: &[(&Stream, Option<EntryId>)], options: ReadOptions) -> Result<Vec<(Stream, Batch)>> {
+    let mut budget = Budget::of(&options);
     let mut found = Vec::new();
     for (stream, after) in from {
         if budget.is_spent() {
             break;
         }
-        let batch = stream.look(*after, &mut budget)?;
+        let batch = match after {
+            Some(after) => stream.look(*after, &mut budget)?,
+            None => stream.inner().look_last(stream.shared(), &mut budget)?,
+        };
         if !batch.is_empty() {
             found.push(((*stream).clone(), batch));
         }
@@ -47,7 +50,12 @@ pub(crate) fn read(
 ) -> Result<Vec<(Stream, Batch)>> {
     let mut resolved = Vec::with_capacity(from.len());
     for (stream, start) in from {
-        resolved.push((*stream, stream.resolve(*start)?));
+        // Which entry is the last is asked again at every look.
+        let after = match start {
+            Start::LastEntry => None,
+            start => Some(stream.resolve(*start)?),
+        };
+        resolved.push((*stream, after));
     }
     let found = look(&resolved, options)?;
     let Some(deadline) = deadline(options.block) else {

@@ -54,11 +54,24 @@ impl Group {
         inner.care(self.shared(), inner.log(self.shared())?);
         Ok(told)
     }
+    /// When a read that claims ([`GroupReadOptions::claim`]) will find something that was idle for
+    /// `min_idle`, if nothing happens until then: in milliseconds since 1970. Where nothing is
+    /// pending, `min_idle` from now.
+    ///
+    /// # Errors
+    /// `Corrupt`, `NoGroup`, `NoStream`, `Closed`.
+    pub fn claimable_at(&self, min_idle: Duration) -> Result<u64> {
+        let now = self.shared().disk.now_ms();
+        let locked = self.stream.inner().lock(self.shared())?;
+        let mut exists = |id| Ok(locked.span.find(id)?.is_some());
+        self.of(&locked)?.due_at(min_idle, now, &mut exists)
+    }
+
     /// Gives deliveries back to the group without an acknowledgement (XNACK), whoever has them, and
     /// returns how many there were; an ID that is named again counts again. They are pending for
     /// nobody then: whoever claims next can have them, however short a time ago they were
     /// delivered, and [`GroupReadOptions::claim`] gives them out first, in the order in which they
-    /// came back. Under [`Durability::Always`](crate::Durability::Always) that is durable on return.
+    /// came back. Under [`Durability::Always`](crate::Durability::Always) it is durable on return.
     ///
     /// # Errors
     /// `NoGroup`, `Poisoned`, `StorageFull`, `Corrupt`, `NoStream`, `Closed`.

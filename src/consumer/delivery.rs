@@ -3,6 +3,16 @@
 use super::*;
 use crate::options::NackMode;
 
+/// What a read tells of an entry that it claimed ([`GroupReadOptions::claim`]), as it was before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Claimed {
+    /// The time since it was last delivered; all the time since 1970 if it was given back.
+    pub idle: Duration,
+    /// How often it was delivered.
+    pub deliveries: u64,
+}
+
 /// Entries that were delivered to a consumer and that it owes an answer for. Dropping it
 /// acknowledges nothing.
 #[derive(Clone)]
@@ -11,6 +21,7 @@ pub struct Delivery {
     batch: Batch,
     group: Group,
     missing: Vec<EntryId>,
+    claims: Option<Vec<Claimed>>,
 }
 
 impl std::fmt::Debug for Delivery {
@@ -29,7 +40,19 @@ impl Delivery {
         places: Vec<Place>,
         missing: Vec<EntryId>,
     ) -> Delivery {
-        Delivery { batch: Batch::new(span, places), group: group.clone(), missing }
+        Delivery { batch: Batch::new(span, places), group: group.clone(), missing, claims: None }
+    }
+
+    pub(super) fn with_claims(self, claims: Option<Vec<Claimed>>) -> Delivery {
+        Delivery { claims, ..self }
+    }
+
+    /// What there is to tell of the entries that were claimed, which come first; those behind them
+    /// are new, and Redis shows 0 and 0 for them. `None` if the read did not claim
+    /// ([`GroupReadOptions::claim`]).
+    #[must_use]
+    pub fn claims(&self) -> Option<&[Claimed]> {
+        self.claims.as_deref()
     }
 
     /// Pending IDs whose entries are gone (deleted or trimmed); only a history has any. They are

@@ -1,6 +1,7 @@
 //! Reading as a consumer: new entries, history, over one stream or several, blocking or not.
 
 use super::*;
+use crate::format::event::PendingRecord;
 use crate::notify::{Class, Registration, Waiter, Wake};
 use crate::sync::Deadline;
 use crate::wait::deadline;
@@ -26,7 +27,7 @@ impl Consumer {
     pub fn read(&self, options: GroupReadOptions) -> Result<Delivery> {
         let deadline = deadline(options.read.block);
         if deadline.is_none() || !self.must_queue() {
-            let looked = self.look(&mut Budget::of(&options.read), options.no_ack)?;
+            let looked = self.look(&mut Budget::of(&options.read), &options)?;
             if deadline.is_none() || looked.answered {
                 return Ok(looked.delivery);
             }
@@ -37,7 +38,8 @@ impl Consumer {
             Some((_, delivery)) => Ok(delivery),
             None => {
                 let span = self.group.stream.snapshot()?.span;
-                Ok(Delivery::new(&self.group, span, Vec::new(), Vec::new()))
+                let claims = options.claim.map(|_| Vec::new());
+                Ok(Delivery::new(&self.group, span, Vec::new(), Vec::new()).with_claims(claims))
             }
         }
     }
@@ -49,7 +51,7 @@ impl Consumer {
     /// As [`Consumer::read`].
     #[doc(alias = "XREADGROUP")]
     pub fn history(&self, after: EntryId, count: usize) -> Result<Delivery> {
-        let mut budget = Budget { count: (count > 0).then_some(count), bytes: None, spent: 0 };
+        let mut budget = Budget::of_count((count > 0).then_some(count));
         Ok(self.look_back(after, &mut budget)?.delivery)
     }
 
@@ -72,9 +74,9 @@ impl Consumer {
         Ok(done)
     }
 
-    fn look(&self, budget: &mut Budget, no_ack: bool) -> Result<Looked> {
+    fn look(&self, budget: &mut Budget, options: &GroupReadOptions) -> Result<Looked> {
         let now = self.group.shared().disk.now_ms();
-        let (before, number) = (*budget, self.group.number);
+        let before = *budget;
         let group = &self.group;
         let decide = |locked: &mut Locked<'_>, events: &mut Vec<Event>| {
             *budget = before;
@@ -87,30 +89,43 @@ impl Consumer {
                 Event::Seen { .. } => seen = Some(attended),
                 _ => events.push(attended),
             }
-            let (mut places, mut more) = (Vec::new(), false);
-            let after = state.last_id();
+            let mut places = Vec::new();
+            let claims = match options.claim {
+                Some(min_idle) => {
+                    let found = due(locked, state, (min_idle, now), budget, &mut places)?;
+                    state.taken_over(consumer, &found, now, events);
+                    Some(found.iter().map(|record| Claimed::of(record, now)).collect())
+                }
+                None => None,
+            };
+            let (after, claimed) = (state.last_id(), places.len());
+            // What is claimed may have left some behind for which there was no room.
+            let mut more = claimed > 0 && !budget.has_room(claimed);
             if let Some(from) = after.next().filter(|_| locked.tail.last_id > after) {
-                let known = locked.state.resume.get(&number);
+                let known = locked.state.resume.get(&group.number);
                 let walk = known.and_then(|resume| resume.walk(&locked.span, after));
                 let mut walk = walk.unwrap_or_else(|| Forward::seek(&locked.span, from));
-                (places, more) = budget.take_on(&locked.span, &mut walk)?;
-                let ids = places.iter().map(|place| place.id).collect();
-                state.deliver(consumer, ids, no_ack, now, &facts, events);
-                if !places.is_empty() && after < locked.state.trimmed {
+                more |= budget.take_on(&locked.span, &mut walk, &mut places, claims.is_some())?;
+                let ids: Vec<_> = places.iter().skip(claimed).map(|place| place.id).collect();
+                let last = ids.last().copied();
+                state.deliver(consumer, ids, options.no_ack, now, &facts, events);
+                if last.is_some() && after < locked.state.trimmed {
                     locked.keep_trim(events);
                 }
-                let last = places.last().map_or(after, |place| place.id);
-                if let Some(resume) = Resume::new(&locked.span, walk, last) {
-                    locked.state.resume.insert(number, resume);
+                if let Some(resume) = Resume::new(&locked.span, walk, last.unwrap_or(after)) {
+                    locked.state.resume.insert(group.number, resume);
                 }
             }
+            if !places.is_empty() {
+                budget.spend_stream(places.len(), || locked.state.name.clone());
+            }
             events.extend(seen.filter(|_| places.is_empty()));
-            Ok((locked.span.clone(), places, more))
+            Ok((locked.span.clone(), places, claims, more))
         };
         let inner = group.stream.inner();
-        let ((span, places, more), _) = inner.change_by(group.shared(), true, decide)?;
+        let ((span, places, claims, more), _) = inner.change_by(group.shared(), true, decide)?;
         let answered = !places.is_empty();
-        let delivery = Delivery::new(&self.group, span, places, Vec::new());
+        let delivery = Delivery::new(&self.group, span, places, Vec::new()).with_claims(claims);
         Ok(Looked { delivery, more, answered })
     }
 
@@ -124,18 +139,22 @@ impl Consumer {
             let (consumer, attended) = state.attend(&self.name, now)?;
             let mut events = vec![attended];
             let (mut places, mut missing) = (Vec::new(), Vec::new());
-            for id in state.history(consumer, after, budget.count.unwrap_or(0)) {
+            for id in state.history(consumer, after, budget.room(0)) {
                 if budget.is_spent() {
                     break;
                 }
                 match locked.span.find(id)? {
                     Some(place) => {
-                        budget.spent += place.len as usize;
+                        budget.spend(&locked.span, &place, None);
                         places.push(place);
                     }
-                    None => missing.push(id),
+                    None => {
+                        budget.spend_missing(id);
+                        missing.push(id);
+                    }
                 }
             }
+            budget.spend_stream(places.len() + missing.len(), || locked.state.name.clone());
             let live = places.iter().map(|place| place.id).collect();
             state.redelivered(consumer, live, now, &mut events);
             Ok(((locked.span.clone(), places, missing), events))
@@ -151,6 +170,41 @@ impl Consumer {
     /// Whether another of the group is being served, so that a newcomer has to queue up.
     fn must_queue(&self) -> bool {
         self.group.stream.inner().waiters.has_turn(self.group.number)
+    }
+}
+
+/// What a read claims, as far as there is room, and what was pending of it. `when`: how long it
+/// was idle at least, and now.
+fn due(
+    locked: &Locked<'_>,
+    state: &GroupState,
+    when: (Duration, u64),
+    budget: &mut Budget,
+    places: &mut Vec<Place>,
+) -> Result<Vec<PendingRecord>> {
+    let mut found = Vec::new();
+    let mut all = state.due(when.0, when.1);
+    while budget.has_room(places.len())
+        && let Some(record) = all.next()
+    {
+        if let Some(place) = locked.span.find(record.id)? {
+            budget.spend(&locked.span, &place, Some((record.idle(when.1), record.count)));
+            places.push(place);
+            found.push(record);
+        }
+    }
+    Ok(found)
+}
+
+impl PendingRecord {
+    fn idle(&self, now: u64) -> u64 {
+        now.saturating_sub(self.time_ms)
+    }
+}
+
+impl Claimed {
+    fn of(record: &PendingRecord, now: u64) -> Claimed {
+        Claimed { idle: Duration::from_millis(record.idle(now)), deliveries: record.count }
     }
 }
 
@@ -173,13 +227,18 @@ fn look(
     if from.len() > 1 {
         from.iter().try_for_each(|(consumer, _)| consumer.group.check())?;
     }
+    let mut options = options;
     for (n, (consumer, what)) in from.iter().enumerate() {
         if !choose(n) || budget.is_spent() {
             continue;
         }
         let looked = match what {
-            ReadFrom::New => consumer.look(&mut budget, options.no_ack),
-            ReadFrom::History(after) => consumer.look_back(*after, &mut budget),
+            ReadFrom::New => consumer.look(&mut budget, &options),
+            ReadFrom::History(after) => {
+                // As in Redis, for what comes behind it, too.
+                options.claim = None;
+                consumer.look_back(*after, &mut budget)
+            }
         };
         let looked = match looked {
             Err(_) if delivered => break,
@@ -250,11 +309,27 @@ fn wait_group(
                 place.block();
             }
         }
-        if waiter.wait(deadline) == Wake::TimedOut {
+        let until = deadline.or_earlier(claims_come(from, options)?);
+        if waiter.wait(until) == Wake::TimedOut && (until == deadline || deadline.is_over()) {
             return Ok(found);
         }
         choose_all = true;
     }
+}
+
+/// When one of the streams will have something to claim, if nothing happens until then.
+fn claims_come(from: &[(&Consumer, ReadFrom)], options: GroupReadOptions) -> Result<Deadline> {
+    let mut first = Deadline::NEVER;
+    let Some(min_idle) = options.claim else {
+        return Ok(first);
+    };
+    for (consumer, _) in from {
+        let now = consumer.group.shared().disk.now_ms();
+        // What is there already, and was not given, is found in vain for a moment at most.
+        let wait = consumer.group.claimable_at(min_idle)?.saturating_sub(now).max(1);
+        first = first.or_earlier(Deadline::after(Duration::from_millis(wait)));
+    }
+    Ok(first)
 }
 
 impl Store {

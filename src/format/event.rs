@@ -6,6 +6,7 @@
 
 use crate::id::EntryId;
 use crate::options::Retention;
+use std::sync::Arc;
 
 /// The number of a group within its stream.
 pub(crate) type GroupNumber = u32;
@@ -29,6 +30,34 @@ pub(crate) struct PendingRecord {
     pub(crate) time_ms: u64,
     /// How often it was delivered.
     pub(crate) count: u64,
+}
+
+/// How long in seconds, and how many, iids of a producer are remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Window {
+    pub(crate) seconds: u32,
+    pub(crate) most: u32,
+}
+
+impl Default for Window {
+    fn default() -> Window {
+        Window { seconds: 100, most: 100 }
+    }
+}
+
+/// An iid, its entry, and the position behind the entry's frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct IidPair {
+    pub(crate) iid: Arc<[u8]>,
+    pub(crate) id: EntryId,
+    pub(crate) position: u64,
+}
+
+/// What one producer has appended, in that order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ProducerPairs {
+    pub(crate) producer: Box<[u8]>,
+    pub(crate) pairs: Vec<IidPair>,
 }
 
 /// One change of one stream's state. Applying it cannot fail on a state that it was made for.
@@ -77,6 +106,31 @@ pub(crate) enum Event {
     SetBack {
         to: EntryId,
         restart: u64,
+    },
+    // Of idempotent producers. Positions are those of the stream's frames, of which the ones up to
+    // `covered` are told in full by this event and those before it.
+    /// The window as it is from now on (XCFGSET, in checkpoints, and when a stream comes to be used
+    /// so); another one than before clears what was remembered.
+    IdempotencySet {
+        window: Window,
+        covered: u64,
+        /// How many iids were ever remembered, and how many duplicates refused.
+        added: u64,
+        duplicates: u64,
+    },
+    /// What producers have appended, in order for each. Those that lie at or below what was covered
+    /// before are known. `covered` is 0 where more follow; otherwise the counters stand for it.
+    IdempotencyPairs {
+        covered: u64,
+        added: u64,
+        duplicates: u64,
+        producers: Vec<ProducerPairs>,
+    },
+    /// An iid that was attached to an entry which was there (XIDMPRECORD).
+    IdempotencyRecorded {
+        producer: Box<[u8]>,
+        iid: Box<[u8]>,
+        id: EntryId,
     },
     // Of one group.
     /// `pinned`: recovery lowers the cursor no further than this; see `group/recover.rs`.

@@ -163,6 +163,48 @@ impl GroupState {
         Ok(outcome)
     }
 
+    /// What a read may claim, in the order in which it does: what was given back, then the rest by
+    /// when it was delivered. The time of what was given back is 0, as in Redis.
+    pub(crate) fn due(&self, min_idle: Duration, now: u64) -> impl Iterator<Item = PendingRecord> {
+        let min_idle_ms = millis(min_idle);
+        let back = self.pending.given_back().filter(move |_| now >= min_idle_ms);
+        let back = back.map(|record| PendingRecord { time_ms: 0, ..record });
+        // Where the clock was set back, what was delivered in the future is idle for no time.
+        let upto = if min_idle_ms == 0 { Some(u64::MAX) } else { now.checked_sub(min_idle_ms) };
+        back.chain(upto.into_iter().flat_map(|upto| self.pending.by_time(upto)))
+    }
+
+    /// When the next pending entry that lives has been idle for so long.
+    ///
+    /// # Errors
+    /// Whatever `exists` fails with.
+    pub(crate) fn due_at(
+        &self,
+        min_idle: Duration,
+        now: u64,
+        exists: &mut dyn FnMut(EntryId) -> Result<bool>,
+    ) -> Result<u64> {
+        let all = self.due(Duration::ZERO, now);
+        for record in all {
+            if exists(record.id)? {
+                return Ok(record.time_ms.saturating_add(millis(min_idle)));
+            }
+        }
+        Ok(now.saturating_add(millis(min_idle)))
+    }
+
+    /// The step that goes with a read's claims: `found` as they were.
+    pub(crate) fn taken_over(
+        &self,
+        consumer: ConsumerNumber,
+        found: &[PendingRecord],
+        now: u64,
+        out: &mut Vec<Event>,
+    ) {
+        let taken = found.iter().map(|found| auto_claimed(found, consumer, false, now));
+        self.claimed(taken.collect(), now, out);
+    }
+
     fn claimed(&self, records: Vec<PendingRecord>, now: u64, out: &mut Vec<Event>) {
         for_each_chunk(records, |records| {
             out.push(Event::PendingSet { group: self.number, records, active_ms: Some(now) });

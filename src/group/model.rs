@@ -2,7 +2,7 @@
 
 use super::recover::Clamped;
 use super::{Groups, LogFacts};
-use crate::format::event::Event;
+use crate::format::event::{Event, PendingRecord};
 use crate::id::EntryId;
 use crate::options::{ClaimOptions, NackMode, NackOptions, PendingFilter};
 use std::collections::BTreeSet;
@@ -66,6 +66,9 @@ pub(super) struct Rig {
     pub(super) journal: Vec<Event>,
 }
 
+/// What XREADGROUP tells of an entry: its ID, how long it was idle, how often it was delivered.
+pub(super) type Read = (EntryId, u64, u64);
+
 /// What XAUTOCLAIM answers.
 pub(super) type Auto = (Vec<EntryId>, Vec<EntryId>, Option<EntryId>);
 
@@ -113,7 +116,8 @@ impl Rig {
     }
 
     pub(super) fn read(&mut self, group: &str, who: &str, count: usize) -> Vec<EntryId> {
-        self.read_with(group, who, count, false)
+        let read = self.read_with(group, who, count, false, None);
+        read.into_iter().map(|(id, ..)| id).collect()
     }
 
     pub(super) fn read_with(
@@ -122,14 +126,27 @@ impl Rig {
         who: &str,
         count: usize,
         no_ack: bool,
-    ) -> Vec<EntryId> {
+        claim: Option<u64>,
+    ) -> Vec<Read> {
         let consumer = self.attend(group, who);
-        let ids = self.log.after(self.group(group).last_id(), count);
+        let most = if count == 0 { usize::MAX } else { count };
         let (mut events, facts) = (Vec::new(), self.log.facts());
         let group = self.group(group);
+        let due = claim.map(|idle| group.due(Duration::from_millis(idle), self.now));
+        let lives = |record: &PendingRecord| self.log.live.contains(&record.id);
+        let claimed: Vec<_> = due.into_iter().flatten().filter(lives).take(most).collect();
+        group.taken_over(consumer, &claimed, self.now, &mut events);
+        let mut ids = Vec::new();
+        if claimed.len() < most {
+            let room = if count == 0 { 0 } else { most - claimed.len() };
+            ids = self.log.after(group.last_id(), room);
+        }
         group.deliver(consumer, ids.clone(), no_ack, self.now, &facts, &mut events);
+        let idle = |record: &PendingRecord| self.now.saturating_sub(record.time_ms);
+        let of_claimed = claimed.iter().map(|record| (record.id, idle(record), record.count));
+        let read = of_claimed.chain(ids.into_iter().map(|id| (id, 0, 0))).collect();
         self.apply(events);
-        ids
+        read
     }
 
     pub(super) fn history(

@@ -1,7 +1,7 @@
 //! For tests: the commands done in the most naive way, with lists and linear scans, written from
 //! the reference and sharing no code with the machine.
 
-use super::model::{Auto, Log};
+use super::model::{Auto, Log, Read};
 use super::{ConsumerInfo, GroupInfo, Pending};
 use crate::id::EntryId;
 use crate::options::{ClaimOptions, ClaimTime, NackMode, NackOptions};
@@ -13,6 +13,8 @@ pub(super) struct NaiveRecord {
     owner: String,
     time: u64,
     count: u64,
+    /// Grows with every record that comes to have a time.
+    placed: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -31,6 +33,7 @@ pub(super) struct NaiveGroup {
     records: Vec<NaiveRecord>,
     /// What was ever given back, in the order of the last time.
     nacked: Vec<EntryId>,
+    placed: u64,
 }
 
 /// Every command again, without cleverness. An empty owner is no owner.
@@ -77,6 +80,7 @@ impl Naive {
             consumers: Vec::new(),
             records: Vec::new(),
             nacked: Vec::new(),
+            placed: 0,
         });
         true
     }
@@ -119,10 +123,18 @@ impl NaiveGroup {
         who: &str,
         count: usize,
         no_ack: bool,
+        claim: Option<u64>,
         now: u64,
-    ) -> Vec<EntryId> {
+    ) -> Vec<Read> {
         self.consumer(who, now, true);
-        let ids = log.after(self.last, count);
+        let mut read = match claim {
+            Some(min_idle) => self.take_over(log, who, count, min_idle, now),
+            None => Vec::new(),
+        };
+        if count > 0 && read.len() == count {
+            return read;
+        }
+        let ids = log.after(self.last, if count == 0 { 0 } else { count - read.len() });
         let first = log.live.first().copied().unwrap_or_default();
         for id in &ids {
             if self.read.is_some() && self.last >= first && !naive_tombstone(log, self.last) {
@@ -134,11 +146,49 @@ impl NaiveGroup {
             if !no_ack {
                 self.records.retain(|record| record.id != *id);
                 let owner = who.to_owned();
-                self.records.push(NaiveRecord { id: *id, owner, time: now, count: 1 });
+                self.placed += 1;
+                let placed = self.placed;
+                self.records.push(NaiveRecord { id: *id, owner, time: now, count: 1, placed });
                 self.consumer(who, now, true).active = Some(now);
             }
         }
-        ids
+        read.extend(ids.into_iter().map(|id| (id, 0, 0)));
+        read
+    }
+
+    /// All records in one list: what was given back, then the rest by time.
+    fn take_over(
+        &mut self,
+        log: &Log,
+        who: &str,
+        count: usize,
+        min_idle: u64,
+        now: u64,
+    ) -> Vec<Read> {
+        let mut order = self.zone();
+        self.records.sort_by_key(|record| (record.time, record.placed));
+        let owned = self.records.iter().filter(|record| !record.owner.is_empty());
+        order.extend(owned.map(|record| record.id));
+        let mut read = Vec::new();
+        for id in order {
+            self.placed += 1;
+            let record = self.records.iter_mut().find(|record| record.id == id).unwrap();
+            let idle = now.saturating_sub(record.time);
+            if idle < min_idle || (count > 0 && read.len() == count) {
+                break;
+            }
+            if !log.live.contains(&id) {
+                continue;
+            }
+            read.push((id, idle, record.count));
+            who.clone_into(&mut record.owner);
+            (record.time, record.placed) = (now, self.placed);
+            record.count = record.count.saturating_add(1).min(i64::MAX as u64);
+        }
+        if !read.is_empty() {
+            self.consumer(who, now, true).active = Some(now);
+        }
+        read
     }
 
     fn sorted(&mut self) -> &mut Vec<NaiveRecord> {
@@ -156,15 +206,19 @@ impl NaiveGroup {
     ) -> Vec<EntryId> {
         self.consumer(who, now, true);
         let mut found = Vec::new();
+        let mut placed = self.placed;
         for record in self.sorted() {
             if record.owner == who && record.id > after && (count == 0 || found.len() < count) {
                 found.push(record.id);
                 if log.live.contains(&record.id) {
                     record.count = (record.count + 1).min(i64::MAX as u64);
                     record.time = now;
+                    placed += 1;
+                    record.placed = placed;
                 }
             }
         }
+        self.placed = placed;
         found
     }
 
@@ -196,7 +250,8 @@ impl NaiveGroup {
             };
             let count_now = options.retry_count.unwrap_or(after).min(i64::MAX as u64);
             let owner = String::new();
-            self.records.push(NaiveRecord { id: *id, owner, time: 0, count: count_now });
+            let (time, placed) = (0, 0);
+            self.records.push(NaiveRecord { id: *id, owner, time, count: count_now, placed });
             self.nacked.retain(|other| other != id);
             self.nacked.push(*id);
             count += 1;
@@ -237,7 +292,8 @@ impl NaiveGroup {
             }
             let known = self.records.iter().any(|record| record.id == *id);
             if !known && options.force {
-                self.records.push(NaiveRecord { id: *id, owner: String::new(), time: 0, count: 1 });
+                let (owner, time, placed) = (String::new(), 0, 0);
+                self.records.push(NaiveRecord { id: *id, owner, time, count: 1, placed });
             }
             for record in self.records.iter_mut().filter(|record| record.id == *id) {
                 let idle = now.saturating_sub(record.time);
@@ -245,7 +301,8 @@ impl NaiveGroup {
                     continue;
                 }
                 who.clone_into(&mut record.owner);
-                record.time = time;
+                self.placed += 1;
+                (record.time, record.placed) = (time, self.placed);
                 match options.retry_count {
                     Some(count) => record.count = count.min(i64::MAX as u64),
                     None if !just => record.count = (record.count + 1).min(i64::MAX as u64),
@@ -274,6 +331,7 @@ impl NaiveGroup {
         self.consumer(who, now, true);
         let (mut claimed, mut deleted, mut attempts) = (Vec::new(), Vec::new(), 0);
         let mut next = None;
+        let mut placed = self.placed;
         for record in self.sorted().iter_mut().filter(|record| record.id >= start) {
             if (claimed.len() + deleted.len()) as u64 == count || attempts == 10 * count {
                 next = Some(record.id);
@@ -284,13 +342,15 @@ impl NaiveGroup {
                 deleted.push(record.id);
             } else if record.owner.is_empty() || now.saturating_sub(record.time) >= min_idle {
                 who.clone_into(&mut record.owner);
-                record.time = now;
+                placed += 1;
+                (record.time, record.placed) = (now, placed);
                 if !just {
                     record.count = (record.count + 1).min(i64::MAX as u64);
                 }
                 claimed.push(record.id);
             }
         }
+        self.placed = placed;
         self.ack(&deleted);
         if !claimed.is_empty() {
             self.consumer(who, now, true).active = Some(now);

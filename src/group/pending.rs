@@ -13,18 +13,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 mod blocks;
+mod order;
 mod row;
 use blocks::Blocks;
+use order::Order;
 
 /// The largest delivery count; counting further stays there, as in Redis.
 pub(crate) const MAX_COUNT: u64 = i64::MAX as u64;
 
-#[derive(Clone, Debug, Default, Eq)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct PendingList {
     records: Blocks<PendingRecord>,
     owned: Owned,
     /// What was given back, by turn.
     zone: BTreeSet<(u64, EntryId)>,
+    order: Order,
 }
 
 impl PartialEq for PendingList {
@@ -33,6 +36,8 @@ impl PartialEq for PendingList {
         self.records == other.records
     }
 }
+
+impl Eq for PendingList {}
 
 /// The records as they were at one moment. What changes meanwhile is copied then, block by block.
 #[derive(Clone, Debug)]
@@ -69,9 +74,13 @@ impl PendingList {
     }
 
     /// What nobody owns, in the order in which it was given back.
-    #[cfg(test)]
-    pub(crate) fn given_back(&self) -> impl Iterator<Item = EntryId> {
-        self.zone.iter().map(|(_, id)| *id)
+    pub(crate) fn given_back(&self) -> impl Iterator<Item = PendingRecord> {
+        self.zone.iter().filter_map(|(_, id)| self.records.get(*id))
+    }
+
+    /// What somebody owns and was delivered up to this time, the longest ago first.
+    pub(crate) fn by_time(&self, upto: u64) -> impl Iterator<Item = PendingRecord> {
+        self.records.by_time(upto, |id| self.order.rank(id))
     }
 
     /// The turn of what is given back next.
@@ -103,8 +112,22 @@ impl PendingList {
         ids.into_iter().flat_map(move |ids| ids.from(first))
     }
 
+    /// Puts a record in that was claimed: it comes behind all with the same time.
+    pub(crate) fn take_over(&mut self, record: PendingRecord) {
+        self.put_in(record);
+        self.order.come(record.time_ms, &[record.id]);
+    }
+
     /// Puts a record in, in place of the one of the same ID if there is one.
     pub(crate) fn put(&mut self, record: PendingRecord) {
+        self.put_in(record);
+        if record.owner.is_some() {
+            self.order.is_there(record.time_ms);
+        }
+    }
+
+    fn put_in(&mut self, record: PendingRecord) {
+        self.order.forget(&[record.id]);
         let before = self.records.put(record);
         if let Some(before) = before {
             match before.owner {
@@ -127,21 +150,28 @@ impl PendingList {
         let behind = self.last_id().is_none_or(|last| last < *first);
         if !behind || !ids.is_sorted_by(|a, b| a < b) {
             // Where a cursor was set back.
-            ids.iter().for_each(|id| self.put(record(id)));
+            ids.iter().for_each(|id| self.take_over(record(id)));
             return;
         }
-        self.records.append(ids.iter().map(record));
-        self.owned.entry(owner).or_default().append(ids.iter().copied());
+        self.order.come(time_ms, ids);
+        self.records.append(ids.iter().map(record), time_ms);
+        self.owned.entry(owner).or_default().append(ids.iter().copied(), u64::MAX);
     }
 
     /// Counts one more delivery of a record to its owner; nothing if it is another's.
     pub(crate) fn redeliver(&mut self, owner: ConsumerNumber, time_ms: u64, id: EntryId) {
+        let mut came = false;
         self.records.update(id, |record| {
             if record.owner == Some(owner) {
                 record.time_ms = time_ms;
                 record.count = more(record.count);
+                came = true;
             }
         });
+        if came {
+            self.order.forget(&[id]);
+            self.order.come(time_ms, &[id]);
+        }
     }
 
     /// Those of some ascending IDs that have records.
@@ -153,7 +183,8 @@ impl PendingList {
 
     /// Takes records out; IDs without one are passed over. Runs of neighbours go in one step.
     pub(crate) fn remove(&mut self, ids: &[EntryId]) {
-        let PendingList { records, owned, zone } = self;
+        let PendingList { records, owned, zone, order } = self;
+        order.forget(ids);
         if !zone.is_empty() {
             records.find_all(ids, |record| {
                 if record.owner.is_none() {
@@ -179,6 +210,7 @@ impl PendingList {
     pub(crate) fn remove_owner(&mut self, owner: ConsumerNumber) {
         if let Some(ids) = self.owned.remove(&owner) {
             let ids: Vec<EntryId> = ids.iter().collect();
+            self.order.forget(&ids);
             self.records.remove_all(&ids, drop);
         }
     }

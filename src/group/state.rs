@@ -164,7 +164,10 @@ impl Groups {
             | Event::TrimmedOut { .. }
             | Event::SetBack { .. }
             | Event::Counters(_)
-            | Event::Durable { .. } => {}
+            | Event::Durable { .. }
+            | Event::IdempotencySet { .. }
+            | Event::IdempotencyPairs { .. }
+            | Event::IdempotencyRecorded { .. } => {}
         }
     }
 
@@ -395,8 +398,11 @@ impl GroupState {
                     self.touch(owner, now, true);
                 }
             }
-            for record in span {
-                self.pending.put(*record);
+            // A checkpoint has no such time.
+            if active_ms.is_some() {
+                span.iter().for_each(|record| self.pending.take_over(*record));
+            } else {
+                span.iter().for_each(|record| self.pending.put(*record));
             }
         }
     }

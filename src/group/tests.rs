@@ -24,7 +24,7 @@ enum Step {
     Set(&'static str, EntryId, Option<u64>),
     NewConsumer(&'static str, &'static str),
     RemoveConsumer(&'static str, &'static str),
-    Read(&'static str, &'static str, usize, bool),
+    Read(&'static str, &'static str, usize, bool, Option<u64>),
     History(&'static str, &'static str, EntryId, usize),
     Ack(&'static str, Vec<EntryId>),
     Nack(&'static str, Vec<EntryId>, NackMode, NackOptions),
@@ -77,6 +77,10 @@ fn claim_options() -> impl Strategy<Value = ClaimOptions> {
     )
 }
 
+fn claim_idle() -> impl Strategy<Value = Option<u64>> {
+    prop::option::weighted(0.4, prop_oneof![9 => 0..100u64, 1 => Just(u64::MAX)])
+}
+
 fn nack() -> impl Strategy<Value = (NackMode, NackOptions)> {
     let modes = vec![NackMode::Silent, NackMode::Fail, NackMode::Fatal];
     let retry_count = prop::option::weighted(0.2, prop_oneof![0..3u64, Just(u64::MAX)]);
@@ -98,8 +102,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (group(), any_id(), read).prop_map(|(g, i, r)| Step::Set(g, i, r)),
         1 => (group(), who()).prop_map(|(g, c)| Step::NewConsumer(g, c)),
         1 => (group(), who()).prop_map(|(g, c)| Step::RemoveConsumer(g, c)),
-        6 => (group(), who(), 0..4usize, prop::bool::weighted(0.2))
-            .prop_map(|(g, c, n, a)| Step::Read(g, c, n, a)),
+        6 => (group(), who(), 0..4usize, prop::bool::weighted(0.2), claim_idle())
+            .prop_map(|(g, c, n, a, m)| Step::Read(g, c, n, a, m)),
         2 => (group(), who(), any_id(), 0..4usize)
             .prop_map(|(g, c, i, n)| Step::History(g, c, i, n)),
         3 => (group(), vec(any_id(), 0..5)).prop_map(|(g, i)| Step::Ack(g, i)),
@@ -172,9 +176,10 @@ fn both(rig: &mut Rig, naive: &mut Naive, step: &Step) -> Result<(), TestCaseErr
 fn entries(rig: &mut Rig, naive: &mut Naive, step: &Step) -> Result<(), TestCaseError> {
     let now = rig.now;
     match step {
-        Step::Read(g, who, count, no_ack) => {
-            let read = rig.read_with(g, who, *count, *no_ack);
-            prop_assert_eq!(read, naive.group(g).read(&rig.log, who, *count, *no_ack, now));
+        Step::Read(g, who, count, no_ack, claim) => {
+            let read = rig.read_with(g, who, *count, *no_ack, *claim);
+            let naive = naive.group(g).read(&rig.log, who, *count, *no_ack, *claim, now);
+            prop_assert_eq!(read, naive);
         }
         Step::History(g, who, after, count) => {
             let read = rig.history(g, who, *after, *count);
@@ -223,7 +228,7 @@ fn compare(rig: &Rig, naive: &mut Naive) -> Result<(), TestCaseError> {
         let found = group.pending_range(EntryId::MIN, EntryId::MAX, &all, rig.now);
         let expected = naive.pending(EntryId::MIN, EntryId::MAX, usize::MAX, 0, None, rig.now);
         prop_assert_eq!(&found, &expected);
-        let zone: Vec<_> = group.pending.given_back().collect();
+        let zone: Vec<_> = group.pending.given_back().map(|record| record.id).collect();
         prop_assert_eq!(zone, naive.zone());
         let summary = group.pending_summary();
         prop_assert_eq!(summary.count, expected.len() as u64);

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 mod backward;
 mod forward;
+mod keys;
 mod reading;
 mod resume;
 pub(crate) use backward::Backward;
@@ -92,6 +93,15 @@ impl Span {
             let segment = self.segments.get(place.segment as usize);
             segment.is_some_and(|segment| !segment.is_deleted(place.ordinal))
         }))
+    }
+
+    /// The ID in front of the last live entry; `None` if none lives.
+    ///
+    /// # Errors
+    /// As [`Backward::next`].
+    pub(crate) fn before_last(&self) -> Result<Option<EntryId>> {
+        let last = Backward::seek(self, EntryId::MAX).next(&mut self.reading())?;
+        Ok(last.and_then(|place| place.id.prev()))
     }
 
     /// A walk over all entries, dead ones too, from a block that holds this number on.

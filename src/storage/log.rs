@@ -24,7 +24,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::event::StoredOptions;
 use crate::format::footer::BlockStart;
 use crate::format::frame::{
-    BLOCK, BLOCK_HEADER, Begin, COMMIT, Extras, FrameBuilder, HEADER, Kind, MAX_BODY, chain,
+    BLOCK, BLOCK_HEADER, Begin, COMMIT, Extras, FrameBuilder, HEADER, Key, Kind, MAX_BODY, chain,
     padded, write_id,
 };
 use crate::format::header::{FILE_HEADER, FileHeader};
@@ -451,7 +451,7 @@ impl Log {
         if writer.active.as_ref().is_none_or(|active| active.size - active.end < 32) {
             return Ok(false);
         }
-        let extras = Extras { durable_distance: Some(0), trimmed: None };
+        let extras = Extras { durable_distance: Some(0), ..Extras::default() };
         let mut out = std::mem::take(&mut writer.scratch);
         let frame = FrameBuilder::begin(&mut out, Kind::Close, extras.flags(), None);
         extras.write(&mut out);

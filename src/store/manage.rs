@@ -4,7 +4,7 @@ use super::{Health, RecoveryReport, Shared, Store, StoreOptions};
 use crate::error::{Error, ErrorKind, Result, check_name};
 use crate::format::event::Event;
 use crate::format::name;
-use crate::options::{Durability, StreamOptions};
+use crate::options::{Durability, IdempotencyWindow, StreamOptions};
 use crate::state::StreamState;
 use crate::storage::disk::{Disk, NameKind};
 use crate::stream::{Stream, StreamInner};
@@ -343,6 +343,26 @@ impl Store {
             shared.discard(&inner);
         }
         Ok(true)
+    }
+
+    /// What streams remember of idempotent producers that are created from now on
+    /// (`stream-idmp-duration`, `stream-idmp-maxsize`). It is copied into each when that is made,
+    /// and stored there; the default itself is not stored.
+    ///
+    /// # Errors
+    /// `InvalidConfig`; `Closed`.
+    #[doc(alias = "XCFGSET")]
+    pub fn set_default_idempotency(&self, window: IdempotencyWindow) -> Result<()> {
+        window.check()?;
+        self.shared().check_open()?;
+        *self.shared().window.lock() = window;
+        Ok(())
+    }
+
+    /// The same as it is now. In a forked child the one that there is without any.
+    #[must_use]
+    pub fn default_idempotency(&self) -> IdempotencyWindow {
+        self.own().map(|own| *own.window.lock()).unwrap_or_default()
     }
 
     /// Makes everything durable that was written before the call: the streams, then their groups.

@@ -2,8 +2,9 @@
 
 use super::manage::remove_dir;
 use super::*;
-use crate::format::event::StoredOptions;
+use crate::format::event::{StoredOptions, Window};
 use crate::journal::{Loaded, Refused};
+use crate::state::Idempotency;
 
 impl Shared {
     pub(super) fn poison_cause(&self) -> Option<String> {
@@ -44,8 +45,12 @@ impl Shared {
         let number = self.journal.take_stream_number();
         let stored = StoredOptions::from(options);
         let event = Event::StreamCreated { name: name.into(), options: stored };
+        let window = Window::from(*self.window.lock());
+        let set = || Idempotency::default().set(window, 0);
+        let others = (window != Window::default()).then(set);
+        let events: Vec<Event> = std::iter::once(event).chain(others).collect();
         let mut state = StreamState::default();
-        state.apply(&event);
+        events.iter().for_each(|event| state.apply(event));
         let inner = Arc::new(StreamInner::new(number, state, false));
         inner.make_home(self)?;
         if let Err(error) = inner.log(self) {
@@ -54,7 +59,7 @@ impl Shared {
         }
         let entered = self.change_names(Some(&inner), |names| {
             let free = !names.by_name.contains_key(name);
-            free.then(|| vec![(number, vec![event.clone()])])
+            free.then(|| vec![(number, events.clone())])
         });
         if matches!(entered, Ok(Some(_))) {
             return Ok(Some(inner));

@@ -19,6 +19,8 @@ pub struct StreamInfo {
     pub entries_added: u64,
     /// The lowest ID that lives (`recorded-first-entry-id`); 0-0 if none does.
     pub first_id: EntryId,
+    /// What is remembered of idempotent producers.
+    pub idempotency: IdempotencyInfo,
     /// The number of groups.
     pub groups: usize,
     /// The first entry that lives.
@@ -74,9 +76,11 @@ impl Stream {
     }
 
     /// Reads entries only once the lock is free.
-    fn told(&self, locked: Locked<'_>, facts: &LogFacts) -> Result<(Snapshot, StreamInfo)> {
+    fn told(&self, mut locked: Locked<'_>, facts: &LogFacts) -> Result<(Snapshot, StreamInfo)> {
         let blocks = locked.state.live.as_ref().map_or(0, |live| live.blocks(&locked.span));
         let groups = locked.state.groups.len();
+        let now_ms = self.shared().disk.now_ms();
+        let idempotency = IdempotencyInfo::of(&mut locked.state, now_ms);
         let span = locked.span.clone();
         drop(locked);
         let snapshot = Snapshot { span };
@@ -90,6 +94,7 @@ impl Stream {
             max_deleted_id: facts.max_deleted_id,
             entries_added: facts.entries_added,
             first_id: facts.first_id,
+            idempotency,
             groups,
             first: owned(snapshot.range(..).next())?,
             last: owned(snapshot.range(..).next_back())?,

@@ -126,7 +126,7 @@ impl Feed {
             if self.ends() {
                 return Ok(Some(Vec::new()));
             }
-            let mut budget = Budget { count: Some(BATCH), bytes: None, spent: 0 };
+            let mut budget = Budget::of_count(Some(BATCH));
             let batch = self.inner.look(&self.shared, self.after, &mut budget)?;
             Ok(Some(batch.into_entries()).filter(|entries| !entries.is_empty()))
         };

@@ -9,9 +9,11 @@ mod ground;
 
 mod append;
 mod durable;
+mod idempotency;
 mod names;
 mod range;
 mod read;
+mod read_limits;
 mod reopen;
 mod retention;
 mod set_id;

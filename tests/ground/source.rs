@@ -39,8 +39,8 @@ pub use group::{
 pub use id::{EntryId, NewId};
 pub use journal::JournalRecovery;
 pub use options::{
-    AppendOptions, BatchOptions, ClaimOptions, Durability, GroupReadOptions, OnDamage,
-    PendingFilter, ReadFrom, ReadOptions, Retention, Start, StreamOptions, Trim,
+    AppendOptions, BatchOptions, ClaimOptions, Durability, GroupReadOptions, IdempotencyWindow,
+    OnDamage, PendingFilter, ReadFrom, ReadOptions, Retention, Start, StreamOptions, Trim,
 };
 pub use read::{Batch, BatchIter, OwnedRange, Range, Snapshot};
 pub use storage::recover::{CutTail, Gap, StreamRecovery};
@@ -48,5 +48,5 @@ pub use store::{
     ClampedGroup, Finding, Health, RecoveryReport, Store, StoreOptions, Verification,
     VerifiedStream,
 };
-pub use stream::{Stream, StreamDetails, StreamInfo, Ticket};
+pub use stream::{Appended, IdempotencyInfo, Stream, StreamDetails, StreamInfo, Ticket};
 pub use wait::{Subscription, Tail};

@@ -9,6 +9,7 @@ mod ground;
 
 mod block;
 mod claim;
+mod claim_read;
 mod lag;
 mod manage;
 mod nack;

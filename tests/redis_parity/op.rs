@@ -385,6 +385,7 @@ impl Words {
         match start {
             Start::First => self.put("0"),
             Start::Last => self.put("$"),
+            Start::LastEntry => self.put("+"),
             Start::After(id) => self.id(id),
         }
     }

@@ -44,6 +44,8 @@ const GROUP_COUNTERS: u8 = 26;
 const CONSUMER_COUNTER: u8 = 27;
 const TRIMMED_OUT: u8 = 30;
 
+mod idempotency;
+
 impl Event {
     /// Appends the event's bytes.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
@@ -89,6 +91,7 @@ impl Event {
                 write_id(out, *to);
                 write_varint(out, *restart);
             }
+            other if other.encode_of_idempotency(out) => {}
             of_group => of_group.encode_of_group(out),
         }
     }
@@ -172,6 +175,9 @@ impl Event {
         let mut reader = Reader { bytes: rest, at: 0 };
         let event = match tag {
             STREAM_CREATED..=SET_BACK | TRIMMED_OUT => Event::decode_of_stream(tag, &mut reader)?,
+            idempotency::FIRST..=idempotency::LAST => {
+                Event::decode_of_idempotency(tag, &mut reader)?
+            }
             DELIVERED..=SEEN => Event::decode_of_entries(tag, &mut reader)?,
             _ => Event::decode_of_group(tag, &mut reader)?,
         };

@@ -63,6 +63,32 @@ fn any_retention() -> impl Strategy<Value = Retention> {
     })
 }
 
+fn any_pairs() -> impl Strategy<Value = ProducerPairs> {
+    let pair = (any_name(), any_id(), any::<u64>()).prop_map(|(iid, id, position)| IidPair {
+        iid: iid.into(),
+        id,
+        position,
+    });
+    (any_name(), vec(pair, 0..4)).prop_map(|(producer, pairs)| ProducerPairs { producer, pairs })
+}
+
+fn of_idempotency() -> impl Strategy<Value = Event> {
+    let numbers = any::<(u64, u64, u64)>();
+    prop_oneof![
+        (any::<(u32, u32)>(), numbers).prop_map(
+            |((seconds, most), (covered, added, duplicates))| {
+                let window = Window { seconds, most };
+                Event::IdempotencySet { window, covered, added, duplicates }
+            }
+        ),
+        (numbers, vec(any_pairs(), 0..4)).prop_map(|((covered, added, duplicates), producers)| {
+            Event::IdempotencyPairs { covered, added, duplicates, producers }
+        }),
+        (any_name(), any_name(), any_id())
+            .prop_map(|(producer, iid, id)| { Event::IdempotencyRecorded { producer, iid, id } }),
+    ]
+}
+
 fn of_stream() -> impl Strategy<Value = Event> {
     prop_oneof![
         (any_name(), any_options())
@@ -78,6 +104,7 @@ fn of_stream() -> impl Strategy<Value = Event> {
         }),
         any::<u64>().prop_map(|position| Event::Durable { position }),
         (any_id(), any::<u64>()).prop_map(|(to, restart)| Event::SetBack { to, restart }),
+        of_idempotency(),
         (any::<u32>(), any_id(), any_id()).prop_map(|(next_group, delivered, before)| {
             Event::GroupCounters { next_group, delivered, before }
         }),

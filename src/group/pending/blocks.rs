@@ -9,9 +9,12 @@
 
 use super::row::Item;
 use crate::id::EntryId;
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::ops::Bound;
 use std::sync::Arc;
+
+mod by_time;
 
 /// The most items of a block.
 const MOST: usize = 512;
@@ -196,7 +199,16 @@ fn cut<T>(rows: &mut VecDeque<T>, from: usize, to: usize) {
 #[derive(Clone)]
 struct Block<T: Item> {
     from: EntryId,
+    /// No item has an earlier time. What asks for the times sets it anew.
+    earliest: Cell<u64>,
     rows: Arc<Rows<T>>,
+}
+
+impl<T: Item> Block<T> {
+    /// An item of this time comes in.
+    fn comes(&self, time: u64) {
+        self.earliest.set(self.earliest.get().min(time));
+    }
 }
 
 #[derive(Clone)]
@@ -281,6 +293,7 @@ impl<T: Item> Blocks<T> {
             return None;
         };
         let (at, found) = block.rows.find(id);
+        block.comes(item.time());
         if found {
             let rows = Arc::make_mut(&mut block.rows);
             let before = rows.get(at);
@@ -303,10 +316,12 @@ impl<T: Item> Blocks<T> {
         self.put(item)
     }
 
-    /// Puts items in that lie behind all that are there.
-    pub(super) fn append(&mut self, mut items: impl ExactSizeIterator<Item = T>) {
+    /// Puts items in that lie behind all that are there, and are all of one time.
+    pub(super) fn append(&mut self, mut items: impl ExactSizeIterator<Item = T>, time: u64) {
         while items.len() > 0 {
-            match self.blocks.back_mut().filter(|block| block.rows.len() < MOST) {
+            let last = self.blocks.back_mut().filter(|block| block.rows.len() < MOST);
+            last.iter().for_each(|block| block.comes(time));
+            match last {
                 Some(block) if block.rows.len() == 0 => {
                     let Some(item) = items.next() else { return };
                     block.from = item.id();
@@ -324,7 +339,8 @@ impl<T: Item> Blocks<T> {
     }
 
     fn push_block(&mut self, item: T) {
-        self.blocks.push_back(Block { from: item.id(), rows: Arc::new(Rows::new(item)) });
+        let earliest = Cell::new(item.time());
+        self.blocks.push_back(Block { from: item.id(), earliest, rows: Arc::new(Rows::new(item)) });
         self.len += 1;
     }
 
@@ -333,7 +349,8 @@ impl<T: Item> Blocks<T> {
         let rows = Arc::make_mut(&mut block.rows);
         let rest = rows.split_off(rows.len() / 2);
         if let Some(first) = rest.get(0) {
-            self.blocks.insert(n + 1, Block { from: first.id(), rows: Arc::new(rest) });
+            let earliest = block.earliest.clone();
+            self.blocks.insert(n + 1, Block { from: first.id(), earliest, rows: Arc::new(rest) });
         }
     }
 
@@ -402,6 +419,7 @@ impl<T: Item> Blocks<T> {
             && let Some(block) = self.blocks.get_mut(first)
         {
             let mut items = block.rows.items();
+            block.comes(second.earliest.get());
             items.extend(second.rows.items());
             block.rows = Arc::new(Rows::of(items));
         }
@@ -414,6 +432,7 @@ impl<T: Item> Blocks<T> {
         let (at, found) = block.rows.find(id);
         if let Some(mut item) = block.rows.get(at).filter(|_| found) {
             change(&mut item);
+            block.comes(item.time());
             Arc::make_mut(&mut block.rows).set(at, item);
         }
     }

@@ -14,6 +14,10 @@ pub(super) trait Item: Copy + PartialEq {
 
     fn id(&self) -> EntryId;
 
+    /// By when the items come, where that is another order than that of their IDs; `u64::MAX` for
+    /// those that have no place in it.
+    fn time(&self) -> u64;
+
     /// `None` if it is too far from `base`, or in front of it.
     fn near(&self, base: &Self) -> Option<Self::Near>;
 
@@ -34,6 +38,10 @@ impl Item for EntryId {
 
     fn id(&self) -> EntryId {
         *self
+    }
+
+    fn time(&self) -> u64 {
+        u64::MAX
     }
 
     #[inline]
@@ -68,6 +76,10 @@ impl Item for PendingRecord {
 
     fn id(&self) -> EntryId {
         self.id
+    }
+
+    fn time(&self) -> u64 {
+        self.owner.map_or(u64::MAX, |_| self.time_ms)
     }
 
     #[inline]

@@ -70,7 +70,7 @@ fn g31_g32_an_ack_counts_each_record_once() {
 fn g73_a_read_without_acks_moves_the_cursor_and_leaves_no_record() {
     let mut rig = Rig::with(3);
     rig.create("g", ZERO, None);
-    assert_eq!(rig.read_with("g", "c", 0, true).len(), 3);
+    assert_eq!(rig.read_with("g", "c", 0, true, None).len(), 3);
     assert_eq!(rig.pending("g"), []);
     assert_eq!(rig.counters("g"), (Some(3), Some(0)));
     assert_eq!(rig.group("g").consumer_infos(rig.now)[0].inactive, None);

@@ -69,7 +69,7 @@ fn go(step: &Step, blocks: &mut Blocks<EntryId>, plain: &mut Plain) -> Vec<Entry
         Step::Append(len) => {
             let last = plain.keys().next_back().map_or(0, |last| last.ms);
             let ids: Vec<EntryId> = (1..=len).map(|n| EntryId::new(last + n, n)).collect();
-            blocks.append(ids.iter().copied());
+            blocks.append(ids.iter().copied(), u64::MAX);
             plain.extend(ids.into_iter().map(|id| (id, ())));
         }
         Step::Far(n) => put(blocks, plain, far(n)),
