@@ -178,7 +178,8 @@ fn move_key(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) -> Answer 
 }
 
 /// The names in the store of all keys of a database.
-fn names_of(context: &Context<'_>, db: usize) -> Vec<Vec<u8>> {
+fn names_of(context: &mut Context<'_>, db: usize) -> Vec<Vec<u8>> {
+    context.space.note_all();
     let mut names = context.store.names();
     names.retain(|name| key_of(db, name).is_some());
     names
@@ -295,11 +296,11 @@ fn swap_db(engine: &mut Engine, _: usize, args: &[&[u8]], out: &mut Out) -> Answ
     let second = index(args[2], "ERR invalid second DB index")?;
     if first != second {
         let mut context = engine.context(0, false);
-        let there = |context: &Context<'_>, db| -> Vec<Vec<u8>> {
+        let there = |context: &mut Context<'_>, db| -> Vec<Vec<u8>> {
             let keys = names_of(context, db);
             keys.iter().filter_map(|name| key_of(db, name)).map(<[u8]>::to_vec).collect()
         };
-        let (ours, theirs) = (there(&context, first), there(&context, second));
+        let (ours, theirs) = (there(&mut context, first), there(&mut context, second));
         for key in &ours {
             let from = name(first, key)?;
             context.store.rename(&from, name_on_the_way(second, key))?;
