@@ -304,6 +304,7 @@ impl Engine {
             // The close was one.
             self.space.end_sync(sync);
         }
+        let options = options.idempotency(self.config.window());
         let opened = closed.and_then(|()| options.open(&dir));
         match opened {
             Ok(store) => {
