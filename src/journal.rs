@@ -52,7 +52,7 @@ mod verify;
 pub use combine::JournalRecovery;
 pub(crate) use combine::Loaded;
 use files::{Files, sync_dir};
-use last::LastRecords;
+use last::Last;
 pub(crate) use load::load;
 use next::NextFile;
 use recent::Recent;
@@ -157,7 +157,7 @@ struct Inner {
     next_record: u64,
     next_stream: u64,
     /// The last record of each stream.
-    last: LastRecords,
+    last: Last,
     recent: Recent,
     /// What the next checkpoint may take at most: the bytes of the one in the running file, what
     /// growing records added since, and what is set aside for runs that fall apart.
@@ -215,7 +215,7 @@ impl Journal {
             durable_told: 0,
             next_record: loaded.next_record,
             next_stream: loaded.next_stream,
-            last: loaded.last.clone(),
+            last: Last::new(loaded.last.clone()),
             recent: Recent::new(loaded.next_record),
             state_bytes: 0,
             reserved: 0,
@@ -259,7 +259,7 @@ impl Journal {
 
     /// The last record that changed a stream.
     pub(crate) fn last_record(&self, stream: u64) -> u64 {
-        self.inner.lock().last.get(&stream).copied().unwrap_or(0)
+        self.inner.lock().last.get(stream)
     }
 
     /// Sets room aside for what records will say some time of what frames say now. `false` if there
@@ -295,9 +295,7 @@ impl Journal {
         let last = &inner.last;
         let changes = |stream| parts.iter().any(|(changed, _)| *changed == stream);
         let before = inner.recent.before(number, changes, last);
-        let borrowed = parts
-            .iter()
-            .map(|(stream, events)| (*stream, last.get(stream).copied().unwrap_or(0), *events));
+        let borrowed = parts.iter().map(|(stream, events)| (*stream, last.get(*stream), *events));
         Record::write(&mut out, number, &before, borrowed);
         frame.end(&mut out, inner.seed, inner.end);
         let len = out.len() as u64;
@@ -330,7 +328,7 @@ impl Journal {
         let Inner { recent, last, .. } = inner;
         recent.note(
             number,
-            parts.iter().map(|(stream, _)| (*stream, last.insert(*stream, number))),
+            parts.iter().map(|(stream, _)| (*stream, last.set(*stream, number))),
             len,
         );
         self.written.advance_alone(written + len);

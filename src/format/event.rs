@@ -4,6 +4,7 @@
 //! one that rebuilds the state. Events name entries by ID and groups and consumers by a number
 //! that is given at creation and never used again within the stream.
 
+use crate::few::Few;
 use crate::id::EntryId;
 use crate::options::Retention;
 use std::sync::Arc;
@@ -173,7 +174,7 @@ pub(crate) enum Event {
         no_ack: bool,
         /// The group's counter after the last of them.
         entries_read: Option<u64>,
-        ids: Vec<EntryId>,
+        ids: Ids,
     },
     /// A consumer looked at its own records again: each count grows by one and its time is set.
     Redelivered {
@@ -192,7 +193,7 @@ pub(crate) enum Event {
     /// Records are gone: acknowledged, or found to have no entry any more.
     PendingRemoved {
         group: GroupNumber,
-        ids: Vec<EntryId>,
+        ids: Ids,
     },
     /// A consumer tried something at this time. Never journaled on its own.
     Seen {
@@ -213,6 +214,9 @@ pub(crate) enum Event {
         next_consumer: ConsumerNumber,
     },
 }
+
+/// The IDs that an event names: nearly always one or some hundreds.
+pub(crate) type Ids = Few<EntryId>;
 
 /// Events one after the other, made when they are asked for.
 pub(crate) type Events = Box<dyn Iterator<Item = Event>>;

@@ -275,7 +275,7 @@ mod tests {
                 time_ms,
                 no_ack: random.below(4) == 0,
                 entries_read: maybe(random),
-                ids: ids(random),
+                ids: ids(random).into(),
             },
             12 => Event::Redelivered { group, consumer, time_ms, ids: ids(random) },
             13 => Event::PendingSet {
@@ -283,7 +283,7 @@ mod tests {
                 records: (0..=random.below(3)).map(|_| record(random)).collect(),
                 active_ms: maybe(random),
             },
-            14 => Event::PendingRemoved { group, ids: ids(random) },
+            14 => Event::PendingRemoved { group, ids: ids(random).into() },
             15 => Event::TrimmedOut { ids: ids(random) },
             16 => Event::GroupCounters {
                 next_group: random.below(3) as u32,

@@ -73,7 +73,7 @@ impl Groups {
                     ids.push(record.id);
                 }
             }
-            group.removed(ids, out);
+            group.removed(ids.into(), out);
         }
         Ok(())
     }

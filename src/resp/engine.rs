@@ -47,15 +47,16 @@ impl Engine {
     pub(crate) fn new(
         store: Store,
         home: Option<(PathBuf, StoreOptions)>,
-        config: Config,
+        mut config: Config,
     ) -> Engine {
+        config.set_window(store.default_idempotency());
         let now = Instant::now();
         let clock = Clock::default();
         let last_save = clock.now_ms() / 1000;
         Engine {
-            config: config.of_store(store.default_idempotency()),
             store,
             home,
+            config,
             space: Keyspace::new(),
             clients: Clients::default(),
             waits: Waits::default(),
@@ -304,7 +305,6 @@ impl Engine {
             // The close was one.
             self.space.end_sync(sync);
         }
-        let options = options.idempotency(self.config.window());
         let opened = closed.and_then(|()| options.open(&dir));
         match opened {
             Ok(store) => {

@@ -2,9 +2,10 @@
 
 use crate::client::Outcome;
 use crate::env::Env;
-use crate::{group, stream};
+use crate::rows::ROWS;
+use crate::{group, row_tests, stream};
 
-/// An equivalent of one test of Redis's own suite.
+/// An equivalent of one test of Redis's own suite, or (`r1`…) a test of a row of the features.
 #[derive(Clone, Copy)]
 pub(crate) struct Numbered {
     /// `s17` is number 17 of the stream tests, `g4` number 4 of those of consumer groups.
@@ -45,6 +46,11 @@ pub(crate) fn numbered() -> Vec<Numbered> {
     [stream::numbered(), group::numbered()].concat()
 }
 
+/// All that can be run.
+pub(crate) fn all() -> Vec<Numbered> {
+    [numbered(), row_tests::TESTS.to_vec()].concat()
+}
+
 pub(crate) fn out_of_reach() -> Vec<OutOfReach> {
     [stream::OUT_OF_REACH, group::OUT_OF_REACH].concat()
 }
@@ -59,6 +65,12 @@ pub(crate) fn missing() -> Result<Vec<String>, String> {
     }
     let all = ALL.iter().flat_map(|(kind, n)| (1..=*n).map(move |n| format!("{kind}{n}")));
     let all: Vec<String> = all.collect();
+    let tests = self::all();
+    for (row, codes) in ROWS {
+        if let Some(code) = codes.iter().find(|code| !tests.iter().any(|t| t.code == **code)) {
+            return Err(format!("{row} names {code}, which is no test"));
+        }
+    }
     if let Some(code) = codes.iter().find(|code| !all.iter().any(|known| known == *code)) {
         return Err(format!("there is no number {code}"));
     }

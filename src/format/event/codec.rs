@@ -251,7 +251,7 @@ impl Event {
                 time_ms: reader.number()?,
                 no_ack: reader.flag()?,
                 entries_read: reader.option()?,
-                ids: reader.ids()?,
+                ids: reader.ids()?.into(),
             },
             REDELIVERED => Event::Redelivered {
                 group,
@@ -262,7 +262,7 @@ impl Event {
             PENDING_SET => {
                 Event::PendingSet { group, records: reader.records()?, active_ms: reader.option()? }
             }
-            PENDING_REMOVED => Event::PendingRemoved { group, ids: reader.ids()? },
+            PENDING_REMOVED => Event::PendingRemoved { group, ids: reader.ids()?.into() },
             SEEN => Event::Seen { group, consumer: reader.small()?, time_ms: reader.number()? },
             _ => return None,
         })

@@ -157,7 +157,7 @@ fn of_entries() -> impl Strategy<Value = Event> {
                 time_ms,
                 no_ack,
                 entries_read,
-                ids
+                ids: ids.into()
             }
         ),
         (to(), any_ids()).prop_map(|((group, consumer, time_ms), ids)| Event::Redelivered {
@@ -169,7 +169,8 @@ fn of_entries() -> impl Strategy<Value = Event> {
         (any::<u32>(), any_records(), any::<Option<u64>>()).prop_map(
             |(group, records, active_ms)| Event::PendingSet { group, records, active_ms }
         ),
-        (any::<u32>(), any_ids()).prop_map(|(group, ids)| Event::PendingRemoved { group, ids }),
+        (any::<u32>(), any_ids())
+            .prop_map(|(group, ids)| Event::PendingRemoved { group, ids: ids.into() }),
     ]
 }
 
@@ -227,7 +228,7 @@ fn a_run_costs_a_few_bytes_however_long_it_is() {
 #[test]
 fn ids_of_different_milliseconds_cost_two_bytes_each() {
     let ids: Vec<_> = (0..1000).map(|n| EntryId::new(1_700_000_000_000 + n, 0)).collect();
-    let event = Event::PendingRemoved { group: 0, ids };
+    let event = Event::PendingRemoved { group: 0, ids: ids.into() };
     assert_eq!(bytes_of(&event).len(), 4 + 7 + 999 * 2);
 }
 

@@ -115,27 +115,29 @@ fn wait(_: &mut Engine, _: usize, args: &[&[u8]], out: &mut Out) -> Answer {
     Ok(Done::Replied)
 }
 
-fn sync(engine: &mut Engine) -> Result<(), Refusal> {
+/// What was written is in the log; a snapshot adds that it is on disk, and the numbers that no
+/// record tells of, such as how many duplicates were refused.
+fn snapshot(engine: &mut Engine) -> Result<(), Refusal> {
     engine.store.sync()?;
+    engine.store.shared().checkpoint()?;
     engine.space.dirty = 0;
     engine.last_save = engine.clock.now_ms() / 1000;
     Ok(())
 }
 
 fn save(engine: &mut Engine, _: usize, _: &[&[u8]], out: &mut Out) -> Answer {
-    sync(engine)?;
+    snapshot(engine)?;
     out.ok();
     Ok(Done::Replied)
 }
 
-/// What was written is always in the log; all that a snapshot would add is that it is on disk.
 fn background_save(engine: &mut Engine, _: usize, args: &[&[u8]], out: &mut Out) -> Answer {
     match args {
         [_] => {}
         [_, how] if how.eq_ignore_ascii_case(b"schedule") => {}
         _ => return Err(Refusal::SYNTAX),
     }
-    sync(engine)?;
+    snapshot(engine)?;
     out.simple("Background saving started");
     Ok(Done::Replied)
 }
@@ -214,9 +216,6 @@ fn config_set(engine: &mut Engine, _: usize, args: &[&[u8]], out: &mut Out) -> A
     }
     if changed.laid_out(Default::default()) != engine.config.laid_out(Default::default()) {
         engine.space.forget_nodes();
-    }
-    if changed.window() != engine.config.window() {
-        engine.store.set_default_idempotency(changed.window())?;
     }
     engine.space.strict = engine.home.is_some() && changed.appendfsync == Fsync::Always;
     engine.config = changed;
