@@ -357,7 +357,7 @@ impl Store {
         options: GroupReadOptions,
     ) -> Result<Vec<(Stream, Delivery)>> {
         let found = read_group(from, options)?;
-        let stream = |n: usize| from.get(n).map(|(consumer, _)| consumer.group.of.stream.clone());
+        let stream = |n: usize| from.get(n).map(|(consumer, _)| consumer.group.stream().clone());
         Ok(found.into_iter().filter_map(|(n, given)| Some((stream(n)?, given))).collect())
     }
 }

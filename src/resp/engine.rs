@@ -54,9 +54,9 @@ impl Engine {
         let clock = Clock::default();
         let last_save = clock.now_ms() / 1000;
         Engine {
-            config,
             store,
             home,
+            config,
             space: Keyspace::new(),
             clients: Clients::default(),
             waits: Waits::default(),

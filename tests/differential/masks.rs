@@ -7,6 +7,11 @@ use crate::side::Words;
 pub(crate) fn masked(words: &Words, reply: &Reply) -> Reply {
     let upper = |n: usize| words.get(n).map(|word| word.to_ascii_uppercase()).unwrap_or_default();
     match upper(0).as_slice() {
+        // The text is ours.
+        b"XINFO" | b"XGROUP" if upper(1) == b"HELP" => match reply {
+            Reply::Array(_) => Reply::Array(Vec::new()),
+            other => other.clone(),
+        },
         b"XINFO" => info(reply),
         b"XPENDING" if words.len() > 3 => rows(reply, 2),
         _ => reply.clone(),

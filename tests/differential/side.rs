@@ -28,7 +28,6 @@ impl Side {
         while side.blocked() > 0 && Instant::now() < patience {}
         for n in 0..CLIENTS {
             let mut client = server.client().unwrap();
-            client.patience(PATIENCE).unwrap();
             if n % 2 == 1 {
                 client.hello3().unwrap();
             }
@@ -53,7 +52,8 @@ impl Side {
 
     /// A command beside those that are compared.
     pub(crate) fn control(&mut self, words: &[&[u8]]) -> Reply {
-        self.control.ask_words(words).unwrap()
+        self.control.send_words(words).unwrap();
+        self.control.read().unwrap()
     }
 
     /// How many connections wait.

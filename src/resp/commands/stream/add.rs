@@ -16,10 +16,10 @@ const GIVEN_ID: &str = "ERR syntax error, IDMP/IDMPAUTO can be used only with au
 
 /// Which message an append is, for a producer that may send it twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Producer<'a> {
-    pid: &'a [u8],
+pub(super) struct Producer<'a> {
+    pub(super) pid: &'a [u8],
     /// `None` is IDMPAUTO: the fields tell.
-    iid: Option<&'a [u8]>,
+    pub(super) iid: Option<&'a [u8]>,
 }
 
 #[derive(Debug, Default)]
@@ -56,18 +56,6 @@ impl<'a> AddWords<'a> {
             return refused(GIVEN_ID);
         }
         Ok(read)
-    }
-
-    fn options(&self, id: NewId) -> AppendOptions {
-        let mut options = AppendOptions::new().id(id);
-        if let Some(trim) = self.trim.trim() {
-            options = options.trim(trim);
-        }
-        match self.producer {
-            None => options,
-            Some(Producer { pid, iid: Some(iid) }) => options.idempotent(pid, iid),
-            Some(Producer { pid, iid: None }) => options.idempotent_auto(pid),
-        }
     }
 
     /// As [`TrimWords::take`], for the options that XTRIM has not.
@@ -115,7 +103,10 @@ pub(crate) fn xadd(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) -> 
     if id == NewId::Exact(EntryId::MIN) {
         return refused("ERR The ID specified in XADD must be greater than 0-0");
     }
-    let options = words.options(id);
+    let mut options = AppendOptions::new().id(id);
+    if let Some(trim) = words.trim.trim() {
+        options = options.trim(trim);
+    }
     let stream = match words.make_none {
         true => context.stream(key)?,
         false => Some(context.stream_or_create(key)?),
