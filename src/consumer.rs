@@ -27,6 +27,8 @@ mod delivery;
 pub use delivery::{Claimed, Delivery};
 mod read;
 pub use read::Deliveries;
+#[cfg(feature = "resp")]
+pub(crate) use read::read_now;
 
 /// A consumer group of a stream. Cloning gives another handle.
 #[derive(Clone, Debug)]

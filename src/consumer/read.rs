@@ -208,7 +208,8 @@ impl Claimed {
     }
 }
 
-type Found = Vec<(Stream, Delivery)>;
+/// What was given, each with the place in the call of what it was given from.
+pub(crate) type Found = Vec<(usize, Delivery)>;
 
 /// One look at those of the streams that `choose` picks, in order.
 ///
@@ -249,10 +250,16 @@ fn look(
             *slot = Some(looked.more);
         }
         if looked.answered {
-            found.push((consumer.group.of.stream.clone(), looked.delivery));
+            found.push((n, looked.delivery));
         }
     }
     Ok((found, left))
+}
+
+/// XREADGROUP without a wait.
+#[cfg(feature = "resp")]
+pub(crate) fn read_now(from: &[(&Consumer, ReadFrom)], options: GroupReadOptions) -> Result<Found> {
+    Ok(look(from, options, |_| true)?.0)
 }
 
 /// XREADGROUP.
@@ -349,7 +356,9 @@ impl Store {
         from: &[(&Consumer, ReadFrom)],
         options: GroupReadOptions,
     ) -> Result<Vec<(Stream, Delivery)>> {
-        read_group(from, options)
+        let found = read_group(from, options)?;
+        let stream = |n: usize| from.get(n).map(|(consumer, _)| consumer.group.of.stream.clone());
+        Ok(found.into_iter().filter_map(|(n, given)| Some((stream(n)?, given))).collect())
     }
 }
 

@@ -190,17 +190,19 @@ impl Config {
         Ok(())
     }
 
-    /// What new streams remember of idempotent producers.
+    /// What new streams remember of their producers.
     pub(crate) fn window(&self) -> IdempotencyWindow {
-        let seconds = u64::try_from(self.stream_idmp_duration).unwrap_or(1);
-        let iids = u32::try_from(self.stream_idmp_maxsize).unwrap_or(1);
-        IdempotencyWindow::new().duration(Duration::from_secs(seconds)).max_iids(iids)
+        // Within limits that both can say.
+        IdempotencyWindow::new()
+            .duration(Duration::from_secs(self.stream_idmp_duration.unsigned_abs()))
+            .max_iids(u32::try_from(self.stream_idmp_maxsize).unwrap_or(u32::MAX))
     }
 
-    /// The same as what the store has for streams that are made by the application.
-    pub(crate) fn set_window(&mut self, window: IdempotencyWindow) {
+    /// Takes over what the store does by itself.
+    pub(crate) fn of_store(mut self, window: IdempotencyWindow) -> Config {
         self.stream_idmp_duration = i64::try_from(window.duration.as_secs()).unwrap_or(i64::MAX);
         self.stream_idmp_maxsize = window.max_iids.into();
+        self
     }
 
     /// Whether nodes are to be laid out otherwise than the store does by itself.

@@ -107,6 +107,10 @@ impl From<Error> for Refusal {
             }
             ErrorKind::GroupExists { .. } => Refusal::BUSY_GROUP,
             ErrorKind::NoStream { .. } => Refusal::NO_SUCH_KEY,
+            ErrorKind::NoEntry { .. } => Refusal::of("ERR No such message in stream"),
+            ErrorKind::IidTaken { .. } => {
+                Refusal::of("ERR IID already exists for this producer with a different stream ID")
+            }
             ErrorKind::ReadOnly => {
                 Refusal::of("READONLY You can't write against a store that is open for reading.")
             }

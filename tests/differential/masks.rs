@@ -110,6 +110,20 @@ pub(crate) fn explained(redis: &Reply, ours: &Reply) -> Option<&'static str> {
     TEXTS.iter().find(fits).map(|(name, _, _)| *name)
 }
 
+/// Whether a woken read of 7.0.15 gives one stream, and ours the same with others: 7.0.15 serves a
+/// call from the key that woke it.
+pub(crate) fn is_part(redis: &Reply, ours: &Reply) -> bool {
+    match (redis, ours) {
+        (Reply::Map(one), Reply::Map(all)) => {
+            all.len() > 1 && one.iter().all(|stream| all.contains(stream))
+        }
+        (Reply::Array(one), Reply::Array(all)) => {
+            all.len() > 1 && one.iter().all(|stream| all.contains(stream))
+        }
+        _ => false,
+    }
+}
+
 /// Whether a woken read of 7.0.15 gives nothing: its stream's last ID has moved, and no entry is
 /// there.
 pub(crate) fn gives_nothing(reply: &Reply) -> bool {

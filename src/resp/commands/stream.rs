@@ -11,11 +11,11 @@ mod args;
 mod claim;
 mod delete;
 mod group;
-mod idempotency;
 mod info;
 mod nack;
 mod pending;
 mod policy;
+mod producers;
 mod range;
 mod read;
 mod read_group;
@@ -49,12 +49,12 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::data("xackdel", -6, WRITE | FAST, ack::xackdel),
     Command::data("xadd", -5, WRITE | FAST, add::xadd),
     Command::data("xautoclaim", -6, WRITE | FAST, claim::xautoclaim),
-    Command::data("xcfgset", -2, WRITE | FAST, idempotency::xcfgset),
+    Command::data("xcfgset", -2, WRITE | FAST, producers::xcfgset),
     Command::data("xclaim", -6, WRITE | FAST, claim::xclaim),
     Command::data("xdel", -3, WRITE | FAST, delete::xdel),
     Command::data("xdelex", -5, WRITE | FAST, delete::xdelex),
     parted("xgroup", WRITE, group::help, group::PARTS),
-    Command::data("xidmprecord", 5, WRITE | FAST, idempotency::xidmprecord),
+    Command::data("xidmprecord", 5, WRITE | FAST, producers::xidmprecord),
     parted("xinfo", READ, info::help, info::PARTS),
     Command::data("xlen", 2, READ | FAST, range::xlen),
     Command::data("xnack", -7, WRITE | FAST, nack::xnack),

@@ -4,8 +4,8 @@ use super::args::{Parsed, is, is_sign, new_id, refused};
 use super::prelude::*;
 use super::trim::TrimWords;
 use crate::error::ErrorKind;
-use crate::id::{EntryId, NewId};
-use crate::options::AppendOptions;
+use crate::id::{EntryId, NewId, next_id};
+use crate::options::{AppendOptions, Start};
 use crate::stream::{Appended, Stream};
 
 const TWICE: &str = "ERR syntax error, IDMP/IDMPAUTO specified multiple times";
@@ -16,10 +16,10 @@ const GIVEN_ID: &str = "ERR syntax error, IDMP/IDMPAUTO can be used only with au
 
 /// Which message an append is, for a producer that may send it twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Producer<'a> {
-    pub(super) pid: &'a [u8],
+struct Producer<'a> {
+    pid: &'a [u8],
     /// `None` is IDMPAUTO: the fields tell.
-    pub(super) iid: Option<&'a [u8]>,
+    iid: Option<&'a [u8]>,
 }
 
 #[derive(Debug, Default)]
@@ -56,6 +56,18 @@ impl<'a> AddWords<'a> {
             return refused(GIVEN_ID);
         }
         Ok(read)
+    }
+
+    fn options(&self, id: NewId) -> AppendOptions {
+        let mut options = AppendOptions::new().id(id);
+        if let Some(trim) = self.trim.trim() {
+            options = options.trim(trim);
+        }
+        match self.producer {
+            None => options,
+            Some(Producer { pid, iid: Some(iid) }) => options.idempotent(pid, iid),
+            Some(Producer { pid, iid: None }) => options.idempotent_auto(pid),
+        }
     }
 
     /// As [`TrimWords::take`], for the options that XTRIM has not.
@@ -103,10 +115,7 @@ pub(crate) fn xadd(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) -> 
     if id == NewId::Exact(EntryId::MIN) {
         return refused("ERR The ID specified in XADD must be greater than 0-0");
     }
-    let mut options = AppendOptions::new().id(id);
-    if let Some(trim) = words.trim.trim() {
-        options = options.trim(trim);
-    }
+    let options = words.options(id);
     let stream = match words.make_none {
         true => context.stream(key)?,
         false => Some(context.stream_or_create(key)?),
@@ -115,40 +124,36 @@ pub(crate) fn xadd(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) -> 
         out.null();
         return Ok(Done::Replied);
     };
-    let options = match words.producer {
-        None => options,
-        Some(Producer { pid, iid: Some(iid) }) => options.idempotent(pid, iid),
-        Some(Producer { pid, iid: None }) => options.idempotent_auto(pid),
-    };
     let fields = pairs.iter().map(|[name, value]| (name, value));
-    let done = match id == NewId::Auto && !context.may_block {
-        true => append_at(&stream, context.now_ms(), fields, options)?,
-        false => stream.append_outcome(fields, options)?,
-    };
-    match done.duplicate {
-        // It gives nobody anything to read; the reply waits for the disk all the same, where the
-        // first entry may be on its way.
-        true => context.changed_quietly(key, 1),
-        false => context.changed(key, 1),
+    let appended = append(context, &stream, fields, options)?;
+    if appended.duplicate {
+        // It is logged all the same.
+        context.changed_quietly(key, 1);
+    } else {
+        context.changed(key, 1);
     }
-    out.id(done.id);
+    out.id(appended.id);
     Ok(Done::Replied)
 }
 
-/// A generated ID of a transaction: all of it has one time, whatever the clock says by now. Where
-/// the stream is ahead of that time, the ID is the next one as always.
-fn append_at<N: AsRef<[u8]>, V: AsRef<[u8]>>(
+/// Appends. Within MULTI all have the same time, so the ID is made here.
+fn append<'a>(
+    context: &Context<'_>,
     stream: &Stream,
-    now_ms: u64,
-    fields: impl Iterator<Item = (N, V)> + Clone,
+    fields: impl Iterator<Item = (&'a &'a [u8], &'a &'a [u8])> + Clone,
     options: AppendOptions,
-) -> crate::Result<Appended> {
-    let at = options.clone().id(NewId::AutoSeq(now_ms));
-    match stream.append_outcome(fields.clone(), at) {
-        Err(e) if matches!(e.kind(), ErrorKind::IdNotGreater { .. }) => {
-            stream.append_outcome(fields, options)
+) -> Parsed<Appended> {
+    if context.may_block || options.id != NewId::Auto {
+        return Ok(stream.append_outcome(fields, options)?);
+    }
+    loop {
+        let last = stream.resolve(Start::Last)?;
+        let id = next_id(NewId::Auto, last, context.now_ms())?;
+        match stream.append_outcome(fields.clone(), options.clone().id(id)) {
+            // The application has appended meanwhile.
+            Err(error) if matches!(error.kind(), ErrorKind::IdNotGreater { .. }) => {}
+            appended => return Ok(appended?),
         }
-        appended => appended,
     }
 }
 
