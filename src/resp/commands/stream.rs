@@ -11,7 +11,6 @@ mod args;
 mod claim;
 mod delete;
 mod group;
-mod idempotency;
 mod info;
 mod nack;
 mod pending;
