@@ -355,3 +355,6 @@ fn unknown(args: &[&[u8]]) -> Refusal {
     let name = shown(name);
     Refusal::new(format!("ERR unknown command '{name}', with args beginning with: {words}"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -406,3 +406,6 @@ impl Engine {
         self.list(place);
     }
 }
+
+#[cfg(test)]
+mod tests;
