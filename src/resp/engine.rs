@@ -47,8 +47,9 @@ impl Engine {
     pub(crate) fn new(
         store: Store,
         home: Option<(PathBuf, StoreOptions)>,
-        config: Config,
+        mut config: Config,
     ) -> Engine {
+        config.set_window(store.default_idempotency());
         let now = Instant::now();
         let clock = Clock::default();
         let last_save = clock.now_ms() / 1000;

@@ -218,6 +218,9 @@ fn config_set(engine: &mut Engine, _: usize, args: &[&[u8]], out: &mut Out) -> A
     if changed.laid_out(Default::default()) != engine.config.laid_out(Default::default()) {
         engine.space.forget_nodes();
     }
+    if changed.window() != engine.config.window() {
+        engine.store.set_default_idempotency(changed.window())?;
+    }
     engine.space.strict = engine.home.is_some() && changed.appendfsync == Fsync::Always;
     engine.config = changed;
     out.ok();

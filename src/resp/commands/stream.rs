@@ -11,6 +11,7 @@ mod args;
 mod claim;
 mod delete;
 mod group;
+mod idempotency;
 mod info;
 mod nack;
 mod pending;
