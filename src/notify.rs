@@ -290,12 +290,14 @@ impl WaitList {
     }
 
     /// Everybody who waits for this group has to look: it was destroyed, or entries came back.
+    /// Plain readers do so in vain, but for the server, which stands there for others.
     pub(crate) fn wake_group(&self, group: u32) {
         self.wake(|queues, woken| {
             if let Some(queue) = queues.groups.get_mut(&group) {
                 woken.extend(queue.publish());
                 woken.extend(queue.waiting.values().cloned());
             }
+            woken.extend(queues.readers.values().cloned());
         });
     }
 

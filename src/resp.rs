@@ -28,10 +28,10 @@
 //! # What it speaks
 //!
 //! All commands on streams up to Redis 8.10, with Redis's replies, errors and order of waking;
-//! MULTI, EXEC and WATCH; the commands on whole keys (DEL, RENAME, COPY, SCAN, …), on connections
-//! (HELLO, AUTH, SELECT, CLIENT, …) and on the server (INFO, CONFIG, COMMAND, …) that clients use.
-//! Commands on other types of data, expiry, scripts, pub/sub and replication get an error that says
-//! that they are not served.
+//! MULTI, EXEC and WATCH; what clients use of the commands on whole keys (DEL, RENAME, COPY, SCAN
+//! and their kin), on connections (HELLO, AUTH, SELECT, CLIENT) and on the server (INFO, CONFIG,
+//! COMMAND). Commands on other types of data, expiry, scripts, pub/sub and replication get an error
+//! that says that they are not served.
 //!
 //! - Database 0 has the store's streams under their own names. The streams of databases 1 to 15 are
 //!   in the store under names with a prefix of four bytes (`\0db` and the number). SWAPDB renames
@@ -76,7 +76,7 @@
 //! One thread with an event loop (the crate mio) runs all commands one after another, as Redis
 //! does: so order, transactions and the order of waking are exact by construction, and nothing
 //! needs a lock. Requests are parsed where they were read, and replies of one turn go out in one
-//! call. A connection that is idle costs less than a kilobyte, its socket aside.
+//! call. A connection that is idle costs less than five kilobytes, its socket aside.
 
 mod arrivals;
 mod client;

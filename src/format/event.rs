@@ -54,6 +54,15 @@ pub(crate) struct IidPair {
     pub(crate) position: u64,
 }
 
+/// Up to which position all frames are told of, how many iids they and all before have, and how many
+/// duplicates were refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PairsEnd {
+    pub(crate) covered: u64,
+    pub(crate) added: u64,
+    pub(crate) duplicates: u64,
+}
+
 /// What one producer has appended, in that order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ProducerPairs {
@@ -120,11 +129,10 @@ pub(crate) enum Event {
         duplicates: u64,
     },
     /// What producers have appended, in order for each. Those that lie at or below what was covered
-    /// before are known. `covered` is 0 where more follow; otherwise the counters stand for it.
+    /// before are known. `end`: what is covered from now on, and the counters as of there; `None`
+    /// where more follow.
     IdempotencyPairs {
-        covered: u64,
-        added: u64,
-        duplicates: u64,
+        end: Option<PairsEnd>,
         producers: Vec<ProducerPairs>,
     },
     /// An iid that was attached to an entry which was there (XIDMPRECORD).

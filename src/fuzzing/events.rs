@@ -176,7 +176,7 @@ mod tests {
     use super::super::seeds::Random;
     use super::*;
     use crate::format::event::{
-        ANY_RESTART, Counters, IidPair, PendingRecord, ProducerPairs, Window,
+        ANY_RESTART, Counters, IidPair, PairsEnd, PendingRecord, ProducerPairs, Window,
     };
 
     fn id(random: &mut Random) -> EntryId {
@@ -220,7 +220,9 @@ mod tests {
             }
             1 => {
                 let producers = (0..random.below(3)).map(|_| pairs(random)).collect();
-                Event::IdempotencyPairs { covered, added, duplicates, producers }
+                let end = Some(PairsEnd { covered, added, duplicates });
+                let end = end.filter(|_| random.below(3) > 0);
+                Event::IdempotencyPairs { end, producers }
             }
             _ => Event::IdempotencyRecorded {
                 producer: name(random),

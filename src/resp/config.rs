@@ -26,6 +26,8 @@ pub(crate) struct Config {
     pub(crate) timeout: i64,
     pub(crate) appendfsync: Fsync,
     pub(crate) password: Option<Vec<u8>>,
+    /// Whether other machines can reach the server: then there has to be a password.
+    pub(crate) open: bool,
     /// Whether DEBUG is allowed.
     pub(crate) debug: bool,
     /// What cannot be changed while the server runs.
@@ -183,6 +185,9 @@ impl Config {
             Kind::Fsync => {
                 self.appendfsync = Fsync::parse(&text).ok_or_else(|| NOT_FSYNC.to_owned())?;
             }
+            Kind::Password if value.is_empty() && self.open => {
+                return Err("others can reach this server, so it needs one".into());
+            }
             Kind::Password => self.password = Some(value.to_vec()).filter(|word| !word.is_empty()),
             Kind::Fixed => return Err("can't set immutable config".into()),
             Kind::Remembered(_) => drop(self.remembered.insert(name, text)),
@@ -226,7 +231,7 @@ impl Config {
 const NODES: (i64, i64) = (100, 4096);
 const NOT_A_NUMBER: &str = "argument couldn't be parsed into an integer";
 const NOT_MEMORY: &str = "argument must be a memory value";
-const NOT_FSYNC: &str = "argument(s) must be one of the following: always, everysec, no";
+const NOT_FSYNC: &str = "argument(s) must be one of the following: everysec, always, no";
 
 impl Default for Config {
     fn default() -> Config {
@@ -242,6 +247,7 @@ impl Default for Config {
             timeout: 0,
             appendfsync: Fsync::EverySec,
             password: None,
+            open: false,
             debug: false,
             fixed: BTreeMap::new(),
             remembered: BTreeMap::new(),

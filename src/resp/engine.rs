@@ -146,7 +146,13 @@ impl Engine {
         let table = Table::get();
         let line = match table.find(args) {
             Found::Line(line) => line,
-            Found::Unknown => return self.reject(place, None, &unknown(args), out),
+            Found::Unknown => {
+                if is_of_a_browser(args[0]) {
+                    // Somebody was made to send it, who has a door open that others have not.
+                    self.clients.get_mut(place).into_iter().for_each(|client| client.dead = true);
+                }
+                return self.reject(place, None, &unknown(args), out);
+            }
             Found::UnknownPart => {
                 return self.reject(
                     place,
@@ -179,11 +185,21 @@ impl Engine {
         if let Some(calls) = line.and_then(|line| self.stats.of(line)) {
             calls.rejected += 1;
         }
-        let multi = self.clients.get_mut(place).and_then(|client| client.multi.as_mut());
-        if let Some(multi) = multi {
-            multi.aborted = true;
+        let Some(client) = self.clients.get_mut(place) else { return };
+        let is_exec = line.is_some_and(|line| Table::get().lines[line].command.name == "exec");
+        match &mut client.multi {
+            Some(_) if is_exec => {
+                client.multi = None;
+                self.unwatch(place);
+                let why = refusal.0.trim_start_matches("ERR ");
+                out.error(&format!("EXECABORT Transaction discarded because of: {why}"));
+            }
+            Some(multi) => {
+                multi.aborted = true;
+                out.error(&refusal.0);
+            }
+            None => out.error(&refusal.0),
         }
-        out.error(&refusal.0);
     }
 
     fn queue(
@@ -321,6 +337,11 @@ impl Engine {
     }
 }
 
+/// Lines of HTTP, which a web page can have a browser send to a port of its machine.
+fn is_of_a_browser(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
+}
+
 /// Redis's text for a command that there is not, with some of its words.
 fn unknown(args: &[&[u8]]) -> Refusal {
     let name = args.first().map_or(&b""[..], |name| &name[..name.len().min(128)]);
@@ -335,3 +356,6 @@ fn unknown(args: &[&[u8]]) -> Refusal {
     let name = shown(name);
     Refusal::new(format!("ERR unknown command '{name}', with args beginning with: {words}"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -63,6 +63,11 @@ impl Keyspace {
         }
     }
 
+    /// A command looks at which streams there are.
+    pub(crate) fn note_all(&mut self) {
+        self.needs = self.covered_by.values().fold(self.needs, |most, sync| most.max(*sync));
+    }
+
     /// A command has changed a stream.
     pub(crate) fn changed(&mut self, name: &[u8], n: u64) {
         self.dirty = self.dirty.saturating_add(n);

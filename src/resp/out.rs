@@ -228,7 +228,7 @@ impl Out {
 }
 
 /// The buffer of a connection is kept from one reply to the next up to this size.
-const KEPT: usize = 16 << 10;
+const KEPT: usize = 4 << 10;
 
 /// Writes a number in decimal; returns how many digits it has.
 pub(crate) fn digits(mut value: u64, to: &mut [u8]) -> usize {

@@ -177,6 +177,7 @@ impl ServerOptions {
         if let Some(port) = self.port {
             let addresses = resolve(&self.bind, port)?;
             check_guarded(&addresses, self.config.password.is_some())?;
+            self.config.open = check_guarded(&addresses, false).is_err();
             listeners.push(Listener::tcp(&addresses)?);
         }
         if let Some(path) = &self.unix_socket {

@@ -320,12 +320,16 @@ impl Turns {
         if input.len() > most {
             return self.close(place);
         }
-        if let Some(Some(conn)) = self.conns.get_mut(place) {
-            if !input.is_empty() {
-                conn.input = input;
-            }
-            self.enqueue(place);
+        let blocked = self.engine.clients.get(place).is_some_and(|client| client.blocked);
+        let Some(Some(conn)) = self.conns.get_mut(place) else { return };
+        if blocked && conn.ending {
+            // It will not be there when its wait is over.
+            return self.close(place);
         }
+        if !input.is_empty() {
+            conn.input = input;
+        }
+        self.enqueue(place);
     }
 
     /// Runs the commands at the front of the input; how much of it they took.
@@ -402,3 +406,6 @@ impl Engine {
         self.list(place);
     }
 }
+
+#[cfg(test)]
+mod tests;

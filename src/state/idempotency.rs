@@ -10,7 +10,7 @@
 //! So that the journal can tell what there was at the end of what is durable, a pair that another
 //! one has driven out stays, unseen, until that other one is durable.
 
-use crate::format::event::{Event, IidPair, ProducerPairs, Window};
+use crate::format::event::{Event, IidPair, PairsEnd, ProducerPairs, Window};
 use crate::id::EntryId;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -133,6 +133,12 @@ impl Producer {
 }
 
 impl Idempotency {
+    /// The event that gives a new stream this window, if it is not the usual one.
+    pub(crate) fn first(window: Window) -> Option<Event> {
+        let table = Idempotency::default();
+        (window != table.window).then(|| table.set(window, 0))
+    }
+
     pub(crate) fn window(&self) -> Window {
         self.window
     }
@@ -272,18 +278,18 @@ impl Idempotency {
                     (self.counts.added, self.counts.duplicates) = (*added, *duplicates);
                 }
             }
-            Event::IdempotencyPairs { covered, added, duplicates, producers } => {
+            Event::IdempotencyPairs { end, producers } => {
                 if !live {
                     for ProducerPairs { producer, pairs } in producers {
-                        let new = pairs.iter().filter(|pair| pair.position > self.covered);
-                        for pair in new.cloned().collect::<Vec<_>>() {
-                            self.take(producer, pair);
-                        }
+                        // Of a log that is empty nothing is known by its frames.
+                        let above = self.covered;
+                        let new = pairs.iter().filter(|p| above == 0 || p.position > above);
+                        new.for_each(|pair| self.take(producer, pair.clone()));
                     }
                 }
-                if *covered == 0 {
+                let Some(PairsEnd { covered, added, duplicates }) = end else {
                     return;
-                }
+                };
                 self.covered = self.covered.max(*covered);
                 self.told_duplicates = *duplicates;
                 if !live {
@@ -309,7 +315,7 @@ impl Idempotency {
     /// The events that rebuild the table as it was when the log ended at this position, above which
     /// nothing may be told.
     pub(crate) fn dump(&self, durable: u64) -> Vec<Event> {
-        let pairs = self.told(0, durable);
+        let pairs = self.told(None, durable);
         let covered = if pairs.is_empty() { durable } else { 0 };
         let Counts { added, duplicates, .. } = self.counts_at(durable);
         let set = Event::IdempotencySet { window: self.window, covered, added, duplicates };
@@ -323,17 +329,18 @@ impl Idempotency {
             return Vec::new();
         }
         let upto = durable.max(self.covered);
-        self.events(self.told(self.covered, upto), upto)
+        self.events(self.told(Some(self.covered), upto), upto)
     }
 
     /// The pairs that are remembered when the log ends at `upto`, but for those up to `above`.
-    fn told(&self, above: u64, upto: u64) -> Vec<ProducerPairs> {
+    fn told(&self, above: Option<u64>, upto: u64) -> Vec<ProducerPairs> {
         let mut told = Vec::new();
         for (producer, known) in &self.producers {
             let end = known.end_at(upto);
             let numbers = known.remembered(end, self.window.most)..end;
             let pairs = numbers.filter_map(|number| known.get(number));
-            let pairs: Vec<_> = pairs.filter(|pair| pair.position > above).cloned().collect();
+            let pairs = pairs.filter(|pair| above.is_none_or(|above| pair.position > above));
+            let pairs: Vec<_> = pairs.cloned().collect();
             if !pairs.is_empty() {
                 told.push(ProducerPairs { producer: producer.clone(), pairs });
             }
@@ -351,15 +358,15 @@ impl Idempotency {
     /// up to `covered` are told of.
     fn events(&self, told: Vec<ProducerPairs>, covered: u64) -> Vec<Event> {
         let Counts { added, duplicates, .. } = self.counts_at(covered);
-        let event =
-            |covered, producers| Event::IdempotencyPairs { covered, added, duplicates, producers };
+        let end = Some(PairsEnd { covered, added, duplicates });
+        let event = |end, producers| Event::IdempotencyPairs { end, producers };
         let (mut events, mut now, mut bytes) = (Vec::new(), Vec::<ProducerPairs>::new(), 0);
         for ProducerPairs { producer, pairs } in told {
             for pair in pairs {
                 let joins = now.last().is_some_and(|last| last.producer == producer);
                 let more = pair.iid.len() + OF_PAIR + if joins { 0 } else { producer.len() };
                 if bytes + more > EVENT_BYTES && !now.is_empty() {
-                    events.push(event(0, std::mem::take(&mut now)));
+                    events.push(event(None, std::mem::take(&mut now)));
                     bytes = 0;
                 }
                 bytes += more;
@@ -371,23 +378,24 @@ impl Idempotency {
                 }
             }
         }
-        events.push(event(covered, now));
+        events.push(event(end, now));
         events
     }
 }
 
 /// An event of a dump for a log that holds the same entries and ends at this position.
 pub(crate) fn moved_to(event: Event, end: u64) -> Event {
-    let end = end.max(1);
-    let place = |covered: u64| if covered == 0 { 0 } else { end };
     match event {
+        // Of a dump with pairs, which say themselves what they cover.
         Event::IdempotencySet { window, covered, added, duplicates } => {
-            Event::IdempotencySet { window, covered: place(covered), added, duplicates }
+            let covered = if covered == 0 { 0 } else { end };
+            Event::IdempotencySet { window, covered, added, duplicates }
         }
-        Event::IdempotencyPairs { covered, added, duplicates, mut producers } => {
+        Event::IdempotencyPairs { end: told, mut producers } => {
             let pairs = producers.iter_mut().flat_map(|producer| &mut producer.pairs);
             pairs.for_each(|pair| pair.position = end);
-            Event::IdempotencyPairs { covered: place(covered), added, duplicates, producers }
+            let told = told.map(|told| PairsEnd { covered: end, ..told });
+            Event::IdempotencyPairs { end: told, producers }
         }
         other => other,
     }

@@ -2,7 +2,7 @@
 
 use super::manage::remove_dir;
 use super::*;
-use crate::format::event::{StoredOptions, Window};
+use crate::format::event::StoredOptions;
 use crate::journal::{Loaded, Refused};
 use crate::state::Idempotency;
 
@@ -45,10 +45,8 @@ impl Shared {
         let number = self.journal.take_stream_number();
         let stored = StoredOptions::from(options);
         let event = Event::StreamCreated { name: name.into(), options: stored };
-        let window = Window::from(*self.window.lock());
-        let set = || Idempotency::default().set(window, 0);
-        let others = (window != Window::default()).then(set);
-        let events: Vec<Event> = std::iter::once(event).chain(others).collect();
+        let window = Idempotency::first((*self.window.lock()).into());
+        let events: Vec<Event> = std::iter::once(event).chain(window).collect();
         let mut state = StreamState::default();
         events.iter().for_each(|event| state.apply(event));
         let inner = Arc::new(StreamInner::new(number, state, false));

@@ -348,6 +348,11 @@ impl Stream {
     }
 }
 
+/// The end of the frames of which the journal may tell: an iid is nothing without its entry.
+pub(super) fn told_end_of(log: &Log) -> u64 {
+    if planted::pairs_early() { log.written() } else { log.commit.durable() }
+}
+
 impl StreamInner {
     /// Says in the journal that producers of this stream are remembered, before the first is: so
     /// streams without any need not be searched for them.
@@ -366,7 +371,7 @@ impl StreamInner {
     pub(super) fn mark(&self, state: &StreamState) -> Vec<Event> {
         let log = self.log.get().filter(|log| !log.is_poisoned());
         match (&state.idempotency, log) {
-            (Some(table), Some(log)) => table.mark(log.commit.durable()),
+            (Some(table), Some(log)) => table.mark(told_end_of(log)),
             _ => Vec::new(),
         }
     }
@@ -402,8 +407,10 @@ impl StreamInner {
         let mut table = state.idempotency.take().unwrap_or_default();
         let (before, written) = (table.covered(), log.written());
         let span = Span { trimmed: EntryId::MIN, ..log.written_span() };
-        span.each_key(before, |key, id, position| {
-            table.insert(key.producer, key.iid, id, position, written);
+        planted::unless(planted::keys_unread(), || {
+            span.each_key(before, |key, id, position| {
+                table.insert(key.producer, key.iid, id, position, written);
+            })
         })?;
         let gaps = log.home.damage.gaps();
         table.settle(written, |id| gaps.iter().any(|gap| gap.after < id && id < gap.before));

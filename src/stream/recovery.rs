@@ -1,5 +1,6 @@
 //! Opening a stream's log on first use: recovery of its files, then of its state against them.
 
+use super::idempotent::told_end_of;
 use super::{ClampedGroup, Counters, EntryId, Error, ErrorKind, Event};
 use super::{Home, Known, Live, Log, OnDamage, Refused, Result, Shared, Span, StoredOptions};
 use super::{StreamInner, StreamState, deletions, recover};
@@ -223,7 +224,7 @@ impl StreamInner {
     /// log is open and its frames are looked at.
     fn told_end(&self, state: &StreamState) -> u64 {
         let covered = state.idempotency.as_ref().map_or(0, |table| table.covered());
-        self.log.get().map_or(covered, |log| log.commit.durable().max(covered))
+        self.log.get().map_or(covered, |log| told_end_of(log).max(covered))
     }
 
     fn durable_position(&self, state: &StreamState) -> u64 {

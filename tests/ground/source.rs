@@ -27,7 +27,7 @@ mod source {
 }
 
 use source::{
-    commit, consumer, entry, error, format, group, id, journal, notify, options, planted, read,
+    commit, consumer, entry, error, few, format, group, id, journal, notify, options, planted, read,
     state, storage, store, stream, sync, wait, worker,
 };
 
@@ -40,8 +40,9 @@ pub use group::{
 pub use id::{EntryId, NewId};
 pub use journal::JournalRecovery;
 pub use options::{
-    AppendOptions, BatchOptions, ClaimOptions, Durability, GroupReadOptions, IdempotencyWindow,
-    OnDamage, PendingFilter, ReadFrom, ReadOptions, Retention, Start, StreamOptions, Trim,
+    AppendOptions, BatchOptions, ClaimOptions, Deletion, Durability, GroupReadOptions,
+    IdempotencyWindow, NackMode, NackOptions, OnDamage, PendingFilter, ReadFrom, ReadOptions,
+    RefPolicy, ReplyFormat, Retention, Start, StreamOptions, Trim,
 };
 pub use read::{Batch, BatchIter, OwnedRange, Range, Snapshot};
 pub use storage::recover::{CutTail, Gap, StreamRecovery};

@@ -70,7 +70,12 @@ fn nobody_listens_to_the_world_without_a_password() {
         let refused = matches!(error.kind(), ErrorKind::InvalidConfig { field: "bind", .. });
         assert!(refused, "{address}: {error}");
         if address == "0.0.0.0" {
-            options.password("x").start(&store).unwrap();
+            let served = Served::on(&store, options.password("x"));
+            let address = (std::net::Ipv4Addr::LOCALHOST, served.address().port()).into();
+            let mut client = crate::client::Client::connect(address);
+            assert_eq!(client.ask("AUTH x"), "+OK");
+            client.send_words(&[b"CONFIG", b"SET", b"requirepass", b""]);
+            assert!(client.reply().unwrap().starts_with("-ERR CONFIG SET failed"));
         }
     }
 }

@@ -102,6 +102,12 @@ fn who_goes_while_he_waits_is_forgotten() {
     other.until_info("blocked_clients", "1");
     drop(waiting);
     other.until_info("blocked_clients", "0");
+    // Also one who has hung up before he was heard.
+    let mut waiting = served.client();
+    waiting.raw("XREADGROUP GROUP g c BLOCK 0 STREAMS s >\r\n");
+    waiting.ends_sending();
+    assert_eq!(waiting.reply(), None);
+    other.until_info("blocked_clients", "0");
     other.ask("XADD s 1-1 f v");
     assert_eq!(other.ask("XREADGROUP GROUP g d STREAMS s >"), "*[*[s *[*[1-1 *[f v]]]]]");
 }
@@ -133,11 +139,14 @@ fn a_stream_that_the_application_makes_wakes_a_client() {
     other.until_info("blocked_clients", "1");
     store.stream("new").unwrap().append([("n", "v")]).unwrap();
     assert!(client.reply().unwrap().starts_with("*[*[new *[*["));
-    // One that it removes, a reader of its group.
-    let group = store.stream("new").unwrap().create_group("g", Start::Last).unwrap();
-    client.send("XREADGROUP GROUP g c BLOCK 0 STREAMS new >");
-    other.until_info("blocked_clients", "1");
-    drop(group);
-    store.remove("new").unwrap();
-    assert!(client.reply().unwrap().starts_with("-NOGROUP"));
+    // A group that it removes, or a stream, their readers.
+    for whole in [false, true] {
+        let stream = store.stream("new").unwrap();
+        stream.create_group("g", Start::Last).unwrap();
+        client.send("XREADGROUP GROUP g c BLOCK 0 STREAMS new >");
+        other.until_info("blocked_clients", "1");
+        let removed = if whole { store.remove("new") } else { stream.remove_group("g") };
+        assert!(removed.unwrap());
+        assert!(client.reply().unwrap().starts_with("-NOGROUP"));
+    }
 }

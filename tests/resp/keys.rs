@@ -77,7 +77,7 @@ fn keys_have_names_and_nothing_else() {
         ("PTTL none", ":-2"),
         ("EXISTS s s none", ":2"),
         ("OBJECT ENCODING s", "stream"),
-        ("OBJECT ENCODING none", "-ERR no such key"),
+        ("OBJECT ENCODING none", "$-1"),
         ("OBJECT NOSUCH s", "-ERR unknown subcommand 'NOSUCH'. Try OBJECT HELP."),
         ("OBJECT", "-ERR wrong number of arguments for 'object' command"),
         ("RENAME none t", "-ERR no such key"),

@@ -37,6 +37,16 @@ fn a_line_without_an_end_has_one() {
     }
 }
 
+/// A web page must not be able to talk to the server through a browser.
+#[test]
+fn browsers_are_not_served() {
+    let served = Served::start(ServerOptions::new());
+    let mut client = served.client();
+    client.raw("POST / HTTP/1.1\r\nHost: localhost\r\n\r\nXADD s * f v\r\n");
+    assert_eq!(client.reply(), None);
+    assert_eq!(served.client().ask("XLEN s"), ":0");
+}
+
 /// Bytes from a fixed generator, some of them in the shape of requests.
 fn noise(seed: u64) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;

@@ -41,6 +41,12 @@ fn one_that_is_refused_takes_all_with_it() {
         );
     }
     assert_eq!(client.ask("XLEN s"), ":0");
+    assert_eq!(client.ask("MULTI"), "+OK");
+    assert_eq!(
+        client.ask("EXEC now"),
+        "-EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command"
+    );
+    assert_eq!(client.ask("EXEC"), "-ERR EXEC without MULTI");
 }
 
 #[test]

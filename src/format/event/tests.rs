@@ -81,8 +81,10 @@ fn of_idempotency() -> impl Strategy<Value = Event> {
                 Event::IdempotencySet { window, covered, added, duplicates }
             }
         ),
-        (numbers, vec(any_pairs(), 0..4)).prop_map(|((covered, added, duplicates), producers)| {
-            Event::IdempotencyPairs { covered, added, duplicates, producers }
+        (option::of(numbers), vec(any_pairs(), 0..4)).prop_map(|(end, producers)| {
+            let end =
+                end.map(|(covered, added, duplicates)| PairsEnd { covered, added, duplicates });
+            Event::IdempotencyPairs { end, producers }
         }),
         (any_name(), any_name(), any_id())
             .prop_map(|(producer, iid, id)| { Event::IdempotencyRecorded { producer, iid, id } }),

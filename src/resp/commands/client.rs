@@ -170,7 +170,7 @@ fn unblock(engine: &mut Engine, _: usize, args: &[&[u8]], out: &mut Out) -> Answ
         [_, _, _, _] => {
             return Err(Refusal::of("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"));
         }
-        _ => return Err(Refusal::SYNTAX),
+        _ => return Err(Refusal::unknown_or_wrong("CLIENT", args[1])),
     };
     let id = integer(args[2]).ok_or(Refusal::NOT_AN_INTEGER)?;
     let place = u64::try_from(id).ok().and_then(|id| engine.clients.find(id));

@@ -178,7 +178,8 @@ fn move_key(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) -> Answer 
 }
 
 /// The names in the store of all keys of a database.
-fn names_of(context: &Context<'_>, db: usize) -> Vec<Vec<u8>> {
+fn names_of(context: &mut Context<'_>, db: usize) -> Vec<Vec<u8>> {
+    context.space.note_all();
     let mut names = context.store.names();
     names.retain(|name| key_of(db, name).is_some());
     names
@@ -220,7 +221,10 @@ fn place_of(key: &[u8]) -> u64 {
 }
 
 fn scan(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) -> Answer {
-    let cursor = std::str::from_utf8(args[1]).ok().and_then(|text| text.parse::<u64>().ok());
+    // As C's `strtoul` has it, a minus is no reason to refuse it.
+    let digits = args[1].strip_prefix(b"-").unwrap_or(args[1]);
+    let cursor = std::str::from_utf8(digits).ok().and_then(|text| text.parse::<u64>().ok());
+    let cursor = cursor.map(|n| if digits == args[1] { n } else { n.wrapping_neg() });
     let cursor = cursor.ok_or(Refusal::of("ERR invalid cursor"))?;
     let (mut pattern, mut count, mut streams) = (None, Some(10), true);
     let options = args[2..].chunks(2);
@@ -292,11 +296,11 @@ fn swap_db(engine: &mut Engine, _: usize, args: &[&[u8]], out: &mut Out) -> Answ
     let second = index(args[2], "ERR invalid second DB index")?;
     if first != second {
         let mut context = engine.context(0, false);
-        let there = |context: &Context<'_>, db| -> Vec<Vec<u8>> {
+        let there = |context: &mut Context<'_>, db| -> Vec<Vec<u8>> {
             let keys = names_of(context, db);
             keys.iter().filter_map(|name| key_of(db, name)).map(<[u8]>::to_vec).collect()
         };
-        let (ours, theirs) = (there(&context, first), there(&context, second));
+        let (ours, theirs) = (there(&mut context, first), there(&mut context, second));
         for key in &ours {
             let from = name(first, key)?;
             context.store.rename(&from, name_on_the_way(second, key))?;
@@ -328,32 +332,48 @@ fn note_swapped(context: &mut Context<'_>, name: &[u8]) {
     }
 }
 
-/// What OBJECT says of keys that are not there.
-fn checked(context: &mut Context<'_>, key: &[u8]) -> Result<(), Refusal> {
-    if has(context, key)? { Ok(()) } else { Err(Refusal::NO_SUCH_KEY) }
-}
-
-fn encoding(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) -> Answer {
-    checked(context, args[2])?;
-    out.bulk(b"stream");
+/// Answers OBJECT; of a key that is not there there is nothing to say.
+fn object(
+    context: &mut Context<'_>,
+    key: &[u8],
+    out: &mut Out,
+    say: impl FnOnce(&mut Out) -> Result<(), Refusal>,
+) -> Answer {
+    if has(context, key)? {
+        say(out)?;
+    } else {
+        out.null();
+    }
     Ok(Done::Replied)
 }
 
+fn encoding(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) -> Answer {
+    object(context, args[2], out, |out| {
+        out.bulk(b"stream");
+        Ok(())
+    })
+}
+
 fn ref_count(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) -> Answer {
-    checked(context, args[2])?;
-    number(out, 1)
+    object(context, args[2], out, |out| {
+        out.int(1);
+        Ok(())
+    })
 }
 
 fn idle_time(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) -> Answer {
-    checked(context, args[2])?;
-    number(out, 0)
+    object(context, args[2], out, |out| {
+        out.int(0);
+        Ok(())
+    })
 }
 
-fn freq(context: &mut Context<'_>, args: &[&[u8]], _: &mut Out) -> Answer {
-    checked(context, args[2])?;
-    Err(Refusal::of(
-        "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note \
-         that when switching between policies at runtime LRU and LFU data will take some time to \
-         adjust.",
-    ))
+fn freq(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) -> Answer {
+    object(context, args[2], out, |_| {
+        Err(Refusal::of(
+            "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please \
+             note that when switching between policies at runtime LRU and LFU data will take \
+             some time to adjust.",
+        ))
+    })
 }

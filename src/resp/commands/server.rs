@@ -105,14 +105,15 @@ fn role(_: &mut Engine, _: usize, _: &[&[u8]], out: &mut Out) -> Answer {
 
 /// There are no replicas to wait for.
 fn wait(_: &mut Engine, _: usize, args: &[&[u8]], out: &mut Out) -> Answer {
-    for word in &args[1..] {
-        let number = integer(word).ok_or(Refusal::NOT_AN_INTEGER)?;
-        if number < 0 {
-            return Err(Refusal::of("ERR timeout is negative"));
+    integer(args[1]).ok_or(Refusal::NOT_AN_INTEGER)?;
+    match integer(args[2]) {
+        None => Err(Refusal::of("ERR timeout is not an integer or out of range")),
+        Some(..0) => Err(Refusal::of("ERR timeout is negative")),
+        Some(_) => {
+            out.int(0);
+            Ok(Done::Replied)
         }
     }
-    out.int(0);
-    Ok(Done::Replied)
 }
 
 /// What was written is in the log; a snapshot adds that it is on disk, and the numbers that no
@@ -186,36 +187,39 @@ fn config_get(engine: &mut Engine, _: usize, args: &[&[u8]], out: &mut Out) -> A
 /// CONFIG SET: all of the settings or none.
 fn config_set(engine: &mut Engine, _: usize, args: &[&[u8]], out: &mut Out) -> Answer {
     if !args.len().is_multiple_of(2) {
-        return Err(Refusal::arity("config|set"));
+        return Err(Refusal::SYNTAX);
     }
-    let mut changed = engine.config.clone();
-    let mut seen = Vec::new();
-    for pair in args[2..].chunks_exact(2) {
-        let name = shown(pair[0]).to_lowercase();
-        if !Config::has(&name) {
+    let refused = |name: &[u8], why: &str| {
+        let name = shown(name);
+        Refusal::new(format!(
+            "ERR CONFIG SET failed (possibly related to argument '{name}') - {why}"
+        ))
+    };
+    let pairs = || args[2..].chunks_exact(2).map(|pair| (pair[0], pair[1]));
+    for (n, (name, _)) in pairs().enumerate() {
+        if !Config::has(&shown(name)) {
             return Err(Refusal::new(format!(
                 "ERR Unknown option or number of arguments for CONFIG SET - '{}'",
-                shown(pair[0])
+                shown(name)
             )));
         }
-        let failed = |why: &str| {
-            let name = shown(pair[0]);
-            Refusal::new(format!(
-                "ERR CONFIG SET failed (possibly related to argument '{name}') - {why}"
-            ))
-        };
-        if seen.contains(&name) {
-            return Err(failed("duplicate parameter"));
+        if pairs().take(n).any(|(other, _)| other.eq_ignore_ascii_case(name)) {
+            return Err(refused(name, "duplicate parameter"));
         }
-        changed.set(&name, pair[1]).map_err(|why| failed(&why))?;
+    }
+    let mut changed = engine.config.clone();
+    for (name, value) in pairs() {
+        changed.set(&shown(name), value).map_err(|why| refused(name, &why))?;
         let fsync = changed.appendfsync != engine.config.appendfsync;
         if fsync && (engine.home.is_none() || engine.config.appendfsync == Fsync::No) {
-            return Err(failed("the store was opened otherwise"));
+            return Err(refused(name, "the store was opened otherwise"));
         }
-        seen.push(name);
     }
     if changed.laid_out(Default::default()) != engine.config.laid_out(Default::default()) {
         engine.space.forget_nodes();
+    }
+    if changed.window() != engine.config.window() {
+        engine.store.set_default_idempotency(changed.window())?;
     }
     engine.space.strict = engine.home.is_some() && changed.appendfsync == Fsync::Always;
     engine.config = changed;
@@ -291,7 +295,7 @@ fn command_info(engine: &mut Engine, place: usize, args: &[&[u8]], out: &mut Out
                 let line = &table.lines[line];
                 describe(line.command, &line.full_name, out);
             }
-            _ => out.null_array(),
+            _ => out.null(),
         }
     }
     Ok(Done::Replied)
@@ -337,8 +341,9 @@ fn describe(command: &Command, name: &str, out: &mut Out) {
 fn memory_usage(engine: &mut Engine, place: usize, args: &[&[u8]], out: &mut Out) -> Answer {
     match &args[3..] {
         [] => {}
-        [option, samples]
-            if option.eq_ignore_ascii_case(b"samples") && integer(samples).is_some() => {}
+        [option, samples] if option.eq_ignore_ascii_case(b"samples") => {
+            integer(samples).ok_or(Refusal::NOT_AN_INTEGER)?;
+        }
         _ => return Err(Refusal::SYNTAX),
     }
     let db = engine.clients.get(place).map_or(0, |client| client.db);

@@ -21,7 +21,7 @@ impl Turns {
         }
     }
 
-    fn synced(&mut self, number: u64, synced: Result<()>) {
+    pub(super) fn synced(&mut self, number: u64, synced: Result<()>) {
         let failed = synced.is_err() && number > self.engine.space.synced();
         for place in std::mem::take(&mut self.held) {
             if let Some(client) = self.engine.clients.get_mut(place)

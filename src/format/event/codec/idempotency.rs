@@ -3,7 +3,7 @@
 //! The pairs of a producer are its ID, their number, and for each the iid, the entry's ID and its
 //! position as distances from the pair before (the first: from 0), which wrap.
 
-use super::super::{IidPair, ProducerPairs, Window};
+use super::super::{IidPair, PairsEnd, ProducerPairs, Window};
 use super::*;
 
 const SET: u8 = 40;
@@ -24,11 +24,12 @@ impl Event {
                     .iter()
                     .for_each(|number| write_varint(out, *number));
             }
-            Event::IdempotencyPairs { covered, added, duplicates, producers } => {
+            Event::IdempotencyPairs { end, producers } => {
                 out.push(PAIRS);
-                [*covered, *added, *duplicates]
-                    .iter()
-                    .for_each(|number| write_varint(out, *number));
+                out.push(u8::from(end.is_some()));
+                if let Some(PairsEnd { covered, added, duplicates }) = end {
+                    [covered, added, duplicates].iter().for_each(|n| write_varint(out, **n));
+                }
                 write_varint(out, producers.len() as u64);
                 producers.iter().for_each(|producer| producer.encode(out));
             }
@@ -52,9 +53,14 @@ impl Event {
                 duplicates: reader.number()?,
             },
             PAIRS => Event::IdempotencyPairs {
-                covered: reader.number()?,
-                added: reader.number()?,
-                duplicates: reader.number()?,
+                end: match reader.flag()? {
+                    true => Some(PairsEnd {
+                        covered: reader.number()?,
+                        added: reader.number()?,
+                        duplicates: reader.number()?,
+                    }),
+                    false => None,
+                },
                 producers: reader.producers()?,
             },
             RECORDED => Event::IdempotencyRecorded {
