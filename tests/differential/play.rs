@@ -67,6 +67,15 @@ fn blocks(words: &Words) -> Option<i64> {
     text.parse().ok().filter(|_| reads)
 }
 
+/// 7.0.15 waits for the first of the positions that such a call has.
+fn names_a_key_twice(words: &Words) -> bool {
+    let Some(at) = words.iter().position(|word| word.eq_ignore_ascii_case(b"STREAMS")) else {
+        return false;
+    };
+    let keys = words.get(at + 1..at + 1 + (words.len() - at) / 2).unwrap_or_default();
+    keys.iter().enumerate().any(|(n, key)| keys.iter().take(n).any(|other| other == key))
+}
+
 /// Whether entries, groups or keys may go by a command.
 fn loses(words: &Words) -> bool {
     let names: [&[u8]; 6] = [b"DEL", b"XDEL", b"XTRIM", b"RENAME", b"COPY", b"XSETID"];
@@ -149,6 +158,9 @@ impl Player {
             return Adjusted::Skip;
         }
         if blocks(words).is_some() && !in_multi && self.states.iter().any(losing) {
+            return Adjusted::Skip;
+        }
+        if blocks(words).is_some() && names_a_key_twice(words) {
             return Adjusted::Skip;
         }
         if upper(words, 1) == b"DELCONSUMER" && self.any_reads_as_group() {
