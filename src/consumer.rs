@@ -5,13 +5,14 @@
 
 use crate::entry::Entry;
 use crate::error::{Error, ErrorKind, Result, check_name};
+use crate::few::Few;
 use crate::format::event::{Event, GroupNumber, Ids};
 use crate::group::{ConsumerInfo, GroupInfo, GroupState, Pending, PendingSummary};
 use crate::id::{EntryId, closed};
 use crate::options::{ClaimOptions, GroupReadOptions, PendingFilter, ReadFrom, Start};
 use crate::read::{Batch, Budget};
 use crate::state::StreamState;
-use crate::storage::cursor::{Forward, Place, Resume, Span};
+use crate::storage::cursor::{Place, Span};
 use crate::store::{Shared, Store};
 use crate::stream::{Locked, Stream};
 use parking_lot::MutexGuard;
@@ -26,6 +27,8 @@ mod delivery;
 pub use delivery::{Claimed, Delivery};
 mod read;
 pub use read::Deliveries;
+#[cfg(feature = "resp")]
+pub(crate) use read::read_now;
 
 /// A consumer group of a stream. Cloning gives another handle.
 #[derive(Clone, Debug)]

@@ -4,6 +4,7 @@ mod commit;
 mod consumer;
 mod entry;
 mod error;
+mod few;
 mod format;
 #[cfg(fuzzing)]
 pub mod fuzzing;

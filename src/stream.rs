@@ -6,6 +6,7 @@
 
 use crate::entry::{Entry, EntryRef, NewEntries, encode_fields};
 use crate::error::{Error, ErrorKind, Result};
+use crate::few::Few;
 use crate::format::event::{Counters, Event, StoredOptions};
 use crate::id::{EntryId, NewId, next_id};
 use crate::journal::Refused;
@@ -177,7 +178,7 @@ impl StreamInner {
         self.check(shared)?;
         let span = self.log(shared)?.span();
         let Some(after) = span.before_last()? else {
-            return Ok(Batch::new(span, Vec::new()));
+            return Ok(Batch::new(span, Few::default()));
         };
         let mut one = budget.of_one();
         let batch = self.look_at(span, after, &mut one);

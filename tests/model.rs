@@ -40,6 +40,8 @@ mod groups;
 mod naive;
 #[path = "model/op.rs"]
 mod op;
+#[path = "model/policies.rs"]
+mod policies;
 #[path = "model/reads.rs"]
 mod reads;
 #[path = "model/run.rs"]
@@ -63,6 +65,7 @@ fn number(name: &str, default: u64) -> u64 {
 
 impl Run {
     fn play(&mut self, op: &Op) -> Checked {
+        groups::BEGUN.set(run::now_ms());
         match op.clone() {
             Op::Append { stream, id, shape, cut, durable } => {
                 self.append(stream, (id, shape), cut, durable)
@@ -78,6 +81,8 @@ impl Run {
             Op::ReadMany { from, count, bytes } => self.read(&from, count, bytes, true),
             Op::Delete { stream, ids } => self.delete(stream, &ids),
             Op::Trim { stream, cut } => self.trim(stream, cut),
+            Op::DeleteWith { stream, ids, policy } => self.delete_with(stream, &ids, policy),
+            Op::TrimWith { stream, cut, policy } => self.trim_with(stream, cut, policy),
             Op::SetId { stream, last, added, max_deleted } => {
                 self.set_id(stream, last, added, max_deleted)
             }
@@ -119,6 +124,13 @@ impl Run {
             Op::Claim { who, ids, how } => self.claim(who, &ids, &how),
             Op::AutoClaim { who, from, old_only, count, ids_only } => {
                 self.auto_claim(who, from, (old_only, ids_only), count)
+            }
+            Op::ReadClaim { who, old_only, count, no_ack, then } => {
+                self.read_claim(who, (old_only, no_ack), count, then)
+            }
+            Op::AckDelete { who, ids, policy } => self.ack_delete(who, &ids, policy),
+            Op::Nack { who, ids, mode, retry, force } => {
+                self.nack(who, &ids, mode, retry.map(u64::from), force)
             }
             other => Err(format!("nobody plays {other:?}")),
         }

@@ -63,7 +63,7 @@ impl Group {
     /// `Corrupt`, `NoGroup`, `NoStream`, `Closed`.
     pub fn claimable_at(&self, min_idle: Duration) -> Result<u64> {
         let now = self.shared().disk.now_ms();
-        let locked = self.of.stream.inner().lock(self.shared())?;
+        let locked = self.stream().inner().lock(self.shared())?;
         let mut exists = |id| Ok(locked.span.find(id)?.is_some());
         self.of(&locked)?.due_at(min_idle, now, &mut exists)
     }

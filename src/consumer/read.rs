@@ -39,7 +39,8 @@ impl Consumer {
             None => {
                 let span = self.group.of.stream.snapshot()?.span;
                 let claims = options.claim.map(|_| Vec::new());
-                Ok(Delivery::new(&self.group, span, Vec::new(), Vec::new()).with_claims(claims))
+                let none = Delivery::new(&self.group, span, Few::default(), Vec::new());
+                Ok(none.with_claims(claims))
             }
         }
     }
@@ -89,7 +90,7 @@ impl Consumer {
                 Event::Seen { .. } => seen = Some(attended),
                 _ => events.push(attended),
             }
-            let mut places = Vec::new();
+            let mut places = Few::default();
             let claims = match options.claim {
                 Some(min_idle) => {
                     let found = due(locked, state, (min_idle, now), budget, &mut places)?;
@@ -102,18 +103,17 @@ impl Consumer {
             // What is claimed may have left some behind for which there was no room.
             let mut more = claimed > 0 && !budget.has_room(claimed);
             if let Some(from) = after.next().filter(|_| locked.tail.last_id > after) {
-                let known = locked.state.resume.get(&number);
-                let walk = known.and_then(|resume| resume.walk(&locked.span, after));
-                let mut walk = walk.unwrap_or_else(|| Forward::seek(&locked.span, from));
-                more |= budget.take_on(&locked.span, &mut walk, &mut places, claims.is_some())?;
-                let ids = places.iter().skip(claimed).map(|place| place.id).collect();
-                let last = places.get(claimed..).and_then(<[Place]>::last).map(|place| place.id);
+                let Locked { state, span, .. } = &mut *locked;
+                let resume = state.resume.entry(number).or_default();
+                let walk = resume.walk(span, after, from);
+                more |= budget.take_on(span, walk, &mut places, claims.is_some())?;
+                let ids: Ids = places.iter().skip(claimed).map(|place| place.id).collect();
+                let last = ids.last().copied();
+                resume.stands(span, last.unwrap_or(after));
+                let state = group.of(locked)?;
                 state.deliver(consumer, ids, options.no_ack, now, &facts, events);
                 if last.is_some() && after < locked.state.trimmed {
                     locked.keep_trim(events);
-                }
-                if let Some(resume) = Resume::new(&locked.span, walk, last.unwrap_or(after)) {
-                    locked.state.resume.insert(number, resume);
                 }
             }
             if !places.is_empty() {
@@ -159,7 +159,7 @@ impl Consumer {
             state.redelivered(consumer, live, now, &mut events);
             Ok(((locked.span.clone(), places, missing), events))
         })?;
-        let delivery = Delivery::new(&self.group, span, places, missing);
+        let delivery = Delivery::new(&self.group, span, places.into(), missing);
         Ok(Looked { delivery, more: true, answered: true })
     }
 
@@ -180,7 +180,7 @@ fn due(
     state: &GroupState,
     when: (Duration, u64),
     budget: &mut Budget,
-    places: &mut Vec<Place>,
+    places: &mut Few<Place>,
 ) -> Result<Vec<PendingRecord>> {
     let mut found = Vec::new();
     let mut all = state.due(when.0, when.1);
@@ -208,7 +208,8 @@ impl Claimed {
     }
 }
 
-type Found = Vec<(Stream, Delivery)>;
+/// What was given, each with the place in the call of what it was given from.
+pub(crate) type Found = Vec<(usize, Delivery)>;
 
 /// One look at those of the streams that `choose` picks, in order.
 ///
@@ -249,10 +250,16 @@ fn look(
             *slot = Some(looked.more);
         }
         if looked.answered {
-            found.push((consumer.group.of.stream.clone(), looked.delivery));
+            found.push((n, looked.delivery));
         }
     }
     Ok((found, left))
+}
+
+/// XREADGROUP without a wait.
+#[cfg(feature = "resp")]
+pub(crate) fn read_now(from: &[(&Consumer, ReadFrom)], options: GroupReadOptions) -> Result<Found> {
+    Ok(look(from, options, |_| true)?.0)
 }
 
 /// XREADGROUP.
@@ -349,7 +356,9 @@ impl Store {
         from: &[(&Consumer, ReadFrom)],
         options: GroupReadOptions,
     ) -> Result<Vec<(Stream, Delivery)>> {
-        read_group(from, options)
+        let found = read_group(from, options)?;
+        let stream = |n: usize| from.get(n).map(|(consumer, _)| consumer.group.stream().clone());
+        Ok(found.into_iter().filter_map(|(n, given)| Some((stream(n)?, given))).collect())
     }
 }
 

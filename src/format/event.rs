@@ -4,6 +4,7 @@
 //! one that rebuilds the state. Events name entries by ID and groups and consumers by a number
 //! that is given at creation and never used again within the stream.
 
+use crate::few::Few;
 use crate::id::EntryId;
 use crate::options::Retention;
 use std::sync::Arc;
@@ -214,6 +215,9 @@ pub(crate) enum Event {
     },
 }
 
+/// The IDs that an event names: nearly always one or some hundreds.
+pub(crate) type Ids = Few<EntryId>;
+
 /// Events one after the other, made when they are asked for.
 pub(crate) type Events = Box<dyn Iterator<Item = Event>>;
 
@@ -265,8 +269,6 @@ pub(crate) struct Counters {
 }
 
 mod codec;
-mod ids;
-pub(crate) use ids::Ids;
 
 #[cfg(test)]
 mod tests;

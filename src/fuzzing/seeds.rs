@@ -36,6 +36,13 @@ impl Random {
     }
 }
 
+#[test]
+#[cfg(feature = "resp")]
+#[ignore = "writes the seeds of one corpus anew"]
+fn write_the_seeds_of_requests() {
+    super::resp::seeds().iter().enumerate().for_each(|(n, seed)| write("resp", n, seed));
+}
+
 fn write(target: &str, number: usize, bytes: &[u8]) {
     fs::create_dir_all(corpus(target)).unwrap();
     fs::write(corpus(target).join(format!("seed-{number:02}")), bytes).unwrap();

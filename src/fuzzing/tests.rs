@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 type Target = fn(&[u8]) -> bool;
 
-const TARGETS: [(&str, Target); 10] = [
+const TARGETS: &[(&str, Target)] = &[
     ("frame", super::frame),
     ("segment", super::segment),
     ("journal", super::journal),
@@ -22,6 +22,8 @@ const TARGETS: [(&str, Target); 10] = [
     ("manifest", super::manifest),
     ("events", super::events),
     ("checkpoint", super::checkpoint),
+    #[cfg(feature = "resp")]
+    ("resp", super::resp),
 ];
 
 pub(super) fn corpus(target: &str) -> PathBuf {
@@ -129,6 +131,12 @@ fn the_corpus_of_records_is_applied() {
 #[test]
 fn the_corpus_of_checkpoints_is_written_again() {
     replay("checkpoint");
+}
+
+#[test]
+#[cfg(feature = "resp")]
+fn the_corpus_of_requests_is_read_and_run() {
+    replay("resp");
 }
 
 /// Of inputs that were changed as the fuzzers change them, enough come past the checksums, and some

@@ -154,8 +154,13 @@ impl PendingList {
             return;
         }
         self.order.come(time_ms, ids);
+        let own = self.owned.entry(owner).or_default();
+        if let [id] = ids {
+            self.records.push(record(id));
+            return own.push(*id);
+        }
         self.records.append(ids.iter().map(record), time_ms);
-        self.owned.entry(owner).or_default().append(ids.iter().copied(), u64::MAX);
+        own.append(ids.iter().copied(), u64::MAX);
     }
 
     /// Counts one more delivery of a record to its owner; nothing if it is another's.
@@ -188,6 +193,16 @@ impl PendingList {
     pub(crate) fn remove(&mut self, ids: &[EntryId]) {
         let PendingList { records, owned, zone, order } = self;
         order.forget(ids);
+        if let [id] = ids {
+            match records.take(*id) {
+                Some(PendingRecord { owner: Some(owner), .. }) => {
+                    owned.get_mut(&owner).map(|own| own.take(*id));
+                }
+                Some(record) => _ = zone.remove(&(record.time_ms, record.id)),
+                None => {}
+            }
+            return;
+        }
         if !zone.is_empty() {
             records.find_all(ids, |record| {
                 if record.owner.is_none() {

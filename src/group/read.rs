@@ -2,6 +2,7 @@
 
 use super::counters::LogFacts;
 use super::state::GroupState;
+use crate::few::Few;
 use crate::format::event::{ConsumerNumber, Event, Ids, MAX_IDS};
 use crate::id::EntryId;
 use std::ops::Bound;
@@ -87,8 +88,8 @@ impl GroupState {
 /// The same for IDs.
 fn for_each_list(ids: Ids, mut take: impl FnMut(Ids)) {
     match ids {
-        Ids::One(_) => take(ids),
-        Ids::Many(list) => for_each_chunk(list, |list| take(list.into())),
+        Few::One(_) => take(ids),
+        Few::Many(list) => for_each_chunk(list, |list| take(list.into())),
     }
 }
 

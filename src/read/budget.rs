@@ -2,6 +2,7 @@
 
 use crate::entry::EntryRef;
 use crate::error::Result;
+use crate::few::Few;
 use crate::id::EntryId;
 use crate::options::{ReadOptions, ReplyFormat};
 use crate::storage::cursor::{Forward, Place, Span};
@@ -94,8 +95,8 @@ impl Budget {
 
     /// Reads live entries above `after`, as many as the limits allow. `true` besides if there is
     /// another one behind them.
-    pub(crate) fn take(&mut self, span: &Span, after: EntryId) -> Result<(Vec<Place>, bool)> {
-        let mut places = Vec::new();
+    pub(crate) fn take(&mut self, span: &Span, after: EntryId) -> Result<(Few<Place>, bool)> {
+        let mut places = Few::default();
         let more = match after.next() {
             Some(from) => self.take_on(span, &mut Forward::seek(span, from), &mut places, false)?,
             None => false,
@@ -109,13 +110,15 @@ impl Budget {
         &mut self,
         span: &Span,
         forward: &mut Forward,
-        places: &mut Vec<Place>,
+        places: &mut Few<Place>,
         told: bool,
     ) -> Result<bool> {
         let before = places.len();
         let room = self.room(before);
         // So many as a rule, if there is one at all.
-        places.reserve_exact(self.count.unwrap_or(0).min(room).min(MOST_EXPECTED));
+        if before == 0 {
+            *places = Few::with_capacity(self.count.unwrap_or(0).min(room).min(MOST_EXPECTED));
+        }
         if self.bytes.is_none() {
             let more = fill(span, forward, places, room);
             self.given += places.len() - before;
@@ -138,7 +141,7 @@ impl Budget {
 }
 
 /// Takes up to so many entries. `true` if there may be another one.
-fn fill(span: &Span, forward: &mut Forward, places: &mut Vec<Place>, room: usize) -> Result<bool> {
+fn fill(span: &Span, forward: &mut Forward, places: &mut Few<Place>, room: usize) -> Result<bool> {
     let mut reading = span.reading();
     let before = places.len();
     loop {

@@ -30,6 +30,11 @@ pub(crate) fn name(db: usize, key: &[u8]) -> Result<Cow<'_, [u8]>, Refusal> {
     Ok(Cow::Owned(prefixed(db as u8, key)))
 }
 
+/// How many bytes of a name in the store are not the key's.
+pub(crate) fn prefix_len(db: usize) -> usize {
+    if db == 0 { 0 } else { PREFIX.len() + 1 }
+}
+
 /// The name that a key has while it is swapped into a database.
 pub(crate) fn name_on_the_way(db: usize, key: &[u8]) -> Vec<u8> {
     prefixed(ON_THE_WAY | db as u8, key)

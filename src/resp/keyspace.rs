@@ -92,8 +92,14 @@ impl Keyspace {
     }
 
     fn push(&mut self, name: &[u8], event: Event) {
-        if self.waited.contains_key(name) && !self.ready.iter().any(|(other, _)| other == name) {
-            self.ready.push((name.to_vec(), event));
+        if !self.waited.contains_key(name) {
+            return;
+        }
+        match self.ready.iter_mut().find(|(other, _)| other == name) {
+            // Another stream came in the place of one that went: that is for everybody.
+            Some((_, known)) if event == Event::Ready => *known = event,
+            Some(_) => {}
+            None => self.ready.push((name.to_vec(), event)),
         }
     }
 

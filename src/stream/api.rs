@@ -3,6 +3,7 @@
 use super::idempotent::Tried;
 use super::trim::plan_trim;
 use super::*;
+use crate::few::Few;
 use crate::read::Budget;
 
 /// A stream: an append-only sequence of entries, and the groups that read it.
@@ -433,7 +434,7 @@ impl Stream {
         let mut found = crate::wait::read(&[(self, from)], options)?;
         Ok(match found.pop() {
             Some((_, batch)) => batch,
-            None => Batch::new(self.log()?.span(), Vec::new()),
+            None => Batch::new(self.log()?.span(), Few::default()),
         })
     }
 

@@ -15,6 +15,25 @@ pub(crate) struct Client {
     patience: Duration,
     /// For messages: the last thing that was sent.
     last: String,
+    /// The protocol is RESP3 and the test was written for RESP2: maps are shown as what they are
+    /// there.
+    as_resp2: bool,
+}
+
+/// A map of XREAD is an array of pairs in RESP2, any other one a flat array.
+fn without_maps(reply: Reply) -> Reply {
+    match reply {
+        Reply::Array(items) => Reply::Array(items.into_iter().map(without_maps).collect()),
+        Reply::Map(pairs) => {
+            let of_read = pairs.iter().all(|(_, value)| matches!(value, Reply::Array(_)));
+            let pairs = pairs.into_iter().map(|(key, value)| [key, without_maps(value)]);
+            Reply::Array(match of_read {
+                true => pairs.map(|pair| Reply::Array(pair.to_vec())).collect(),
+                false => pairs.flatten().collect(),
+            })
+        }
+        other => other,
+    }
 }
 
 /// What a test gives as one word of a command.
@@ -42,14 +61,12 @@ impl Client {
         let stream = UnixStream::connect(socket).map_err(failed)?;
         stream.set_read_timeout(Some(patience)).map_err(failed)?;
         stream.set_write_timeout(Some(patience)).map_err(failed)?;
-        Ok(Client { reader: BufReader::new(stream), patience, last: String::new() })
-    }
-
-    /// How long to wait for a reply before the test fails.
-    pub(crate) fn patience(&mut self, patience: Duration) -> Outcome {
-        self.patience = patience;
-        let stream = self.reader.get_ref();
-        stream.set_read_timeout(Some(patience)).map_err(|error| error.to_string())
+        Ok(Client {
+            reader: BufReader::new(stream),
+            patience,
+            last: String::new(),
+            as_resp2: false,
+        })
     }
 
     pub(crate) fn send_bytes(&mut self, bytes: &[u8]) -> Outcome {
@@ -105,11 +122,16 @@ impl Client {
     }
 
     fn several(&mut self, n: i64) -> Result<Vec<Reply>, String> {
-        (0..n).map(|_| self.read()).collect()
+        (0..n).map(|_| self.read_raw()).collect()
     }
 
     /// The next reply.
     pub(crate) fn read(&mut self) -> Result<Reply, String> {
+        let reply = self.read_raw()?;
+        Ok(if self.as_resp2 { without_maps(reply) } else { reply })
+    }
+
+    fn read_raw(&mut self) -> Result<Reply, String> {
         let line = self.line()?;
         let (kind, rest) = line.split_at_checked(1).ok_or_else(|| self.not_resp(&line))?;
         let number = || rest.parse::<i64>().map_err(|_| self.not_resp(&line));
@@ -174,12 +196,6 @@ impl Client {
     /// One command, its reply as it comes, also an error.
     pub(crate) fn ask(&mut self, command: impl AsRef<str>) -> Result<Reply, String> {
         self.send(command)?;
-        self.read()
-    }
-
-    /// The same for words with whatever bytes.
-    pub(crate) fn ask_words(&mut self, words: &[impl AsRef<[u8]>]) -> Result<Reply, String> {
-        self.send_words(words)?;
         self.read()
     }
 
@@ -288,12 +304,20 @@ impl Client {
         Ok(replies)
     }
 
-    /// Changes to RESP3.
+    /// Changes to RESP3, whose replies the test wants to see.
     pub(crate) fn hello3(&mut self) -> Outcome {
+        self.as_resp2 = false;
         match self.ask("HELLO 3")? {
             Reply::Map(_) => Ok(()),
             other => Err(format!("HELLO 3: {other}")),
         }
+    }
+
+    /// Changes to RESP3, and lets the test believe that it was RESP2.
+    pub(crate) fn hello3_unseen(&mut self) -> Outcome {
+        self.hello3()?;
+        self.as_resp2 = true;
+        Ok(())
     }
 }
 

@@ -2,14 +2,16 @@
 //! suite, run against `streamlog serve`.
 //!
 //! ```text
-//! cargo test --features resp --test conformance                all, and each against the stubs
+//! cargo test --features resp --test conformance                all in both protocols, and each against the stubs
 //! cargo test --features resp --test conformance -- s17 g3      these (also s10..s20)
 //! cargo test --features resp --test conformance -- --redis     those that Redis 7.0 knows, on it
+//! cargo test --features resp --test conformance -- --resp3      in RESP3 only
 //! cargo test --features resp --test conformance -- --count     how many pass, and what is missing
 //! ```
 //!
 //! A test counts only if it fails against a server that answers OK to everything, and against one
 //! that answers nil: both are part of each run (`--no-stubs` leaves them out).
+//! `STREAMLOG_CONFORMANCE_FSYNC=always` has our server sync before it answers.
 #![allow(clippy::print_stdout)]
 
 #[cfg(unix)]

@@ -78,10 +78,6 @@ impl Reply {
         Ok(String::from_utf8_lossy(self.bytes()?).into_owned())
     }
 
-    pub(crate) fn is_null(&self) -> bool {
-        matches!(self, Reply::Null | Reply::NullBulk | Reply::NullArray)
-    }
-
     fn is_text(&self, text: &str) -> bool {
         match self {
             Reply::Bulk(bytes) => bytes == text.as_bytes(),

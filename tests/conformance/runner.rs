@@ -14,7 +14,17 @@ const WORKERS: usize = 4;
 /// What became of each code.
 pub(crate) type Outcomes = BTreeMap<&'static str, Outcome>;
 
-pub(crate) fn run(target: Target, tests: &[Numbered], quiet: bool) -> Outcomes {
+/// What the tests are run against and how.
+#[derive(Clone, Copy)]
+pub(crate) struct Way {
+    pub(crate) target: Target,
+    /// In RESP3, except those that ask for a protocol themselves.
+    pub(crate) resp3: bool,
+    /// Failures are not printed.
+    pub(crate) quiet: bool,
+}
+
+pub(crate) fn run(way: Way, tests: &[Numbered]) -> Outcomes {
     let next = AtomicUsize::new(0);
     let outcomes = Mutex::new(Outcomes::new());
     std::thread::scope(|scope| {
@@ -22,8 +32,8 @@ pub(crate) fn run(target: Target, tests: &[Numbered], quiet: bool) -> Outcomes {
             scope.spawn(|| {
                 let mut pooled = None;
                 while let Some(test) = tests.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let outcome = one(target, test, &mut pooled);
-                    if let (false, Err(error)) = (quiet, &outcome) {
+                    let outcome = one(way, test, &mut pooled);
+                    if let (false, Err(error)) = (way.quiet, &outcome) {
                         println!("FAILED {} {}: {error}", test.code, test.title);
                     }
                     if let Ok(mut outcomes) = outcomes.lock() {
@@ -37,14 +47,14 @@ pub(crate) fn run(target: Target, tests: &[Numbered], quiet: bool) -> Outcomes {
 }
 
 /// On a server of its own, or on the worker's, which is replaced if a test has broken it.
-fn one(target: Target, test: &Numbered, pooled: &mut Option<Server>) -> Outcome {
-    if test.own_server && !target.is_stub() {
-        let mut server = Server::start(target)?;
+fn one(way: Way, test: &Numbered, pooled: &mut Option<Server>) -> Outcome {
+    if test.own_server && !way.target.is_stub() {
+        let mut server = Server::start(way.target, way.resp3)?;
         return attempt(test, &mut server);
     }
     let mut server = match pooled.take() {
         Some(server) => server,
-        None => Server::start(target)?,
+        None => Server::start(way.target, way.resp3)?,
     };
     let outcome = attempt(test, &mut server);
     if outcome.is_ok() || server.answers() {

@@ -36,12 +36,14 @@ pub(crate) struct Server {
     pub(crate) target: Target,
     dir: TempDir,
     child: Option<Child>,
+    /// Clients talk RESP3.
+    resp3: bool,
 }
 
 impl Server {
-    pub(crate) fn start(target: Target) -> Result<Server, String> {
+    pub(crate) fn start(target: Target, resp3: bool) -> Result<Server, String> {
         let dir = tempfile::tempdir().map_err(|error| error.to_string())?;
-        let mut server = Server { target, dir, child: None };
+        let mut server = Server { target, dir, child: None, resp3 };
         server.launch()?;
         Ok(server)
     }
@@ -51,7 +53,11 @@ impl Server {
     }
 
     pub(crate) fn client(&self) -> Result<Client, String> {
-        Client::connect(&self.socket(), self.target.patience())
+        let mut client = Client::connect(&self.socket(), self.target.patience())?;
+        if self.resp3 && !self.target.is_stub() {
+            client.hello3_unseen()?;
+        }
+        Ok(client)
     }
 
     /// Ends the process without a warning, and starts it again on what it left.
@@ -127,6 +133,9 @@ fn ours(dir: &TempDir) -> Result<Command, String> {
     let mut command = Command::new(program);
     command.arg("serve").arg(dir.path().join("store"));
     command.args(["--no-port", "--enable-debug-command"]);
+    if let Some(when) = std::env::var_os("STREAMLOG_CONFORMANCE_FSYNC") {
+        command.arg("--appendfsync").arg(when);
+    }
     Ok(command)
 }
 

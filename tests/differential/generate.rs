@@ -83,18 +83,16 @@ impl Generator {
         }
         self.in_multi = self.multi[client] > 0;
         let mut put = |words| script.push(Step::Command { client, words });
-        match self.multi[client] {
-            0 if self.one_in(40) => {
-                self.multi[client] = 2 + self.below(6) as u32;
-                return put(of("MULTI"));
-            }
-            1 => {
-                self.multi[client] = 0;
+        if !self.in_multi && self.one_in(40) {
+            self.multi[client] = 2 + self.below(6) as u32;
+            return put(of("MULTI"));
+        }
+        if self.in_multi {
+            self.multi[client] -= 1;
+            if self.multi[client] == 0 {
                 let end = if self.one_in(8) { "DISCARD" } else { "EXEC" };
                 return put(of(end));
             }
-            0 => {}
-            _ => self.multi[client] -= 1,
         }
         let words = self.command();
         if self.in_multi

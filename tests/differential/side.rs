@@ -3,7 +3,7 @@
 use crate::client::Client;
 use crate::reply::Reply;
 use crate::server::Server;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How many connections there are. The odd ones speak RESP3.
 pub(crate) const CLIENTS: usize = 5;
@@ -17,15 +17,17 @@ pub(crate) struct Side {
 }
 
 /// Longer than anything that is no failure.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Side {
     pub(crate) fn new(server: &Server) -> Side {
         let control = server.client().unwrap();
         let mut side = Side { clients: Vec::new(), ids: Vec::new(), control };
+        // Connections of before may still be about to end.
+        let patience = Instant::now() + PATIENCE;
+        while side.blocked() > 0 && Instant::now() < patience {}
         for n in 0..CLIENTS {
             let mut client = server.client().unwrap();
-            client.patience(PATIENCE).unwrap();
             if n % 2 == 1 {
                 client.hello3().unwrap();
             }
@@ -50,7 +52,8 @@ impl Side {
 
     /// A command beside those that are compared.
     pub(crate) fn control(&mut self, words: &[&[u8]]) -> Reply {
-        self.control.ask_words(words).unwrap()
+        self.control.send_words(words).unwrap();
+        self.control.read().unwrap()
     }
 
     /// How many connections wait.

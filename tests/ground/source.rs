@@ -8,6 +8,7 @@ mod source {
     pub mod consumer;
     pub mod entry;
     pub mod error;
+    pub mod few;
     pub mod format;
     pub mod group;
     pub mod id;

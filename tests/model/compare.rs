@@ -6,7 +6,7 @@ use streamlog::{
     StreamInfo,
 };
 
-use crate::groups::{Age, NaiveGroup, Record};
+use crate::groups::{Age, NOBODY, NaiveGroup, Record};
 use crate::naive::{NaiveEntry, NaiveStream};
 use crate::op::STREAMS;
 use crate::reads::look_at;
@@ -30,7 +30,11 @@ pub(crate) fn check_pending(found: &[Pending], wanted: &[Record]) -> Checked {
     let model = wanted.iter().map(|r| (r.id, r.owner.as_bytes().to_vec(), r.count));
     same("pending entries", list.collect::<Vec<_>>(), model.collect::<Vec<_>>())?;
     let mut pairs = found.iter().zip(wanted);
-    pairs.try_for_each(|(pending, record)| check_idle(pending.idle, record.age))
+    pairs.try_for_each(|(pending, record)| match record.owner {
+        NOBODY => holds("given back", pending.unowned && pending.idle.is_zero(), pending),
+        _ => check_idle(pending.idle, record.age)
+            .and_then(|()| holds("owned", !pending.unowned, pending)),
+    })
 }
 
 fn check_details(what: &str, found: &[PendingDetails], wanted: &[&Record], most: usize) -> Checked {
@@ -40,7 +44,10 @@ fn check_details(what: &str, found: &[PendingDetails], wanted: &[&Record], most:
     same(what, list.collect::<Vec<_>>(), model.collect::<Vec<_>>())?;
     let since = |ms: u64| Duration::from_millis(now_ms().saturating_sub(ms));
     let mut pairs = found.iter().zip(wanted);
-    pairs.try_for_each(|(pending, record)| check_idle(since(pending.delivered_ms), record.age))
+    pairs.try_for_each(|(pending, record)| match record.owner {
+        NOBODY => same("delivered_ms of what was given back", pending.delivered_ms, 0),
+        _ => check_idle(since(pending.delivered_ms), record.age),
+    })
 }
 
 fn check_group_info(info: &GroupInfo, model: &NaiveStream, group: &NaiveGroup) -> Checked {
@@ -108,7 +115,7 @@ fn check_full_group(found: &GroupDetails, model: &NaiveStream, most: usize) -> C
     let name = std::str::from_utf8(&found.info.name).unwrap();
     let group = model.groups.get(name).ok_or("a group that is not there")?;
     check_group_info(&found.info, model, group)?;
-    same("unowned", found.unowned, 0)?;
+    same("unowned", found.unowned, group.unowned())?;
     let all: Vec<&Record> = group.pending.iter().collect();
     check_details("pending, in full", &found.pending, &all, most)?;
     same("consumers, in full", found.consumers.len(), group.consumers.len())?;

@@ -96,7 +96,12 @@ impl Run {
         ids.iter().filter_map(find).collect()
     }
 
-    fn check_delivery(&mut self, who: Who, delivery: &Delivery, ids: &[EntryId]) -> Checked {
+    pub(crate) fn check_delivery(
+        &mut self,
+        who: Who,
+        delivery: &Delivery,
+        ids: &[EntryId],
+    ) -> Checked {
         let found: Vec<NaiveEntry> = delivery.iter().map(|e| plain(&e.to_entry())).collect();
         let wanted = self.entries(who.stream, ids);
         same("the entries delivered", found.len(), ids.len())?;
@@ -104,7 +109,13 @@ impl Run {
     }
 
     /// What a consumer does with what it has read.
-    fn then(&mut self, who: Who, then: Then, delivery: Delivery, missing: &[EntryId]) -> Checked {
+    pub(crate) fn then(
+        &mut self,
+        who: Who,
+        then: Then,
+        delivery: Delivery,
+        missing: &[EntryId],
+    ) -> Checked {
         let ids: Vec<EntryId> = delivery.ids().collect();
         match (then, ids.first()) {
             (Then::AckFirst, Some(first)) => {
@@ -251,7 +262,7 @@ impl Run {
         }
         let found = good("pending_range", group.pending_range(bounds, filter))?;
         let listed = |r: &Record| {
-            within(r.id, bounds) && (!old || r.age == Age::Old) && (!own || r.owner == name)
+            within(r.id, bounds) && (!old || !r.is_fresh()) && (!own || r.owner == name)
         };
         let most = count.map_or(usize::MAX, usize::from);
         let wanted: Vec<Record> = self.group(who, |_, group| {

@@ -1,9 +1,11 @@
 //! What a group should hold and what its commands do, kept as naively as the stream.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
-use streamlog::EntryId;
+use streamlog::{EntryId, NackMode};
 
 use crate::naive::NaiveStream;
+use crate::run::now_ms;
 
 /// When a record was delivered, as coarsely as a test can tell: within the last minutes, or hours
 /// ago because a claim said so.
@@ -13,12 +15,44 @@ pub(crate) enum Age {
     Old,
 }
 
+thread_local! {
+    /// When the operation began that is being played, in milliseconds.
+    pub(crate) static BEGUN: Cell<u64> = const { Cell::new(0) };
+}
+
+/// In the place of an owner: nobody.
+pub(crate) const NOBODY: &str = "";
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Record {
     pub(crate) id: EntryId,
     pub(crate) owner: &'static str,
     pub(crate) age: Age,
     pub(crate) count: u64,
+    /// Between which times it was delivered last, or said to have been so two hours before.
+    pub(crate) placed: (u64, u64),
+}
+
+impl Record {
+    fn new(id: EntryId, owner: &'static str, age: Age, count: u64) -> Record {
+        Record { id, owner, age, count, placed: (BEGUN.get(), now_ms()) }
+    }
+
+    /// Whether somebody has it since a short time only.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.owner != NOBODY && self.age == Age::Fresh
+    }
+
+    /// Whether it comes in front of another one when both are claimed; `None` if nobody can tell.
+    pub(crate) fn comes_before(&self, other: &Record) -> Option<bool> {
+        match (self.age, other.age) {
+            (Age::Old, Age::Fresh) => Some(true),
+            (Age::Fresh, Age::Old) => Some(false),
+            _ if self.placed.1 < other.placed.0 => Some(true),
+            _ if other.placed.1 < self.placed.0 => Some(false),
+            _ => None,
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -30,6 +64,8 @@ pub(crate) struct NaiveGroup {
     pub(crate) consumers: BTreeSet<&'static str>,
     /// Those that have once obtained an entry.
     pub(crate) active: BTreeSet<&'static str>,
+    /// What was ever given back, each ID where it came back last.
+    zone: Vec<EntryId>,
 }
 
 /// What XCLAIM is asked for.
@@ -114,7 +150,7 @@ impl NaiveGroup {
             self.read = stream.read_one(self.read, self.last, *id);
             self.last = *id;
             if !no_ack {
-                self.put(Record { id: *id, owner: consumer, age: Age::Fresh, count: 1 });
+                self.put(Record::new(*id, consumer, Age::Fresh, 1));
                 self.active.insert(consumer);
             }
         }
@@ -134,8 +170,7 @@ impl NaiveGroup {
         let (mut live, mut missing) = (Vec::new(), Vec::new());
         for record in own.take(most) {
             if stream.lives(record.id) {
-                record.count += 1;
-                record.age = Age::Fresh;
+                *record = Record::new(record.id, consumer, Age::Fresh, more(record.count));
                 live.push(record.id);
             } else {
                 missing.push(record.id);
@@ -159,16 +194,16 @@ impl NaiveGroup {
                 self.ack(&[*id]);
                 continue;
             }
-            let found = self.record(*id).map(|record| (record.count, record.age));
+            let found = self.record(*id).map(|record| (record.count, record.is_fresh()));
             let count = match found {
                 None if !claim.force => continue,
                 None => 1,
-                Some((_, Age::Fresh)) if claim.old_only => continue,
+                Some((_, true)) if claim.old_only => continue,
                 Some((count, _)) => count,
             };
-            let once_more = count + u64::from(!claim.ids_only);
+            let once_more = if claim.ids_only { count } else { more(count) };
             let count = claim.retry.unwrap_or(once_more);
-            self.put(Record { id: *id, owner: consumer, age: claim.age, count });
+            self.put(Record::new(*id, consumer, claim.age, count));
             self.active.insert(consumer);
             claimed.push(*id);
         }
@@ -194,9 +229,9 @@ impl NaiveGroup {
             }
             if !stream.lives(record.id) {
                 answer.deleted.push(record.id);
-            } else if !old_only || record.age == Age::Old {
-                let count = record.count + u64::from(!ids_only);
-                self.put(Record { owner: consumer, age: Age::Fresh, count, ..record });
+            } else if !old_only || !record.is_fresh() {
+                let count = if ids_only { record.count } else { more(record.count) };
+                self.put(Record::new(record.id, consumer, Age::Fresh, count));
                 self.active.insert(consumer);
                 answer.claimed.push(record.id);
             }
@@ -204,4 +239,62 @@ impl NaiveGroup {
         self.ack(&answer.deleted);
         answer
     }
+    /// XNACK.
+    pub(crate) fn nack(
+        &mut self,
+        stream: &NaiveStream,
+        ids: &[EntryId],
+        mode: NackMode,
+        retry: Option<u64>,
+        force: bool,
+    ) -> u64 {
+        let mut given_back = 0;
+        for id in ids {
+            let before = match self.record(*id) {
+                Some(record) => record.count,
+                None if force && stream.lives(*id) => 0,
+                None => continue,
+            };
+            let count = match mode {
+                NackMode::Silent => before.saturating_sub(1),
+                NackMode::Fail => before,
+                NackMode::Fatal => i64::MAX as u64,
+            };
+            self.put(Record::new(*id, NOBODY, Age::Fresh, retry.unwrap_or(count)));
+            self.zone.retain(|other| other != id);
+            self.zone.push(*id);
+            given_back += 1;
+        }
+        given_back
+    }
+
+    /// What belongs to nobody and lives, in the order in which it came back.
+    pub(crate) fn zone(&self, stream: &NaiveStream) -> Vec<Record> {
+        let all = self.zone.iter().filter_map(|id| self.record(*id));
+        all.filter(|record| record.owner == NOBODY && stream.lives(record.id)).cloned().collect()
+    }
+
+    /// What somebody owns and a read may claim.
+    pub(crate) fn claimable(&self, stream: &NaiveStream, old_only: bool) -> Vec<Record> {
+        let due = |r: &&Record| r.owner != NOBODY && (!old_only || r.age == Age::Old);
+        let all = self.pending.iter().filter(due).filter(|record| stream.lives(record.id));
+        all.cloned().collect()
+    }
+
+    /// A read has claimed these, in this order.
+    pub(crate) fn take_over(&mut self, consumer: &'static str, records: &[Record]) {
+        self.consumers.insert(consumer);
+        for record in records {
+            self.put(Record::new(record.id, consumer, Age::Fresh, more(record.count)));
+            self.active.insert(consumer);
+        }
+    }
+
+    pub(crate) fn unowned(&self) -> u64 {
+        self.pending_of(NOBODY).len() as u64
+    }
+}
+
+fn more(count: u64) -> u64 {
+    count.saturating_add(1).min(i64::MAX as u64)
 }

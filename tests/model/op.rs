@@ -6,6 +6,7 @@
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
+use streamlog::{NackMode, RefPolicy};
 
 pub(crate) const STREAMS: [&str; 3] = ["a", "b", "c"];
 pub(crate) const GROUPS: [&str; 2] = ["g", "h"];
@@ -144,6 +145,8 @@ pub(crate) enum Op {
     ReadMany { from: Vec<(usize, Begin)>, count: u8, bytes: u16 },
     Delete { stream: usize, ids: Vec<Pick> },
     Trim { stream: usize, cut: Cut },
+    DeleteWith { stream: usize, ids: Vec<Pick>, policy: RefPolicy },
+    TrimWith { stream: usize, cut: Cut, policy: RefPolicy },
     SetId { stream: usize, last: Pick, added: Option<i8>, max_deleted: Option<Pick> },
     Keep { stream: usize, max_len: Option<u8>, min_id: Option<Pick>, unacked: bool },
     SetOptions { stream: usize, block_entries: u32, keep: Option<u8> },
@@ -166,6 +169,9 @@ pub(crate) enum Op {
     PendingRange { who: Who, from: Edge, to: Edge, count: Option<u8>, old: bool, own: bool },
     Claim { who: Who, ids: Vec<Pick>, how: ClaimHow },
     AutoClaim { who: Who, from: Pick, old_only: bool, count: u8, ids_only: bool },
+    ReadClaim { who: Who, old_only: bool, count: u8, no_ack: bool, then: Then },
+    AckDelete { who: Who, ids: Vec<Pick>, policy: RefPolicy },
+    Nack { who: Who, ids: Vec<Pick>, mode: NackMode, retry: Option<u8>, force: bool },
 }
 
 fn stream() -> impl Strategy<Value = usize> {
@@ -226,6 +232,14 @@ fn cut() -> impl Strategy<Value = Cut> {
         1 => Just((false, Some(1))),
     ];
     (to, how).prop_map(|(to, (approximate, limit))| Cut { to, approximate, limit })
+}
+
+fn policy() -> impl Strategy<Value = RefPolicy> {
+    prop_oneof![Just(RefPolicy::KeepRef), Just(RefPolicy::DelRef), Just(RefPolicy::Acked)]
+}
+
+fn mode() -> impl Strategy<Value = NackMode> {
+    prop_oneof![Just(NackMode::Silent), Just(NackMode::Fail), Just(NackMode::Fatal)]
 }
 
 fn edge() -> impl Strategy<Value = Edge> {
@@ -308,6 +322,10 @@ fn changes() -> BoxedStrategy<Op> {
     prop_oneof![
         6 => (stream(), vec(pick(), 0..5)).prop_map(|(stream, ids)| Op::Delete { stream, ids }),
         4 => (stream(), cut()).prop_map(|(stream, cut)| Op::Trim { stream, cut }),
+        3 => (stream(), vec(pick(), 0..5), policy())
+            .prop_map(|(stream, ids, policy)| Op::DeleteWith { stream, ids, policy }),
+        3 => (stream(), cut(), policy())
+            .prop_map(|(stream, cut, policy)| Op::TrimWith { stream, cut, policy }),
         3 => (stream(), position(), option::of(-3..9i8), option::weighted(0.3, position()))
             .prop_map(|(stream, last, added, max_deleted)| {
                 Op::SetId { stream, last, added, max_deleted }
@@ -381,6 +399,17 @@ fn deliveries() -> BoxedStrategy<Op> {
                 Op::AutoClaim { who, from, old_only, count, ids_only }
             },
         ),
+        3 => (who(), 0..6u8, any::<bool>(), prop::bool::weighted(0.2), then()).prop_map(
+            |(who, count, old_only, no_ack, then)| {
+                Op::ReadClaim { who, old_only, count, no_ack, then }
+            },
+        ),
+        2 => (who(), vec(pick(), 0..5), policy())
+            .prop_map(|(who, ids, policy)| Op::AckDelete { who, ids, policy }),
+        3 => (who(), vec(pick(), 0..5), mode(), option::weighted(0.3, 0..9u8), any::<bool>())
+            .prop_map(|(who, ids, mode, retry, force)| {
+                Op::Nack { who, ids, mode, retry, force }
+            }),
     ]
     .boxed()
 }

@@ -65,7 +65,7 @@ impl Run {
     }
 
     /// The snapshots that are told of what is deleted in a stream.
-    fn snapshots_of(&mut self, stream: usize) -> impl Iterator<Item = &mut Kept> {
+    pub(crate) fn snapshots_of(&mut self, stream: usize) -> impl Iterator<Item = &mut Kept> {
         let which = (self.model(stream).number, self.opening);
         self.snapshots.iter_mut().filter(move |kept| (kept.number, kept.opening) == which)
     }

@@ -127,6 +127,20 @@ impl<T: Item> Rows<T> {
         *self = Rows::of(items);
     }
 
+    #[inline]
+    fn push(&mut self, item: T) {
+        if let Rows::Near { rows, base } = self {
+            if rows.is_empty() {
+                *base = item;
+            }
+            if let Some(near) = item.near(base) {
+                grow(rows, 1);
+                return rows.push_back(near);
+            }
+        }
+        self.insert(self.len(), item);
+    }
+
     /// Puts items behind the last one.
     fn extend(&mut self, items: impl ExactSizeIterator<Item = T>) {
         if let Rows::Near { rows, .. } = self {
@@ -341,6 +355,34 @@ impl<T: Item> Blocks<T> {
                 None => items.next().into_iter().for_each(|item| self.push_block(item)),
             }
         }
+    }
+
+    /// The same for one.
+    #[inline]
+    pub(super) fn push(&mut self, item: T) {
+        match self.blocks.back_mut().filter(|block| block.rows.len() < MOST) {
+            Some(block) => {
+                if block.rows.len() == 0 {
+                    block.from = item.id();
+                }
+                block.comes(item.time());
+                Arc::make_mut(&mut block.rows).push(item);
+                self.len += 1;
+            }
+            None => self.push_block(item),
+        }
+    }
+
+    /// Takes out the item with this ID.
+    pub(super) fn take(&mut self, id: EntryId) -> Option<T> {
+        let n = self.block_of(id);
+        let block = self.blocks.get_mut(n)?;
+        let (at, found) = block.rows.find(id);
+        let item = block.rows.get(at).filter(|_| found)?;
+        Arc::make_mut(&mut block.rows).cut(at, at + 1);
+        self.len -= 1;
+        self.tidy(n);
+        Some(item)
     }
 
     fn push_block(&mut self, item: T) {

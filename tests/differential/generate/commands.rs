@@ -80,7 +80,10 @@ impl Generator {
         let id = match self.below(20) {
             0..4 => "*".to_owned(),
             4..8 => format!("{}-*", self.now),
-            8..17 => format!("{}-{}", self.now, self.below(6)),
+            8..17 => {
+                let seq = self.below(6);
+                format!("{}-{seq}", self.now)
+            }
             17 => self.now.to_string(),
             18 if self.one_in(8) => self.pick(&["18446744073709551615-*", "0-0", "-"]).to_owned(),
             _ => self.id(),

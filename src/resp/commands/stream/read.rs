@@ -125,7 +125,7 @@ fn last_entry(stream: Option<&Stream>) -> Parsed<Option<EntryId>> {
 }
 
 /// What is left of a call's limits over all of its streams.
-pub(super) struct Limits {
+struct Limits {
     count: u64,
     size: usize,
     given: u64,
@@ -133,7 +133,7 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    pub(super) fn of(words: &ReadWords<'_>, out: &Out) -> Limits {
+    fn of(words: &ReadWords<'_>, out: &Out) -> Limits {
         let size = words.max_size.map(|size| usize::try_from(size).unwrap_or(usize::MAX));
         Limits {
             count: words.max_count.unwrap_or(u64::MAX),
@@ -144,23 +144,23 @@ impl Limits {
     }
 
     /// How many entries the next stream may have.
-    pub(super) fn most(&self, count: Option<u64>) -> u64 {
+    fn most(&self, count: Option<u64>) -> u64 {
         count.unwrap_or(u64::MAX).min(self.count.saturating_sub(self.given))
     }
 
     /// Whether no further entry and no further stream may be written.
-    pub(super) fn is_spent(&self, out: &Out) -> bool {
+    fn is_spent(&self, out: &Out) -> bool {
         out.is_over()
             || self.given >= self.count
             || (self.given > 0 && out.since(self.reply) >= self.size)
     }
 
-    pub(super) fn give(&mut self, entries: u64) {
+    fn give(&mut self, entries: u64) {
         self.given += entries;
     }
 
     /// Ends a reply that holds so many streams.
-    pub(super) fn close(&self, out: &mut Out, streams: usize) {
+    fn close(&self, out: &mut Out, streams: usize) {
         match out.proto() {
             3 => out.close_map(self.reply, streams),
             _ => out.close_array(self.reply, streams),

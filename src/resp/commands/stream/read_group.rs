@@ -2,12 +2,14 @@
 
 use super::args::{Parsed, id, is_sign, refused};
 use super::prelude::*;
-use super::read::{Limits, Until, head, read_words, wait};
+use super::read::{Until, head, read_words, wait};
 use super::read_words::ReadWords;
 use super::reply;
-use crate::consumer::{Consumer, Delivery};
+use crate::consumer::{Consumer, Delivery, read_now};
 use crate::id::EntryId;
-use crate::options::{GroupReadOptions, ReadFrom};
+use crate::options::{GroupReadOptions, ReadFrom, ReplyFormat};
+use crate::resp::keys;
+use std::time::{Duration, Instant};
 
 /// XREADGROUP.
 pub(crate) fn xreadgroup(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) -> Answer {
@@ -25,7 +27,8 @@ fn execute(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out, until: Unti
         return Ok(Done::Replied);
     };
     let wanted = || args.iter().map(|word| word.to_vec()).collect();
-    Ok(wait(wanted, &words, longest, until, None, execute))
+    let again_at = again_at(context, &words, &from)?;
+    Ok(wait(wanted, &words, longest, until, again_at, execute))
 }
 
 type From = Vec<(Consumer, ReadFrom)>;
@@ -70,6 +73,23 @@ const MEANINGLESS_LAST: &str = "ERR The + ID is meaningless in the context of XR
                               use the > ID to get new messages. The + ID would just return an \
                               empty result set.";
 
+fn options(words: &ReadWords<'_>, db: usize, out: &Out) -> GroupReadOptions {
+    let limit = |limit: Option<u64>| {
+        // 0 is none.
+        limit.map_or(0, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
+    };
+    let format = if out.proto() == 3 { ReplyFormat::resp3() } else { ReplyFormat::resp2() };
+    let format = format.name_prefix(keys::prefix_len(db));
+    let mut options = GroupReadOptions::new()
+        .count(limit(words.count))
+        .max_count(limit(words.max_count))
+        .max_size_in(limit(words.max_size), format);
+    if let Some(idle) = words.claim {
+        options = options.claim(Duration::from_millis(idle));
+    }
+    if words.no_ack { options.no_ack() } else { options }
+}
+
 /// Gives out what there is; `false` if that is nothing.
 fn serve(
     context: &mut Context<'_>,
@@ -77,60 +97,49 @@ fn serve(
     from: &From,
     out: &mut Out,
 ) -> Parsed<bool> {
-    let mut limits = Limits::of(words, out);
-    let mut streams = 0;
-    let mut delivered = false;
-    for (key, (consumer, what)) in words.keys.iter().zip(from) {
-        if limits.is_spent(out) {
-            break;
-        }
-        let most = limits.most(words.count);
-        let is_new = consumer.is_new()?;
-        let given = match what {
-            ReadFrom::New => read_new(consumer, words, most),
-            ReadFrom::History(after) => {
-                let most = usize::try_from(most).unwrap_or(usize::MAX);
-                consumer.history(*after, if most == usize::MAX { 0 } else { most })
-            }
-        };
-        let given = match given {
-            // What was delivered is in the journal: nobody else would get it.
-            Err(_) if delivered => break,
-            given => given?,
-        };
-        let history = *what != ReadFrom::New;
-        let grown = !history && !given.is_empty();
-        if is_new || grown {
-            context.changed_quietly(key, u64::from(is_new) + u64::from(grown));
-        }
-        delivered |= grown;
-        if history || grown {
-            head(out, key);
-            limits.give(write(out, &given));
-            streams += 1;
+    let from: Vec<(&Consumer, ReadFrom)> = from.iter().map(|(one, what)| (one, *what)).collect();
+    let new = from.iter().map(|(consumer, _)| consumer.is_new());
+    let new = new.collect::<crate::Result<Vec<bool>>>()?;
+    let found = read_now(&from, options(words, context.db, out))?;
+    let mut found_at = found.iter().peekable();
+    for (n, key) in words.keys.iter().enumerate() {
+        let given = found_at.next_if(|(at, _)| *at == n).map(|(_, given)| given);
+        let is_new = new.get(n).copied().unwrap_or_default();
+        let is_history = from.get(n).is_some_and(|(_, what)| *what != ReadFrom::New);
+        // A history changes nothing that would be saved.
+        let changes = u64::from(is_new) + u64::from(given.is_some() && !is_history);
+        if changes > 0 {
+            context.changed_quietly(key, changes);
         }
     }
-    if streams > 0 {
-        limits.close(out, streams);
+    if found.is_empty() {
+        return Ok(false);
     }
-    Ok(streams > 0)
-}
-
-fn read_new(consumer: &Consumer, words: &ReadWords<'_>, most: u64) -> crate::Result<Delivery> {
-    let mut options = GroupReadOptions::new();
-    if most < u64::MAX {
-        options = options.count(usize::try_from(most).unwrap_or(usize::MAX));
+    match out.proto() {
+        3 => out.map(found.len()),
+        _ => out.array(found.len()),
     }
-    if words.no_ack {
-        options = options.no_ack();
+    for (n, given) in &found {
+        head(out, words.keys.get(*n).copied().unwrap_or_default());
+        write(out, given);
     }
-    consumer.read(options)
+    Ok(true)
 }
 
 /// Writes the entries, and in a history the IDs of those that are gone, all in order.
-fn write(out: &mut Out, given: &Delivery) -> u64 {
-    let count = given.len() + given.missing().len();
-    out.array(count);
+fn write(out: &mut Out, given: &Delivery) {
+    out.array(given.len() + given.missing().len());
+    if let Some(claims) = given.claims() {
+        let new = std::iter::repeat((0, 0));
+        let claims = claims.iter().map(|one| (millis(one.idle), one.deliveries));
+        for (entry, (idle, deliveries)) in given.into_iter().zip(claims.chain(new)) {
+            out.array(4);
+            reply::entry_parts(out, entry);
+            out.count(idle);
+            out.count(deliveries);
+        }
+        return;
+    }
     let mut missing = given.missing().iter().copied().peekable();
     for entry in given {
         while let Some(id) = missing.next_if(|id| *id < entry.id()) {
@@ -139,5 +148,22 @@ fn write(out: &mut Out, given: &Delivery) -> u64 {
         reply::entry(out, entry);
     }
     missing.for_each(|id| reply::gone(out, id));
-    count as u64
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// When a call that claims is to be tried again, though nothing has happened until then.
+fn again_at(context: &Context<'_>, words: &ReadWords<'_>, from: &From) -> Parsed<Option<Instant>> {
+    let Some(idle) = words.claim.map(Duration::from_millis) else {
+        return Ok(None);
+    };
+    let mut first = u64::MAX;
+    for (consumer, _) in from {
+        first = first.min(consumer.group().claimable_at(idle)?);
+    }
+    // Strictly later, as in Redis.
+    let wait = first.saturating_sub(context.now_ms()).saturating_add(1);
+    Ok(Instant::now().checked_add(Duration::from_millis(wait)))
 }
