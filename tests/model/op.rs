@@ -374,6 +374,12 @@ fn groups() -> BoxedStrategy<Op> {
     .boxed()
 }
 
+fn nack() -> impl Strategy<Value = Op> {
+    let ids = vec(prop_oneof![4 => any::<u8>().prop_map(Pick::Pending), 1 => pick()], 0..6);
+    (who(), ids, mode(), option::weighted(0.3, 0..9u8), any::<bool>())
+        .prop_map(|(who, ids, mode, retry, force)| Op::Nack { who, ids, mode, retry, force })
+}
+
 fn deliveries() -> BoxedStrategy<Op> {
     let new = (who(), 0..6u8, bytes(), prop::bool::weighted(0.1), then()).prop_map(
         |(who, count, bytes, no_ack, then)| Op::ReadNew { who, count, bytes, no_ack, then },
@@ -399,17 +405,14 @@ fn deliveries() -> BoxedStrategy<Op> {
                 Op::AutoClaim { who, from, old_only, count, ids_only }
             },
         ),
-        3 => (who(), 0..6u8, any::<bool>(), prop::bool::weighted(0.2), then()).prop_map(
+        3 => (who(), 0..4u8, any::<bool>(), prop::bool::weighted(0.2), then()).prop_map(
             |(who, count, old_only, no_ack, then)| {
                 Op::ReadClaim { who, old_only, count, no_ack, then }
             },
         ),
         2 => (who(), vec(pick(), 0..5), policy())
             .prop_map(|(who, ids, policy)| Op::AckDelete { who, ids, policy }),
-        3 => (who(), vec(pick(), 0..5), mode(), option::weighted(0.3, 0..9u8), any::<bool>())
-            .prop_map(|(who, ids, mode, retry, force)| {
-                Op::Nack { who, ids, mode, retry, force }
-            }),
+        5 => nack(),
     ]
     .boxed()
 }
