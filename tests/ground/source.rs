@@ -30,7 +30,7 @@ use source::{
     state, storage, store, stream, sync, wait, worker,
 };
 
-pub use consumer::{AutoClaim, AutoClaimIds, Consumer, Deliveries, Delivery, Group};
+pub use consumer::{AutoClaim, AutoClaimIds, Claimed, Consumer, Deliveries, Delivery, Group};
 pub use entry::{Entry, EntryRef, Fields, NewEntries};
 pub use error::{Error, ErrorKind, Result};
 pub use group::{
@@ -39,8 +39,9 @@ pub use group::{
 pub use id::{EntryId, NewId};
 pub use journal::JournalRecovery;
 pub use options::{
-    AppendOptions, BatchOptions, ClaimOptions, Durability, GroupReadOptions, OnDamage,
-    PendingFilter, ReadFrom, ReadOptions, Retention, Start, StreamOptions, Trim,
+    AppendOptions, BatchOptions, ClaimOptions, Deletion, Durability, GroupReadOptions, NackMode,
+    NackOptions, OnDamage, PendingFilter, ReadFrom, ReadOptions, RefPolicy, ReplyFormat, Retention,
+    Start, StreamOptions, Trim,
 };
 pub use read::{Batch, BatchIter, OwnedRange, Range, Snapshot};
 pub use storage::recover::{CutTail, Gap, StreamRecovery};

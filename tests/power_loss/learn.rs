@@ -1,6 +1,7 @@
 //! How the model learns from a call and its answer, and what it already finds wrong then.
 
 mod groups;
+mod references;
 
 use super::call::{Answer, Call, Content, Fail, GroupKey, GroupView, Keep, Keeping, Name};
 use super::call::{Other, StreamView, Trimming, WantId};
@@ -152,6 +153,9 @@ impl Model {
                     let gone = trimmed(life, *keep);
                     life.may_be_removed(gone);
                 }
+            }
+            Call::DeleteWith { .. } | Call::TrimWith { .. } | Call::AckDelete { .. } => {
+                self.references_may_have_changed(call);
             }
             Call::SetUp { stream, to, .. } => {
                 if let Some(life) = self.stream_mut(stream) {
@@ -314,6 +318,10 @@ impl Model {
             (Call::Delete { stream, ids }, Answer::Count(count)) => {
                 return self.deleted(stream, ids, *count);
             }
+            (
+                Call::DeleteWith { .. } | Call::TrimWith { .. } | Call::AckDelete { .. },
+                Answer::Told(_) | Answer::Count(_),
+            ) => return self.learn_references(call, answer, moment),
             (Call::Trim { stream, keep, approximate }, Answer::Count(count)) => {
                 return self.was_trimmed(stream, *keep, *approximate, *count);
             }
@@ -560,6 +568,8 @@ impl Call {
             | Call::Append { stream, .. }
             | Call::Batch { stream, .. }
             | Call::Delete { stream, .. }
+            | Call::DeleteWith { stream, .. }
+            | Call::TrimWith { stream, .. }
             | Call::Trim { stream, .. }
             | Call::SetRetention { stream, .. }
             | Call::Enforce(stream)
