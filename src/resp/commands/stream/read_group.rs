@@ -109,7 +109,7 @@ fn serve(
         // A history changes nothing that would be saved.
         let changes = u64::from(is_new) + u64::from(given.is_some() && !is_history);
         if changes > 0 {
-            context.changed_quietly(key, changes);
+            context.group_changed(key, changes);
         }
     }
     if found.is_empty() {
