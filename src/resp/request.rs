@@ -190,16 +190,21 @@ fn line_at<'a>(
 
 /// Redis's strict integers: an optional minus, no leading zeros, 64 bits.
 pub(crate) fn integer(text: &[u8]) -> Option<i64> {
-    let digits = text.strip_prefix(b"-").unwrap_or(text);
-    let canonical = match digits {
-        [b'0'] => text.len() == 1,
-        [b'1'..=b'9', rest @ ..] => rest.len() < 19 && rest.iter().all(u8::is_ascii_digit),
-        _ => false,
+    let (negative, digits) = match text {
+        [b'0'] => return Some(0),
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
     };
-    if !canonical {
-        return None;
-    }
-    std::str::from_utf8(text).ok()?.parse().ok()
+    let [b'1'..=b'9', ..] = digits else { return None };
+    digits.iter().try_fold(0_i64, |value, byte| {
+        let digit = i64::from(byte.wrapping_sub(b'0'));
+        if digit > 9 {
+            return None;
+        }
+        let value = value.checked_mul(10)?;
+        // Downwards for the negative ones, of which there is one more.
+        if negative { value.checked_sub(digit) } else { value.checked_add(digit) }
+    })
 }
 
 /// Splits a plain line as Redis does; `None` for quotes that are not closed, or that something
