@@ -54,7 +54,7 @@ pub(crate) struct IidPair {
     pub(crate) position: u64,
 }
 
-/// Up to which position all frames are told of, how many iids they and all before have, and how many
+/// Up to which position all frames are told of, how many iids there were by then, and how many
 /// duplicates were refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PairsEnd {

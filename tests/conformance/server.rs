@@ -28,7 +28,7 @@ impl Target {
 
     /// How long a test waits for a reply.
     pub(crate) fn patience(self) -> Duration {
-        Duration::from_millis(if self.is_stub() { 100 } else { 10_000 })
+        Duration::from_millis(if self.is_stub() { 100 } else { 30_000 })
     }
 }
 

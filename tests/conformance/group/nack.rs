@@ -179,7 +179,7 @@ fn g151(env: &mut Env<'_>) -> Outcome {
         ],
     )?;
     // Every filter of age lets them pass.
-    c.is("XPENDING s g IDLE 9000000 - + 10", "[[1-0 \"\" :-1 :1] [3-0 \"\" :-1 :1]]")?;
+    c.is(format!("XPENDING s g IDLE {MOST} - + 10"), "[[1-0 \"\" :-1 :1] [3-0 \"\" :-1 :1]]")?;
     c.is("XACK s g 1-0", ":1")?;
     c.is("XACKDEL s g IDS 1 3-0", "[:1]")?;
     pending(c, &["2-0 c1 2"])
@@ -373,8 +373,8 @@ fn g162(env: &mut Env<'_>) -> Outcome {
     read(c, 4, false)?;
     c.is("XNACK s g FAIL IDS 3 1-0 2-0 3-0", ":3")?;
     // However old it is to be: nobody has it.
-    c.is("XCLAIM s g c2 9000000 1-0 4-0", "[[1-0 [f 1]]]")?;
-    c.is("XAUTOCLAIM s g c3 9000000 0 COUNT 1", "[3-0 [[2-0 [f 2]]] []]")?;
+    c.is(format!("XCLAIM s g c2 {MOST} 1-0 4-0"), "[[1-0 [f 1]]]")?;
+    c.is(format!("XAUTOCLAIM s g c3 {MOST} 0 COUNT 1"), "[3-0 [[2-0 [f 2]]] []]")?;
     c.is(
         "XREADGROUP GROUP g c4 CLAIM 9000000 STREAMS s >",
         "[[s [[3-0 [f 3] :1000000000000..99999999999999 :1]]]]",
@@ -382,8 +382,8 @@ fn g162(env: &mut Env<'_>) -> Outcome {
     pending(c, &["1-0 c2 2", "2-0 c3 2", "3-0 c4 2", "4-0 c1 1"])?;
     nacked(c, 0)?;
     c.is("XNACK s g FAIL IDS 2 1-0 2-0", ":2")?;
-    c.is("XCLAIM s g c5 9000000 2-0 JUSTID", "[2-0]")?;
-    c.is("XAUTOCLAIM s g c5 9000000 0 JUSTID", "[0-0 [1-0] []]")?;
+    c.is(format!("XCLAIM s g c5 {MOST} 2-0 JUSTID"), "[2-0]")?;
+    c.is(format!("XAUTOCLAIM s g c5 {MOST} 0 JUSTID"), "[0-0 [1-0] []]")?;
     pending(c, &["1-0 c5 2", "2-0 c5 2", "3-0 c4 2", "4-0 c1 1"])
 }
 
