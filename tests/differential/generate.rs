@@ -28,6 +28,8 @@ pub(crate) enum Step {
 #[derive(Clone, Debug)]
 pub(crate) struct Script {
     pub(crate) node_entries: u32,
+    /// Replies wait for the disk.
+    pub(crate) strict: bool,
     pub(crate) steps: Vec<Step>,
 }
 
@@ -72,7 +74,7 @@ impl Generator {
         while script.len() < steps {
             self.step(&mut script);
         }
-        Script { node_entries: self.node_entries, steps: script }
+        Script { node_entries: self.node_entries, strict: self.one_in(5), steps: script }
     }
 
     fn step(&mut self, script: &mut Vec<Step>) {
