@@ -263,10 +263,10 @@ fn blocking_keys(env: &mut Env<'_>, all: i64, on_no_key: i64) -> Outcome {
 fn g51(env: &mut Env<'_>) -> Outcome {
     env.c.ok("XGROUP CREATE s g $ MKSTREAM")?;
     let began = Instant::now();
-    let mut waiter = env.blocked("XREADGROUP GROUP g c BLOCK 1000 STREAMS s >", 1)?;
+    let mut waiter = env.blocked("XREADGROUP GROUP g c BLOCK 3000 STREAMS s >", 1)?;
     let young = is_young(env);
     for n in 1..=3 {
-        sleep_ms(200);
+        sleep_ms(600);
         // It is looked at again, and there is nothing for it.
         if young {
             let add = format!("XADD s {n}-0 f v");
@@ -279,9 +279,9 @@ fn g51(env: &mut Env<'_>) -> Outcome {
     }
     waiter.reads("nil*")?;
     let took = began.elapsed();
-    ensure(took >= Duration::from_millis(1000), format!("it ended after {took:?}"))?;
-    // Had it begun anew at the third look, it would have lasted 1600 ms and more.
-    ensure(took < Duration::from_millis(1550), format!("it ended after {took:?}"))?;
+    ensure(took >= Duration::from_millis(3000), format!("it ended after {took:?}"))?;
+    // Had it begun anew at the third look, it would have lasted 4800 ms and more.
+    ensure(took < Duration::from_millis(4700), format!("it ended after {took:?}"))?;
     env.wait_blocked(0)?;
     env.c.is("XPENDING s g", "[:0 nil nil nil*]")
 }
