@@ -128,22 +128,33 @@ impl<'a> Context<'a> {
     /// the clients that are blocked on the key looked at once the command is done (after EXEC:
     /// once all of it is).
     pub(crate) fn changed(&mut self, key: &[u8], n: u64) {
-        self.note_change(key, n, true);
-    }
-
-    /// The same without a look at blocked clients, for changes that give them nothing: deliveries,
-    /// acknowledgements, claims.
-    pub(crate) fn changed_quietly(&mut self, key: &[u8], n: u64) {
-        self.note_change(key, n, false);
-    }
-
-    fn note_change(&mut self, key: &[u8], n: u64, ready: bool) {
         // A key whose name is refused cannot have been changed.
         if let Ok(name) = keys::name(self.db, key) {
             self.space.changed(&name, n);
-            if ready {
-                self.space.signal(&name);
-            }
+            self.space.signal(&name);
+        }
+    }
+
+    /// The same without a look at blocked clients, for changes that give them nothing: entries that
+    /// go.
+    pub(crate) fn changed_quietly(&mut self, key: &[u8], n: u64) {
+        if let Ok(name) = keys::name(self.db, key) {
+            self.space.changed(&name, n);
+        }
+    }
+
+    /// The command has changed the groups of `key`: as [`Context::changed_quietly`], but that a
+    /// transaction which watches the key is not broken, as in Redis.
+    pub(crate) fn group_changed(&mut self, key: &[u8], n: u64) {
+        if let Ok(name) = keys::name(self.db, key) {
+            self.space.kept_books(&name, n);
+        }
+    }
+
+    /// The clients that are blocked on `key` are to be looked at.
+    pub(crate) fn ready(&mut self, key: &[u8]) {
+        if let Ok(name) = keys::name(self.db, key) {
+            self.space.signal(&name);
         }
     }
 }

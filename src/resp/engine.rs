@@ -188,7 +188,8 @@ impl Engine {
         let Some(client) = self.clients.get_mut(place) else { return };
         let is_exec = line.is_some_and(|line| Table::get().lines[line].command.name == "exec");
         match &mut client.multi {
-            Some(_) if is_exec => {
+            // Also without a transaction.
+            _ if is_exec => {
                 client.multi = None;
                 self.unwatch(place);
                 let why = refusal.0.trim_start_matches("ERR ");

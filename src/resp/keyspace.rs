@@ -70,12 +70,17 @@ impl Keyspace {
 
     /// A command has changed a stream.
     pub(crate) fn changed(&mut self, name: &[u8], n: u64) {
-        self.dirty = self.dirty.saturating_add(n);
         if !self.watched.is_empty()
             && let Some(clients) = self.watched.remove(name)
         {
             self.broken.extend(clients);
         }
+        self.kept_books(name, n);
+    }
+
+    /// A command has changed what a stream's groups know, which breaks no transaction.
+    pub(crate) fn kept_books(&mut self, name: &[u8], n: u64) {
+        self.dirty = self.dirty.saturating_add(n);
         if self.strict {
             self.needs = self.next_sync;
             if !self.touched.contains(name) {

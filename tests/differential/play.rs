@@ -122,6 +122,7 @@ impl Player {
             if self.states[client].multi.is_some() {
                 self.command(client, &crate::generate::of("DISCARD"))?;
             }
+            self.command(client, &crate::generate::of("UNWATCH"))?;
         }
         for key in ["a", "b", "c", ""] {
             for line in ["XINFO STREAM # FULL COUNT 0", "XRANGE # - +", "XINFO GROUPS #"] {
@@ -227,7 +228,14 @@ impl Player {
         let (redis, ours) = self.read(client, &words)?;
         self.compare(client, &words, &redis, &ours)?;
         self.note(client, &words, &ours);
-        self.woken(&words)
+        self.woken(&words)?;
+        if is(&words, b"RENAME") || is(&words, b"COPY") {
+            // Who waits for the name has looked at another stream.
+            let waiting: Vec<Words> =
+                self.states.iter().filter_map(|state| state.blocked.clone()).collect();
+            waiting.iter().for_each(|words| self.appear(words));
+        }
+        Ok(())
     }
 
     fn failure(&self, client: usize, words: &Words, redis: String, ours: String) -> Failure {

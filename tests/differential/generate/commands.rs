@@ -222,7 +222,8 @@ impl Generator {
                 format!("COPY {} {}{replace}", self.key(), self.key())
             }
             9 => "ECHO word".to_owned(),
-            10 => "PING".to_owned(),
+            10 if self.one_in(3) => "UNWATCH".to_owned(),
+            10 => format!("WATCH {}", self.key()),
             11 => "XNOTHING a b".to_owned(),
             12 => self.pick(&["XGROUP", "XGROUP x y", "XGROUP HELP x", "XINFO"]).to_owned(),
             _ => self.pick(&["EXEC", "DISCARD", "MULTI 1", "XADD a", "XLEN"]).to_owned(),

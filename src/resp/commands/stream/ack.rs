@@ -17,7 +17,7 @@ pub(crate) fn xack(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) -> 
     };
     let acked = group.ack(ids(words)?)?;
     if acked > 0 {
-        context.changed_quietly(key, acked);
+        context.group_changed(key, acked);
     }
     out.count(acked);
     Ok(Done::Replied)
@@ -36,8 +36,10 @@ pub(crate) fn xackdel(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) 
     };
     let told = group.ack_delete(words.ids()?, words.policy)?;
     let acked = told.iter().filter(|one| **one != Deletion::NotFound).count() as u64;
-    if acked > 0 {
+    if told.contains(&Deletion::Deleted) {
         context.changed_quietly(key, acked);
+    } else if acked > 0 {
+        context.group_changed(key, acked);
     }
     deletions(out, &told);
     Ok(Done::Replied)

@@ -132,7 +132,7 @@ pub(crate) fn xclaim(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) -
         entries(out, &claimed);
         claimed.len()
     };
-    context.changed_quietly(key, claimed as u64 + u64::from(made));
+    context.group_changed(key, claimed as u64 + u64::from(made));
     Ok(Done::Replied)
 }
 
@@ -185,7 +185,7 @@ pub(crate) fn xautoclaim(context: &mut Context<'_>, args: &[&[u8]], out: &mut Ou
         (found.delivery.len(), found.deleted)
     };
     reply::ids(out, &deleted);
-    context.changed_quietly(key, (claimed + deleted.len()) as u64 + u64::from(made));
+    context.group_changed(key, (claimed + deleted.len()) as u64 + u64::from(made));
     Ok(Done::Replied)
 }
 

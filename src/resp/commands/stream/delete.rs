@@ -40,8 +40,10 @@ pub(crate) fn xdelex(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) -
     };
     let told = stream.delete_with(ids, words.policy)?;
     let deleted = told.iter().filter(|one| **one == Deletion::Deleted).count() as u64;
-    if deleted + ghosts > 0 {
+    if deleted > 0 {
         context.changed_quietly(key, deleted + ghosts);
+    } else if ghosts > 0 {
+        context.group_changed(key, ghosts);
     }
     deletions(out, &told);
     Ok(Done::Replied)

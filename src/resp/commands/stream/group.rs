@@ -102,12 +102,16 @@ fn create(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) -> Answer {
         return Err(Refusal::unknown_or_wrong("XGROUP", sub));
     }
     let start = if is_sign(position, b'$') { Start::Last } else { Start::After(id(position)?) };
+    let made = stream.is_none();
     let stream = match stream {
         Some(stream) => stream,
         None => context.stream_or_create(key)?,
     };
     stream.create_group_with(group, start, options.entries_read)?;
-    context.changed_quietly(key, 1);
+    match made {
+        true => context.changed(key, 1),
+        false => context.group_changed(key, 1),
+    }
     out.ok();
     Ok(Done::Replied)
 }
@@ -126,7 +130,7 @@ fn set_id(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) -> Answer {
         false => Start::After(id_or_end(position, 0)?),
     };
     group.set_id_with(to, options.entries_read)?;
-    context.changed_quietly(key, 1);
+    context.group_changed(key, 1);
     out.ok();
     Ok(Done::Replied)
 }
@@ -138,7 +142,8 @@ fn destroy(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) -> Answer {
     let removed = stream_of(context, key)?.remove_group(group)?;
     if removed {
         // Those who read as the group get to know that there is none.
-        context.changed(key, 1);
+        context.group_changed(key, 1);
+        context.ready(key);
     }
     out.int(i64::from(removed));
     Ok(Done::Replied)
@@ -150,7 +155,7 @@ fn create_consumer(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) -> 
     };
     let made = group_of(context, key, group)?.create_consumer(consumer)?;
     if made {
-        context.changed_quietly(key, 1);
+        context.group_changed(key, 1);
     }
     out.int(i64::from(made));
     Ok(Done::Replied)
@@ -164,7 +169,7 @@ fn remove_consumer(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) -> 
     let is_there = !group.consumer(name)?.is_new()?;
     let pending = group.remove_consumer(name)?;
     if is_there {
-        context.changed_quietly(key, 1);
+        context.group_changed(key, 1);
     }
     out.count(pending);
     Ok(Done::Replied)

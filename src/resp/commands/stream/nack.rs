@@ -74,7 +74,8 @@ pub(crate) fn xnack(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) ->
     let released = found.nack_with(ids(words)?, mode, options)?;
     if released > 0 {
         // Those who wait with CLAIM may have them at once.
-        context.changed(key, released);
+        context.group_changed(key, released);
+        context.ready(key);
     }
     out.count(released);
     Ok(Done::Replied)

@@ -97,33 +97,56 @@ fn serve(
     from: &From,
     out: &mut Out,
 ) -> Parsed<bool> {
+    let options = options(words, context.db, out);
+    // What nearly every call is: new entries of one stream.
+    if let ([(consumer, ReadFrom::New)], [key]) = (from.as_slice(), words.keys) {
+        let is_new = consumer.is_new()?;
+        let given = consumer.read(options)?;
+        let found = !given.is_empty();
+        note(context, key, u64::from(is_new) + u64::from(found));
+        if found {
+            begin(out, 1);
+            head(out, key);
+            write(out, &given);
+        }
+        return Ok(found);
+    }
     let from: Vec<(&Consumer, ReadFrom)> = from.iter().map(|(one, what)| (one, *what)).collect();
     let new = from.iter().map(|(consumer, _)| consumer.is_new());
     let new = new.collect::<crate::Result<Vec<bool>>>()?;
-    let found = read_now(&from, options(words, context.db, out))?;
+    let found = read_now(&from, options)?;
     let mut found_at = found.iter().peekable();
     for (n, key) in words.keys.iter().enumerate() {
         let given = found_at.next_if(|(at, _)| *at == n).map(|(_, given)| given);
         let is_new = new.get(n).copied().unwrap_or_default();
         let is_history = from.get(n).is_some_and(|(_, what)| *what != ReadFrom::New);
         // A history changes nothing that would be saved.
-        let changes = u64::from(is_new) + u64::from(given.is_some() && !is_history);
-        if changes > 0 {
-            context.changed_quietly(key, changes);
-        }
+        note(context, key, u64::from(is_new) + u64::from(given.is_some() && !is_history));
     }
     if found.is_empty() {
         return Ok(false);
     }
-    match out.proto() {
-        3 => out.map(found.len()),
-        _ => out.array(found.len()),
-    }
+    begin(out, found.len());
     for (n, given) in &found {
         head(out, words.keys.get(*n).copied().unwrap_or_default());
         write(out, given);
     }
     Ok(true)
+}
+
+/// So much has changed that would be saved.
+fn note(context: &mut Context<'_>, key: &[u8], changes: u64) {
+    if changes > 0 {
+        context.group_changed(key, changes);
+    }
+}
+
+/// A reply of so many streams begins.
+fn begin(out: &mut Out, streams: usize) {
+    match out.proto() {
+        3 => out.map(streams),
+        _ => out.array(streams),
+    }
 }
 
 /// Writes the entries, and in a history the IDs of those that are gone, all in order.

@@ -67,7 +67,7 @@ pub(crate) fn xsetid(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) -
         return Err(Refusal::NO_SUCH_KEY);
     };
     stream.set_id(last, added, deleted).map_err(refusal)?;
-    context.changed_quietly(key, 1);
+    context.group_changed(key, 1);
     out.ok();
     Ok(Done::Replied)
 }
