@@ -54,6 +54,10 @@ impl Arrivals {
             self.table = None;
             return;
         }
+        let changed = engine.waits.take_changed();
+        if names.is_empty() && !table && !changed {
+            return;
+        }
         for name in names {
             if let Some(armed) = self.armed.get_mut(&name) {
                 armed.waiter.take();

@@ -65,9 +65,19 @@ impl Listener {
         if is_socket && std::os::unix::net::UnixStream::connect(path).is_err() {
             std::fs::remove_file(path).map_err(|e| Error::io("remove", path, e))?;
         }
-        let listener = UnixListener::bind(path).map_err(|e| Error::io("bind", path, e))?;
+        // It gets its name when it is protected, so that nobody can slip in before.
+        let mut first = path.as_os_str().to_owned();
+        first.push("~");
+        let first = PathBuf::from(first);
+        drop(std::fs::remove_file(&first));
+        let listener = UnixListener::bind(&first).map_err(|e| Error::io("bind", &first, e))?;
         let mode = std::fs::Permissions::from_mode(0o600);
-        std::fs::set_permissions(path, mode).map_err(|e| Error::io("protect", path, e))?;
+        std::fs::set_permissions(&first, mode).map_err(|e| Error::io("protect", path, e))?;
+        if std::fs::symlink_metadata(path).is_ok() {
+            drop(std::fs::remove_file(&first));
+            return Err(Error::io("bind", path, io::ErrorKind::AddrInUse.into()));
+        }
+        std::fs::rename(&first, path).map_err(|e| Error::io("rename", path, e))?;
         Ok(Listener::Unix(listener, path.to_owned()))
     }
 

@@ -40,6 +40,8 @@ pub(crate) enum Step {
 pub(crate) struct Parser {
     /// How much of the input has been looked at.
     at: usize,
+    /// How far the end of a line that holds a number has been looked for.
+    seen: usize,
     /// How many words are missing, once the header was read.
     missing: Option<usize>,
     /// The length of the word that comes next, once it is known.
@@ -73,7 +75,7 @@ impl Parser {
 
     /// The number of words; 0 for a list that is empty or none at all.
     fn header(&mut self, input: &[u8], limits: &Limits) -> Result<Option<usize>, Refusal> {
-        let Some((line, end)) = line_at(input, 1, "too big mbulk count string")? else {
+        let Some((line, end)) = self.line_at(input, 1, "too big mbulk count string")? else {
             return Ok(None);
         };
         let count = integer(line).filter(|count| *count <= most(limits.words));
@@ -109,7 +111,7 @@ impl Parser {
 
     fn bulk_header(&mut self, input: &[u8], limits: &Limits) -> Result<Option<usize>, Refusal> {
         let Some(sign) = input.get(self.at) else { return Ok(None) };
-        let line = line_at(input, self.at + 1, "too big bulk count string")?;
+        let line = self.line_at(input, self.at + 1, "too big bulk count string")?;
         let Some((line, end)) = line else { return Ok(None) };
         if *sign != b'$' {
             let sign = char::from(*sign);
@@ -122,6 +124,29 @@ impl Parser {
         }
         self.at = end;
         Ok(usize::try_from(len).ok())
+    }
+
+    /// The line that begins at `from`, without its end, and what comes behind it.
+    fn line_at<'a>(
+        &mut self,
+        input: &'a [u8],
+        from: usize,
+        too_long: &str,
+    ) -> Result<Option<(&'a [u8], usize)>, Refusal> {
+        let seen = self.seen.max(from).min(input.len());
+        match input[seen..].iter().position(|byte| *byte == b'\r') {
+            // As in Redis, whatever byte follows counts as the other half of the line's end.
+            Some(end) if input.len() > seen + end + 1 => {
+                self.seen = 0;
+                Ok(Some((&input[from..seen + end], seen + end + 2)))
+            }
+            Some(_) => Ok(None),
+            None if input.len() > from + LONGEST_LINE => Err(bad(too_long)),
+            None => {
+                self.seen = input.len();
+                Ok(None)
+            }
+        }
     }
 
     fn plain_line(&mut self, input: &[u8]) -> Result<Step, Refusal> {
@@ -153,6 +178,7 @@ impl Parser {
     /// Ends the request; returns how much of the input it took.
     pub(crate) fn done(&mut self) -> usize {
         let taken = std::mem::take(&mut self.at);
+        self.seen = 0;
         self.missing = None;
         self.bulk = None;
         self.line = None;
@@ -172,34 +198,23 @@ fn most(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
-/// The line that begins at `from`, without its end, and what comes behind it.
-fn line_at<'a>(
-    input: &'a [u8],
-    from: usize,
-    too_long: &str,
-) -> Result<Option<(&'a [u8], usize)>, Refusal> {
-    let rest = input.get(from..).unwrap_or_default();
-    match rest.iter().position(|byte| *byte == b'\r') {
-        // As in Redis, whatever byte follows counts as the other half of the line's end.
-        Some(end) if rest.len() > end + 1 => Ok(Some((&rest[..end], from + end + 2))),
-        Some(_) => Ok(None),
-        None if rest.len() > LONGEST_LINE => Err(bad(too_long)),
-        None => Ok(None),
-    }
-}
-
 /// Redis's strict integers: an optional minus, no leading zeros, 64 bits.
 pub(crate) fn integer(text: &[u8]) -> Option<i64> {
-    let digits = text.strip_prefix(b"-").unwrap_or(text);
-    let canonical = match digits {
-        [b'0'] => text.len() == 1,
-        [b'1'..=b'9', rest @ ..] => rest.len() < 19 && rest.iter().all(u8::is_ascii_digit),
-        _ => false,
+    let (negative, digits) = match text {
+        [b'0'] => return Some(0),
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
     };
-    if !canonical {
-        return None;
-    }
-    std::str::from_utf8(text).ok()?.parse().ok()
+    let [b'1'..=b'9', ..] = digits else { return None };
+    digits.iter().try_fold(0_i64, |value, byte| {
+        let digit = i64::from(byte.wrapping_sub(b'0'));
+        if digit > 9 {
+            return None;
+        }
+        let value = value.checked_mul(10)?;
+        // Downwards for the negative ones, of which there is one more.
+        if negative { value.checked_sub(digit) } else { value.checked_add(digit) }
+    })
 }
 
 /// Splits a plain line as Redis does; `None` for quotes that are not closed, or that something

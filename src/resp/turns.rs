@@ -286,7 +286,7 @@ impl Turns {
             match conn.socket.read(&mut scratch) {
                 Ok(0) => {
                     self.scratch = scratch;
-                    return self.close(place);
+                    return self.hung_up(place);
                 }
                 Ok(count) => {
                     // Less than there was room for: that is all there was.
@@ -312,6 +312,17 @@ impl Turns {
         }
         self.scratch = scratch;
         self.keep(place, input);
+    }
+
+    /// The other side sends nothing more; what it has sent is answered.
+    fn hung_up(&mut self, place: usize) {
+        match self.engine.clients.get_mut(place) {
+            Some(client) if client.out.len() > 0 => {
+                client.closing = true;
+                self.engine.list(place);
+            }
+            _ => self.close(place),
+        }
     }
 
     /// Keeps what was read and not run.

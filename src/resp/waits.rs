@@ -20,6 +20,7 @@ pub(crate) struct Waits {
     queues: BTreeMap<Vec<u8>, VecDeque<usize>>,
     /// When something is to be done about a client.
     times: BTreeSet<(Instant, usize)>,
+    changed: bool,
 }
 
 impl Waits {
@@ -29,6 +30,7 @@ impl Waits {
 
     /// Lines up at the end of the queues of all its names.
     pub(crate) fn add(&mut self, client: usize, waiting: Waiting) {
+        self.changed = true;
         for name in &waiting.names {
             match self.queues.get_mut(name) {
                 Some(queue) => queue.push_back(client),
@@ -43,6 +45,7 @@ impl Waits {
 
     pub(crate) fn remove(&mut self, client: usize) -> Option<Waiting> {
         let waiting = self.by_client.remove(&client)?;
+        self.changed = true;
         for name in &waiting.names {
             if let Some(queue) = self.queues.get_mut(name) {
                 queue.retain(|other| *other != client);
@@ -55,6 +58,11 @@ impl Waits {
             self.times.remove(&(time, client));
         }
         Some(waiting)
+    }
+
+    /// Whether anybody has come or gone since the last call.
+    pub(crate) fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
     }
 
     /// Who waits for a name, in order.

@@ -98,6 +98,10 @@ fn a_socket_is_its_owners() {
         std::io::Read::read_exact(&mut &socket, &mut reply).unwrap();
         assert_eq!(&reply, b"+PONG\r\n");
         assert_eq!(served.handle.local_addr(), None);
+        // Another server does not take it away.
+        let options = ServerOptions::new().no_port().unix_socket(&path);
+        assert!(options.start(&Store::in_memory().unwrap()).is_err());
+        assert!(std::os::unix::net::UnixStream::connect(&path).is_ok());
         drop(served);
         assert!(!path.exists());
         // One that a killed server has left is no hindrance.

@@ -34,6 +34,19 @@ fn what_was_written_is_there_when_the_store_is_opened_again() {
     }
 }
 
+/// Fails if a connection is closed as soon as it is known that nothing more comes.
+#[test]
+fn who_hangs_up_hears_of_what_he_has_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let served = open(dir.path(), AppendFsync::Always);
+    for n in 1..50 {
+        let mut client = served.client();
+        client.raw(format!("XADD s {n}-1 f v\r\n"));
+        client.ends_sending();
+        assert_eq!(client.until_end(), [format!("{n}-1")]);
+    }
+}
+
 /// Fails if each change begins a sync of its own, or if replies go out before it.
 #[test]
 fn clients_that_write_at_the_same_time_share_syncs() {

@@ -5,6 +5,7 @@ use super::super::engine::Engine;
 use super::super::out::Out;
 use super::{client, connection, debug, keys, server, stream, transaction};
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::OnceLock;
 
 /// One command, or one part of a command that has parts.
@@ -91,17 +92,43 @@ impl Command {
     }
 }
 
+type Names = HashMap<&'static [u8], usize, BuildHasherDefault<Fnv>>;
+
+/// Quick for short words. Nobody but this file puts any in, so it need not withstand anything.
+struct Fnv(u64);
+
+impl Default for Fnv {
+    fn default() -> Fnv {
+        Fnv(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Hasher for Fnv {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    /// Of the length, which words that differ in nothing else do not have in common.
+    fn write_usize(&mut self, _: usize) {}
+}
+
 /// A line of the table.
 pub(crate) struct Line {
     pub(crate) command: &'static Command,
     /// `xgroup|create` for a part.
     pub(crate) full_name: String,
-    parts: HashMap<&'static [u8], usize>,
+    parts: Names,
 }
 
 /// The commands by name.
 pub(crate) struct Table {
-    names: HashMap<&'static [u8], usize>,
+    names: Names,
     pub(crate) lines: Vec<Line>,
 }
 
@@ -123,7 +150,7 @@ impl Table {
     }
 
     fn build() -> Table {
-        let mut table = Table { names: HashMap::new(), lines: Vec::new() };
+        let mut table = Table { names: Names::default(), lines: Vec::new() };
         let all = [
             stream::COMMANDS,
             connection::COMMANDS,
@@ -135,11 +162,11 @@ impl Table {
             super::NOT_OURS,
         ];
         for command in all.into_iter().flatten() {
-            let mut parts = HashMap::new();
+            let mut parts = Names::default();
             for part in command.parts {
                 let full_name = format!("{}|{}", command.name, part.name);
                 parts.insert(part.name.as_bytes(), table.lines.len());
-                table.lines.push(Line { command: part, full_name, parts: HashMap::new() });
+                table.lines.push(Line { command: part, full_name, parts: Names::default() });
             }
             table.names.insert(command.name.as_bytes(), table.lines.len());
             let full_name = command.name.to_owned();
