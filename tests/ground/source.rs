@@ -27,7 +27,7 @@ mod source {
 }
 
 use source::{
-    commit, consumer, entry, error, format, group, id, journal, notify, options, planted, read,
+    commit, consumer, entry, error, few, format, group, id, journal, notify, options, planted, read,
     state, storage, store, stream, sync, wait, worker,
 };
 
