@@ -309,7 +309,7 @@ impl<'a> Walk<'a> {
         let done = self.committed;
         self.index.truncate(done.blocks);
         let entries = self.count_all(&done);
-        // Behind a Close there is nothing as a rule. What a process had put there when it was killed
+        // Behind a Close there is nothing as a rule. What a process that was killed had put there
         // is known to the system, whether it is on disk or not.
         let nonzero_end = match done.closed {
             true => self.window.nonzero_end_of_data(done.end)?,
