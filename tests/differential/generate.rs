@@ -30,6 +30,7 @@ pub(crate) struct Script {
     pub(crate) node_entries: u32,
     /// Replies wait for the disk.
     pub(crate) strict: bool,
+    pub(crate) database: &'static str,
     pub(crate) steps: Vec<Step>,
 }
 
@@ -74,7 +75,8 @@ impl Generator {
         while script.len() < steps {
             self.step(&mut script);
         }
-        Script { node_entries: self.node_entries, strict: self.one_in(5), steps: script }
+        let (strict, database) = (self.one_in(5), self.pick(&["0", "0", "3"]));
+        Script { node_entries: self.node_entries, strict, database, steps: script }
     }
 
     fn step(&mut self, script: &mut Vec<Step>) {

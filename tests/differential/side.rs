@@ -81,5 +81,8 @@ impl Side {
             let set = self.control(&[b"CONFIG", b"SET", name, value]);
             assert_eq!(set.to_string(), "+OK");
         }
+        for client in self.clients.iter_mut().chain([&mut self.control]) {
+            client.ok(format!("SELECT {}", script.database)).unwrap();
+        }
     }
 }
