@@ -72,6 +72,11 @@ impl Generator {
 
     pub(crate) fn script(&mut self, steps: usize) -> Script {
         let mut script = Vec::with_capacity(steps);
+        for line in ["XGROUP CREATE a g 0 MKSTREAM", "XGROUP CREATE b g $ MKSTREAM"] {
+            if !self.one_in(3) {
+                script.push(Step::Command { client: 0, words: of(line) });
+            }
+        }
         while script.len() < steps {
             self.step(&mut script);
         }
