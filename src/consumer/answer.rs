@@ -55,6 +55,13 @@ impl Group {
         inner.care(self.shared(), inner.log(self.shared())?);
         Ok(told)
     }
+    /// What was given back, in the order in which it came back.
+    #[cfg(any(test, fuzzing))]
+    #[allow(dead_code, reason = "for the power-loss simulator")]
+    pub(crate) fn given_back(&self) -> Result<Vec<EntryId>> {
+        self.look(GroupState::given_back)
+    }
+
     /// When a read that claims ([`GroupReadOptions::claim`]) will find something that was idle for
     /// `min_idle`, if nothing happens until then: in milliseconds since 1970. Where nothing is
     /// pending, `min_idle` from now.
