@@ -23,6 +23,8 @@ pub(crate) struct Failure {
 struct State {
     /// The call that waits.
     blocked: Option<Words>,
+    /// What was sent behind it.
+    behind: Option<Words>,
     /// What a transaction holds so far.
     multi: Option<Vec<Words>>,
 }
@@ -223,6 +225,12 @@ impl Player {
         {
             self.appear(&words);
             self.states[client].blocked = Some(words);
+            if self.step.is_multiple_of(3) {
+                let behind = crate::generate::of("XLEN a");
+                self.redis.send(client, &behind);
+                self.ours.send(client, &behind);
+                self.states[client].behind = Some(behind);
+            }
             return Ok(());
         }
         let (redis, ours) = self.read(client, &words)?;
@@ -353,6 +361,16 @@ impl Player {
         let ours = self.ours.unblock(client, with_error);
         self.compare(client, &words, &redis, &ours)?;
         let (redis, ours) = self.read(client, &words)?;
+        self.compare(client, &words, &redis, &ours)?;
+        self.behind(client)
+    }
+
+    /// A command that was sent behind a call that waited is run now.
+    fn behind(&mut self, client: usize) -> Result<(), Failure> {
+        let Some(words) = self.states[client].behind.take() else {
+            return Ok(());
+        };
+        let (redis, ours) = self.read(client, &words)?;
         self.compare(client, &words, &redis, &ours)
     }
 
@@ -398,6 +416,7 @@ impl Player {
                     self.met("woken-for-nothing");
                     self.ours.unblock(client, false);
                     drop(self.ours.read(client));
+                    self.behind(client)?;
                     return Ok(true);
                 }
                 let ours = self
@@ -424,9 +443,10 @@ impl Player {
         self.served += 1;
         if is(words, b"XREAD") && masks::is_part(redis, ours) {
             self.met("served-from-one-key");
-            return Ok(());
+        } else {
+            self.compare(client, words, redis, ours)?;
         }
-        self.compare(client, words, redis, ours)
+        self.behind(client)
     }
 
     pub(crate) fn summary(&self) -> String {
