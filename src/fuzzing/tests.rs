@@ -83,7 +83,7 @@ fn the_corpus_of_calls_agrees_with_the_model() {
 #[test]
 fn a_frame_in_a_hole_is_read_by_nobody() {
     let mut hurt = 0;
-    for number in 0..24 {
+    for number in 0..40 {
         let (mut files, _) = seeds::files_of_a_store(number, &mut seeds::Random(7 + number as u64));
         for (_, bytes) in &mut files {
             let mut blocks = Vec::new();

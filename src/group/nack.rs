@@ -14,6 +14,13 @@ use crate::options::{NackMode, NackOptions};
 use std::collections::BTreeMap;
 
 impl GroupState {
+    /// What belongs to nobody, in the order in which it came back.
+    #[cfg(any(test, fuzzing))]
+    #[allow(dead_code, reason = "for the power-loss simulator")]
+    pub(crate) fn given_back(&self) -> Vec<EntryId> {
+        self.pending.given_back().map(|record| record.id).collect()
+    }
+
     /// XNACK: how many of these IDs were given back; one that is named again counts again.
     /// `exists` tells whether an entry lives.
     ///

@@ -168,6 +168,7 @@ impl Log {
             durable_told: 0,
             scratch: Vec::new(),
             hidden: VecDeque::new(),
+            hidden_trims: 0,
             last_size,
             closed: false,
             pace: Pace::new(position),
@@ -300,18 +301,8 @@ impl Log {
         unsynced.drain(..done);
         drop(unsynced);
         if self.is_strict() {
-            let mut trim: Option<TrimPlan> = None;
             let mut writer = self.writer.lock();
-            let mut tail = None;
-            while let Some(hidden) = writer.hidden.front().copied() {
-                if hidden.position > target {
-                    break;
-                }
-                tail = Some(hidden.tail);
-                // A later one may trim less: it was planned when the earlier one had no effect yet.
-                trim = trim.into_iter().chain(hidden.trim).reduce(TrimPlan::or_more);
-                writer.hidden.pop_front();
-            }
+            let (tail, trim) = writer.shown_by(target);
             if let Some(tail) = tail {
                 let published = target.max(self.view.published());
                 match trim {

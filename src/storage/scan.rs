@@ -315,7 +315,12 @@ impl<'a> Walk<'a> {
         let done = self.committed;
         self.index.truncate(done.blocks);
         let entries = self.count_all(&done);
-        let nonzero_end = self.window.nonzero_end(done.end)?;
+        // Behind a Close there is nothing as a rule. What a process that was killed had put there
+        // is known to the system, whether it is on disk or not.
+        let nonzero_end = match done.closed {
+            true => self.window.nonzero_end_of_data(done.end)?,
+            false => self.window.nonzero_end(done.end)?,
+        };
         let mut frames_behind = false;
         let mut at = done.end;
         while let Some((place, header)) = next_frame(&mut self.window, self.seed, at, nonzero_end)?

@@ -36,6 +36,8 @@ mod runner;
 mod server;
 #[cfg(unix)]
 mod stream;
+#[cfg(unix)]
+mod younger;
 
 #[cfg(unix)]
 mod report;

@@ -28,6 +28,9 @@ pub(crate) enum Step {
 #[derive(Clone, Debug)]
 pub(crate) struct Script {
     pub(crate) node_entries: u32,
+    /// Replies wait for the disk.
+    pub(crate) strict: bool,
+    pub(crate) database: &'static str,
     pub(crate) steps: Vec<Step>,
 }
 
@@ -69,10 +72,16 @@ impl Generator {
 
     pub(crate) fn script(&mut self, steps: usize) -> Script {
         let mut script = Vec::with_capacity(steps);
+        for line in ["XGROUP CREATE a g 0 MKSTREAM", "XGROUP CREATE b g $ MKSTREAM"] {
+            if !self.one_in(3) {
+                script.push(Step::Command { client: 0, words: of(line) });
+            }
+        }
         while script.len() < steps {
             self.step(&mut script);
         }
-        Script { node_entries: self.node_entries, steps: script }
+        let (strict, database) = (self.one_in(5), self.pick(&["0", "0", "3"]));
+        Script { node_entries: self.node_entries, strict, database, steps: script }
     }
 
     fn step(&mut self, script: &mut Vec<Step>) {

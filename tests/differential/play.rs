@@ -102,8 +102,8 @@ impl Player {
     }
 
     pub(crate) fn play(&mut self, script: &Script) -> Result<(), Failure> {
-        self.redis.clear(script.node_entries);
-        self.ours.clear(script.node_entries);
+        self.redis.clear(script);
+        self.ours.clear(script);
         for (n, step) in script.steps.iter().enumerate() {
             self.step = n;
             match step {

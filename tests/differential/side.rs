@@ -1,6 +1,7 @@
 //! One of the two servers, with its connections.
 
 use crate::client::Client;
+use crate::generate::Script;
 use crate::reply::Reply;
 use crate::server::Server;
 use std::time::{Duration, Instant};
@@ -69,10 +70,19 @@ impl Side {
         self.control(&[b"CLIENT", b"UNBLOCK", id.as_bytes(), how])
     }
 
-    /// Empties the databases.
-    pub(crate) fn clear(&mut self, node_entries: u32) {
-        let entries = node_entries.to_string();
+    /// Empties the databases, and sets what the script wants.
+    pub(crate) fn clear(&mut self, script: &Script) {
+        let entries = script.node_entries.to_string();
+        let fsync: &[u8] = if script.strict { b"always" } else { b"everysec" };
         self.control(&[b"FLUSHALL"]);
-        self.control(&[b"CONFIG", b"SET", b"stream-node-max-entries", entries.as_bytes()]);
+        for (name, value) in
+            [(&b"stream-node-max-entries"[..], entries.as_bytes()), (b"appendfsync", fsync)]
+        {
+            let set = self.control(&[b"CONFIG", b"SET", name, value]);
+            assert_eq!(set.to_string(), "+OK");
+        }
+        for client in self.clients.iter_mut().chain([&mut self.control]) {
+            client.ok(format!("SELECT {}", script.database)).unwrap();
+        }
     }
 }

@@ -31,7 +31,7 @@ use source::{
     state, storage, store, stream, sync, wait, worker,
 };
 
-pub use consumer::{AutoClaim, AutoClaimIds, Consumer, Deliveries, Delivery, Group};
+pub use consumer::{AutoClaim, AutoClaimIds, Claimed, Consumer, Deliveries, Delivery, Group};
 pub use entry::{Entry, EntryRef, Fields, NewEntries};
 pub use error::{Error, ErrorKind, Result};
 pub use group::{

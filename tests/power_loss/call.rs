@@ -8,6 +8,7 @@ use super::disk::SimDisk;
 use super::plan::Config;
 use super::sent::Sent;
 use crate::id::EntryId;
+use crate::options::{Deletion, NackMode, RefPolicy};
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -301,6 +302,39 @@ pub enum Call {
         count: usize,
         just_ids: bool,
     },
+    /// Deletes by policy; `keys` are all groups of the stream.
+    DeleteWith {
+        stream: Name,
+        ids: Vec<EntryId>,
+        policy: RefPolicy,
+        keys: Vec<GroupKey>,
+    },
+    TrimWith {
+        stream: Name,
+        keep: Keep,
+        approximate: bool,
+        policy: RefPolicy,
+        keys: Vec<GroupKey>,
+    },
+    AckDelete {
+        key: GroupKey,
+        ids: Vec<EntryId>,
+        policy: RefPolicy,
+        keys: Vec<GroupKey>,
+    },
+    Nack {
+        key: GroupKey,
+        ids: Vec<EntryId>,
+        mode: NackMode,
+        force: bool,
+    },
+    /// A read that claims what was idle for so long.
+    ReadClaim {
+        key: GroupKey,
+        consumer: Name,
+        count: usize,
+        min_idle_ms: u64,
+    },
     SyncStream(Name),
     WaitDurable {
         stream: Name,
@@ -335,7 +369,10 @@ impl Call {
     /// The groups whose state the call may change.
     pub fn groups(&self) -> &[GroupKey] {
         match self {
-            Call::ReadMany { keys, .. } => keys,
+            Call::ReadMany { keys, .. }
+            | Call::DeleteWith { keys, .. }
+            | Call::TrimWith { keys, .. }
+            | Call::AckDelete { keys, .. } => keys,
             _ => self.group().map_or(&[], std::slice::from_ref),
         }
     }
@@ -352,7 +389,9 @@ impl Call {
             | Call::History { key, .. }
             | Call::Ack { key, .. }
             | Call::Claim { key, .. }
-            | Call::AutoClaim { key, .. } => Some(key),
+            | Call::AutoClaim { key, .. }
+            | Call::Nack { key, .. }
+            | Call::ReadClaim { key, .. } => Some(key),
             _ => None,
         }
     }
@@ -379,6 +418,10 @@ pub enum Answer {
     Copied(Box<StreamView>),
     /// Of a call and of what was done meanwhile, if it came to that.
     Both(Box<Result<Answer, Fail>>, Option<Box<Result<Answer, Fail>>>),
+    /// What became of each ID.
+    Told(Vec<Deletion>),
+    /// What a read has claimed, and what was new.
+    Claimed(Entries, Entries),
     /// What each group gave; those that had nothing are left out.
     Many(Vec<(GroupKey, Entries)>),
 }
@@ -407,6 +450,8 @@ pub struct GroupView {
     pub consumers: BTreeSet<Name>,
     /// By ID; an ID may not be there twice.
     pub pending: Vec<PendingView>,
+    /// What belongs to nobody, in the order in which it came back.
+    pub given_back: Vec<EntryId>,
 }
 
 impl GroupView {

@@ -197,7 +197,8 @@ fn check_stream(
         if !state.keys().eq(view.groups.keys()) {
             continue;
         }
-        let groups = check_groups(view, state, before, after, told);
+        let groups = check_groups(view, state, before, after, told)
+            .and_then(|()| check_released(view, state, after));
         match groups.and_then(|()| check_settled(view, state, after, found.max(before.durable))) {
             Ok(()) => {
                 return Ok(after.entries[found..].iter().any(|entry| entry.id.is_some()));
@@ -436,6 +437,38 @@ fn check_settled(
     Ok(())
 }
 
+/// What went from the stream and from pending lists in one step is gone from all of them or from
+/// none. (An entry that is there, and not pending below a cursor, is found by C8.)
+fn check_released(
+    view: &StreamView,
+    lives: &BTreeMap<Name, usize>,
+    after: &StreamLife,
+) -> Result<(), Violation> {
+    let there: BTreeSet<EntryId> = view.entries.iter().map(|(id, _)| *id).collect();
+    let appended =
+        after.entries.iter().filter(|entry| entry.id.is_some_and(|id| id <= view.last_id));
+    let by_trim = appended.flat_map(|entry| &entry.trimmed).max();
+    for released in &after.released {
+        let still = |(name, life): (&Name, &usize)| {
+            let pending = &view.groups[name].pending;
+            let of_this = released.pending.iter().filter(|(group, _)| group == life);
+            of_this.map(|(_, id)| *id).find(|id| pending.iter().any(|(other, ..)| other == id))
+        };
+        let Some(pending) = lives.iter().find_map(still) else {
+            continue;
+        };
+        // Those above the end may be lost, and others taken by what else is on disk.
+        let end = there.last().copied().unwrap_or_default();
+        let mut lost = released.deleted.iter().filter(|id| !there.contains(id) && **id < end);
+        let gone = lost.find(|id| by_trim.is_none_or(|upto| upto < *id));
+        if let Some(id) = gone.filter(|_| !view.keeping.has_limit() && !after.lowered) {
+            let text = format!("{id} went together with {pending}, which is pending still");
+            return broken("DELREF", text);
+        }
+    }
+    Ok(())
+}
+
 /// A stream that was just opened has nothing that is beyond its retention.
 pub fn check_kept(view: &View, now_ms: u64) -> Result<(), Violation> {
     for (name, stream) in &view.streams {
@@ -475,7 +508,8 @@ fn check_group(
     }
     for (id, owner, count) in &group.pending {
         let given = after.loose || after.given.contains(&(*id, owner.clone()));
-        if !given || !group.consumers.contains(owner) {
+        let nobody = owner.0.is_empty() && group.given_back.contains(id);
+        if !given || !nobody && !group.consumers.contains(owner) {
             return broken("C9", format!("{id} is pending {count} times with {owner:?}"));
         }
     }
@@ -523,5 +557,6 @@ fn is_like(
             !changed || group.cursor == was.cursor || live.range(above).next().is_none()
         }
     };
-    as_told && before == now
+    let back = was.given_back.iter().filter(|id| now.contains_key(id));
+    as_told && before == now && back.eq(&group.given_back)
 }

@@ -21,7 +21,10 @@ use crate::{
     AppendOptions, BatchOptions, ClaimOptions, Durability, Error, ErrorKind, GroupReadOptions,
     IdempotencyWindow,
 };
-use crate::{NewEntries, OnDamage, PendingFilter, ReadFrom, Retention, Start, StreamOptions, Trim};
+use crate::{
+    NackOptions, NewEntries, OnDamage, PendingFilter, ReadFrom, Retention, Start, StreamOptions,
+    Trim,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::Path;
@@ -378,6 +381,25 @@ impl Engine {
                 let acked = self.find_group(key)?.ack(ids.iter().copied());
                 Ok(Answer::Count(acked.map_err(fail)?))
             }
+            Call::AckDelete { key, ids, policy, .. } => {
+                let told = self.find_group(key)?.ack_delete(ids.iter().copied(), *policy);
+                Ok(Answer::Told(told.map_err(fail)?))
+            }
+            Call::Nack { key, ids, mode, force } => {
+                let options = NackOptions::new();
+                let options = if *force { options.force() } else { options };
+                let nacked = self.find_group(key)?.nack_with(ids.iter().copied(), *mode, options);
+                Ok(Answer::Count(nacked.map_err(fail)?))
+            }
+            Call::ReadClaim { key, consumer, count, min_idle_ms } => {
+                let min_idle = Duration::from_millis(*min_idle_ms);
+                let options = GroupReadOptions::new().count(*count).claim(min_idle);
+                let read = self.consumer(key, consumer)?.read(options).map_err(fail)?;
+                let claims = read.claims().map_or(0, <[_]>::len);
+                let mut claimed = contents(&read);
+                let new = claimed.split_off(claims);
+                Ok(Answer::Claimed(claimed, new))
+            }
             Call::Claim { key, consumer, ids, how } => self.claim(key, consumer, ids, how),
             Call::AutoClaim { key, consumer, from, min_idle_ms, count, just_ids } => {
                 let consumer = self.consumer(key, consumer)?;
@@ -438,12 +460,18 @@ fn group_view(group: &Group) -> Result<GroupView, Fail> {
         .collect();
     let summary = group.pending().map_err(fail)?;
     let mut by_consumer: BTreeMap<&[u8], u64> = BTreeMap::new();
-    for (_, owner, _) in &pending {
-        *by_consumer.entry(&owner.0).or_default() += 1;
+    let given_back = group.given_back().map_err(fail)?;
+    for (id, owner, _) in &pending {
+        match owner.0.is_empty() {
+            true if given_back.contains(id) => {}
+            true => return wrong(format!("{id} is nobody's, and did not come back")),
+            false => *by_consumer.entry(&owner.0).or_default() += 1,
+        }
     }
     let summed = summary.consumers.iter();
     let count = pending.len() as u64;
     let agree = info.pending == count
+        && given_back.len() as u64 + by_consumer.values().sum::<u64>() == count
         && summary.count == count
         && info.consumers == consumers.len()
         && by_consumer
@@ -459,6 +487,7 @@ fn group_view(group: &Group) -> Result<GroupView, Fail> {
         entries_read: info.entries_read,
         consumers: names,
         pending,
+        given_back,
     })
 }
 
@@ -506,6 +535,15 @@ impl Subject for Engine {
             Call::Meanwhile { call, other } => return self.meanwhile(call, other),
             Call::Delete { stream, ids } => {
                 let removed = self.stream(stream)?.delete(ids.iter().copied());
+                return Ok(Answer::Count(removed.map_err(fail)?));
+            }
+            Call::DeleteWith { stream, ids, policy, .. } => {
+                let told = self.stream(stream)?.delete_with(ids.iter().copied(), *policy);
+                return Ok(Answer::Told(told.map_err(fail)?));
+            }
+            Call::TrimWith { stream, keep, approximate, policy, .. } => {
+                let trim = trim_of(*keep, *approximate).references(*policy);
+                let removed = self.stream(stream)?.trim(trim);
                 return Ok(Answer::Count(removed.map_err(fail)?));
             }
             Call::Trim { stream, keep, approximate } => {

@@ -2,6 +2,7 @@
 
 mod groups;
 mod once;
+mod references;
 
 use super::call::{Answer, Call, Content, Fail, GroupKey, GroupView, Keep, Keeping, Name};
 use super::call::{Other, StreamView, Trimming, WantId};
@@ -155,6 +156,9 @@ impl Model {
                     let gone = trimmed(life, *keep);
                     life.may_be_removed(gone);
                 }
+            }
+            Call::DeleteWith { .. } | Call::TrimWith { .. } | Call::AckDelete { .. } => {
+                self.references_may_have_changed(call);
             }
             Call::SetUp { stream, to, .. } => {
                 if let Some(life) = self.stream_mut(stream) {
@@ -327,6 +331,10 @@ impl Model {
             (Call::Delete { stream, ids }, Answer::Count(count)) => {
                 return self.deleted(stream, ids, *count);
             }
+            (
+                Call::DeleteWith { .. } | Call::TrimWith { .. } | Call::AckDelete { .. },
+                Answer::Told(_) | Answer::Count(_),
+            ) => return self.learn_references(call, answer, moment),
             (Call::Trim { stream, keep, approximate }, Answer::Count(count)) => {
                 return self.was_trimmed(stream, *keep, *approximate, *count);
             }
@@ -585,6 +593,8 @@ impl Call {
             | Call::Append { stream, .. }
             | Call::Batch { stream, .. }
             | Call::Delete { stream, .. }
+            | Call::DeleteWith { stream, .. }
+            | Call::TrimWith { stream, .. }
             | Call::Trim { stream, .. }
             | Call::SetRetention { stream, .. }
             | Call::Enforce(stream)

@@ -83,6 +83,14 @@ pub struct Appended {
     pub trimmed: Vec<EntryId>,
 }
 
+/// What one call took away from a stream and from its groups at once.
+#[derive(Clone, Debug)]
+pub struct Released {
+    pub deleted: BTreeSet<EntryId>,
+    /// What was pending until then, and in which of the stream's groups.
+    pub pending: Vec<(usize, EntryId)>,
+}
+
 /// A group from its creation to its removal.
 #[derive(Clone, Debug)]
 pub struct GroupLife {
@@ -214,6 +222,8 @@ pub struct StreamLife {
     pub ghosts: BTreeSet<EntryId>,
     /// The last ID was set back once, so what is pending may lie above it.
     pub lowered: bool,
+    /// What went from the stream and from pending lists in one step.
+    pub released: Vec<Released>,
 }
 
 impl StreamLife {
@@ -240,6 +250,7 @@ impl StreamLife {
             max_deleted: EntryId::MIN,
             ghosts: BTreeSet::new(),
             lowered: false,
+            released: Vec::new(),
         }
     }
 
@@ -337,6 +348,7 @@ impl StreamLife {
             groups: Timeline::new(self.groups.last().clone()),
             goes_on: true,
             floor: self.top,
+            released: Vec::new(),
             ..self.clone()
         };
         life.settle();
@@ -356,6 +368,7 @@ impl StreamLife {
         sets.into_iter().for_each(|ids| ids.retain(|id| *id <= to));
         life.given.retain(|id| *id <= to);
         life.raised = Timeline::new(to);
+        life.released.clear();
         for group in &mut life.group_lives {
             life.ghosts.extend(group.set_back(to));
         }

@@ -85,6 +85,11 @@ pub enum OpKind {
     Claim,
     ClaimWith,
     AutoClaim,
+    DeleteWith,
+    TrimWith,
+    AckDelete,
+    Nack,
+    ReadClaim,
     SyncStream,
     WaitDurable,
     Sync,
@@ -183,6 +188,11 @@ const OTHERS: &[(u64, OpKind)] = &[
     (3, OpKind::Enforce),
     (1, OpKind::SetOptions),
     (4, OpKind::Meanwhile),
+    (3, OpKind::DeleteWith),
+    (3, OpKind::TrimWith),
+    (3, OpKind::AckDelete),
+    (4, OpKind::Nack),
+    (3, OpKind::ReadClaim),
     (1, OpKind::ReopenOtherwise),
 ];
 

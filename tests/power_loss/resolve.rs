@@ -11,6 +11,7 @@ use super::model::{GroupLife, Model, StreamLife};
 use super::plan::{Config, Level, Op, OpKind, Size};
 use super::rng::Rng;
 use crate::id::EntryId;
+use crate::options::{NackMode, RefPolicy};
 
 /// What an operation comes to.
 #[derive(Clone, Debug)]
@@ -111,6 +112,20 @@ impl Resolver<'_> {
             }
             OpKind::Delete => self.delete(stream, life, rng),
             OpKind::Trim { approximate } => trim(stream, life, approximate, rng),
+            OpKind::DeleteWith => match self.delete(stream, life, rng) {
+                Call::Delete { stream, mut ids } => {
+                    // What is gone may be pending all the same.
+                    ids.extend(pending_of(life).into_iter().filter(|_| rng.percent(30)));
+                    let keys = keys_of(&stream, life);
+                    Call::DeleteWith { stream, ids, policy: policy(rng), keys }
+                }
+                append => append,
+            },
+            OpKind::TrimWith => {
+                let Trimming { keep, approximate } = trimming(life, rng.percent(30), rng);
+                let keys = keys_of(&stream, life);
+                Call::TrimWith { stream, keep, approximate, policy: policy(rng), keys }
+            }
             OpKind::Enforce if life.keeping.last().has_limit() => Call::Enforce(stream),
             OpKind::SetRetention | OpKind::Enforce => self.set_retention(stream, life, rng),
             OpKind::SetBack => set_back(stream, life, rng),
@@ -313,6 +328,27 @@ impl Resolver<'_> {
                 Call::History { key, consumer, after, count }
             }
             OpKind::Ack if !pending.is_empty() => Call::Ack { ids: some_of(&pending, rng), key },
+            OpKind::AckDelete if !pending.is_empty() => {
+                let (ids, keys) = (some_of(&pending, rng), keys_of(&stream, life));
+                Call::AckDelete { key, ids, policy: policy(rng), keys }
+            }
+            OpKind::Nack => {
+                let mut ids = if pending.is_empty() { Vec::new() } else { some_of(&pending, rng) };
+                let live = life.live();
+                if !live.is_empty() && rng.percent(40) {
+                    ids.push(live[rng.index(live.len())].0);
+                }
+                // In any order, as that is the order in which they come back.
+                if rng.percent(50) {
+                    ids.reverse();
+                }
+                let mode = rng.pick(&[NackMode::Silent, NackMode::Fail, NackMode::Fatal]);
+                Call::Nack { key, ids, mode, force: rng.percent(30) }
+            }
+            OpKind::ReadClaim => {
+                let min_idle_ms = rng.pick(&[0, 0, 100, 5_000]);
+                Call::ReadClaim { key, consumer, count, min_idle_ms }
+            }
             OpKind::Claim if !pending.is_empty() => {
                 let how = ClaimHow::default();
                 Call::Claim { ids: some_of(&pending, rng), key, consumer, how }
@@ -354,6 +390,21 @@ fn record(stream: Name, life: &StreamLife, rng: &mut Rng) -> Call {
         true => Call::SyncStream(stream),
         false => Call::Record { id: ids[rng.index(ids.len())], stream, key },
     }
+}
+
+fn policy(rng: &mut Rng) -> RefPolicy {
+    rng.pick(&[RefPolicy::DelRef, RefPolicy::DelRef, RefPolicy::Acked, RefPolicy::KeepRef])
+}
+
+fn keys_of(stream: &Name, life: &StreamLife) -> Vec<GroupKey> {
+    let groups = life.groups.last().keys();
+    groups.map(|group| GroupKey { stream: stream.clone(), group: group.clone() }).collect()
+}
+
+/// What is pending in any group.
+fn pending_of(life: &StreamLife) -> Vec<EntryId> {
+    let groups = life.groups.last().keys().filter_map(|group| life.group(group));
+    groups.flat_map(|group| group.seen.last().pending.iter().map(|(id, ..)| *id)).collect()
 }
 
 /// A little above what the stream has, or there.

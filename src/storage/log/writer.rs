@@ -40,6 +40,8 @@ pub(crate) struct Writer {
     pub(super) scratch: Vec<u8>,
     /// Under `Always`: what becomes visible once durable, by position.
     pub(super) hidden: VecDeque<Hidden>,
+    /// How many of them trim.
+    pub(super) hidden_trims: usize,
     pub(super) last_size: u64,
     pub(super) closed: bool,
     pub(super) pace: Pace,
@@ -392,6 +394,24 @@ impl Writer {
         }
         log.home.disk.step("written");
         self.position
+    }
+
+    /// The end of what a finished sync up to `target` shows, and what that trims. However many
+    /// appends share the sync: all others wait meanwhile.
+    pub(super) fn shown_by(&mut self, target: u64) -> (Option<Tail>, Option<TrimPlan>) {
+        let count = self.hidden.partition_point(|hidden| hidden.position <= target);
+        let last = count.checked_sub(1).and_then(|last| self.hidden.get(last));
+        let tail = last.map(|hidden| hidden.tail);
+        let mut trim: Option<TrimPlan> = None;
+        if self.hidden_trims > 0 {
+            for plan in self.hidden.iter().take(count).filter_map(|hidden| hidden.trim) {
+                // A later one may trim less: it was planned when the earlier one had no effect yet.
+                trim = Some(trim.map_or(plan, |before| before.or_more(plan)));
+                self.hidden_trims = self.hidden_trims.saturating_sub(1);
+            }
+        }
+        self.hidden.drain(..count);
+        (tail, trim)
     }
 
     /// Stores the next frame of a batch: as many entries as its block takes. Returns how many.

@@ -103,7 +103,19 @@ fn g59(env: &mut Env<'_>) -> Outcome {
     c.is("XPENDING s g", "[:2 1-0 2-0 [[Alice 2]]]")?;
     c.is("XCLAIM s g Alice 500000 1-0 2-0", "[[2-0 [f 2]]]")?;
     c.is("XREADGROUP GROUP g Alice STREAMS s 0", "[[s [[1-0 [f 1]] [2-0 [f 2]]]]]")?;
-    c.each("XINFO CONSUMERS s g", "pending", "[:2]")
+    c.each("XINFO CONSUMERS s g", "pending", "[:2]")?;
+    // Of two times the later word counts; what lies before 1970 or in the future is now.
+    for (words, idle) in [
+        ("TIME 1000 IDLE 700000", ":700000..799999"),
+        ("IDLE 700000 TIME 1000", ":1000000000000..9999999999999"),
+        ("IDLE 9223372036854775807", ":0..99999"),
+        ("TIME 9223372036854775807", ":0..99999"),
+        ("TIME -1", ":0..99999"),
+    ] {
+        c.is(format!("XCLAIM s g Alice -5 1-0 {words} JUSTID"), "[1-0]")?;
+        c.at("XPENDING s g - + 1", "0.2", idle)?;
+    }
+    Ok(())
 }
 
 fn g60(env: &mut Env<'_>) -> Outcome {
@@ -142,7 +154,13 @@ fn g61(env: &mut Env<'_>) -> Outcome {
     c.is("XCLAIM s g Bob 0 4-0 IDLE 600000 JUSTID", "[4-0]")?;
     c.is("XAUTOCLAIM s g Eve 500000 - COUNT 1 JUSTID", "[5-0 [4-0] []]")?;
     c.is("XAUTOCLAIM s g Eve 500000 5-0 COUNT 1 JUSTID", "[0-0 [] []]")?;
-    c.each("XINFO CONSUMERS s g", "name", "[Alice Bob Eve]")
+    c.each("XINFO CONSUMERS s g", "name", "[Alice Bob Eve]")?;
+    // Ten records are looked at for each that is wanted, however young they are.
+    c.entries("s", 6..=30)?;
+    c.at("XREADGROUP GROUP g Alice STREAMS s >", "0.1.24.0", "30-0")?;
+    c.is("XAUTOCLAIM s g Eve 500000 6-0 COUNT 1", "[16-0 [] []]")?;
+    c.is("XAUTOCLAIM s g Eve 500000 6-0 COUNT 2", "[26-0 [] []]")?;
+    c.is("XAUTOCLAIM s g Eve 500000 16-0 COUNT 2", "[0-0 [] []]")
 }
 
 fn g62(env: &mut Env<'_>) -> Outcome {

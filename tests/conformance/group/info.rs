@@ -81,9 +81,31 @@ fn g69(env: &mut Env<'_>) -> Outcome {
         has("groups.0.nacked-count", ":0")?;
         is_recent(full.deep("groups.0.consumers.1.active-time")?)?;
     }
+    if young {
+        let names = |path: &str, expected: &str| {
+            let map = if path.is_empty() { Ok(&full) } else { full.deep(path) };
+            let names = map.and_then(names_of)?;
+            crate::pattern::expect(&names, expected).map_err(|error| format!("{path}: {error}"))
+        };
+        names(
+            "",
+            "[length radix-tree-keys radix-tree-nodes last-generated-id max-deleted-entry-id \
+              entries-added recorded-first-entry-id idmp-duration idmp-maxsize pids-tracked \
+              iids-tracked iids-added iids-duplicates entries groups]",
+        )?;
+        names("groups.0.consumers.0", "[name seen-time active-time pel-count pending]")?;
+    }
     // With a hole before or at the cursor nobody knows the lag.
     has("groups.0.lag", "nil")?;
     counted(env)
+}
+
+/// The names of a map, in order.
+fn names_of(map: &Reply) -> Result<Reply, String> {
+    Ok(Reply::Array(match map {
+        Reply::Map(pairs) => pairs.iter().map(|(name, _)| name.clone()).collect(),
+        flat => flat.items()?.iter().step_by(2).cloned().collect(),
+    }))
 }
 
 /// FULL with a COUNT, and its words.

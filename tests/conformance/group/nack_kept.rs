@@ -53,6 +53,7 @@ fn g170(env: &mut Env<'_>) -> Outcome {
     mixed(&mut env.c)?;
     // Also one whose entry is gone.
     env.c.is("XDEL s 2-0", ":1")?;
+    env.c.ok("SAVE")?;
     env.reload()?;
     let c = &mut env.c;
     pending(

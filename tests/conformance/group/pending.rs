@@ -98,6 +98,10 @@ fn g26(env: &mut Env<'_>) -> Outcome {
     c.is("XPENDING s g - + 1 c2", "[[3-0 c2 :0..99999 :1]]")?;
     c.is("XPENDING s g 4 + 10 c2", "[[4-0 c2 :0..99999 :1]]")?;
     c.is("XPENDING s g - + 10 nobody", "[]")?;
+    // One word more is not looked at, two are too many.
+    c.is("XPENDING s g - + 10 c1 more", "[[1-0 c1 :0..99999 :1] [2-0 c1 :0..99999 :1]]")?;
+    c.is("XPENDING s g - + 1 c1 more more", "[[1-0 c1 :0..99999 :1]]")?;
+    c.is("XPENDING s g - + 1 c1 more more more", "-ERR syntax error")?;
     c.is("XACK s g 3-0", ":1")?;
     c.is("XPENDING s g - + 10 c2", "[[4-0 c2 :0..99999 :1]]")?;
     // Who asks is not made a consumer.

@@ -353,13 +353,23 @@ fn g118(env: &mut Env<'_>) -> Outcome {
     // The history is one's own, and in the usual form: nothing is claimed.
     c.is("XREADGROUP GROUP g c2 CLAIM 0 STREAMS s 0", "[[s []]]")?;
     c.is("XREADGROUP GROUP g c1 CLAIM 0 STREAMS s 1", "[[s [[2-0 [f 2]] [3-0 [f 3]]]]]")?;
-    c.is("XREADGROUP GROUP g c2 CLAIM 0 BLOCK 0 STREAMS s 0", "[[s []]]")?;
+    c.is("XREADGROUP GROUP g c2 CLAIM 0 BLOCK 0 NOACK STREAMS s 0", "[[s []]]")?;
     c.is("XPENDING s g", "[:3 1-0 3-0 [[c1 3]]]")?;
     c.at("XINFO GROUPS s", "0.last-delivered-id", "3-0")?;
     c.is(
         "XPENDING s g - + 10",
         "[[1-0 c1 :0..60000 :1] [2-0 c1 :0..60000 :2] [3-0 c1 :0..60000 :2]]",
-    )
+    )?;
+    // Behind a history nothing is claimed of the streams that follow, before it there is.
+    c.entries("t", 1..=2)?;
+    c.ok("XGROUP CREATE t g 0")?;
+    c.is("XREADGROUP GROUP g c1 COUNT 1 STREAMS t >", "[[t [[1-0 [f 1]]]]]")?;
+    c.is(
+        "XREADGROUP GROUP g c2 COUNT 1 CLAIM 0 STREAMS t s > 0",
+        "[[t [[1-0 [f 1] * :1]]] [s []]]",
+    )?;
+    c.is("XREADGROUP GROUP g c2 CLAIM 0 STREAMS s t 0 >", "[[s []] [t [[2-0 [f 2] ...]]]]")?;
+    c.is("XPENDING t g - + 10", "[[1-0 c2 :0..60000 :2] [2-0 c2 :0..60000 :1]]")
 }
 
 fn g119(env: &mut Env<'_>) -> Outcome {

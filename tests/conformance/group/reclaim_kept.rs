@@ -91,6 +91,7 @@ fn g138(env: &mut Env<'_>) -> Outcome {
     c.is("XREADGROUP GROUP g c2 COUNT 1 CLAIM 0 STREAMS s >", "[[s [[1-0 [f 1] * :1]]]]")?;
     age(c, "c1", "3-0", 500_000)?;
     age(c, "c2", "1-0", 300_000)?;
+    env.c.ok("SAVE")?;
     env.reload()?;
     let c = &mut env.c;
     c.is("XPENDING s g", "[:3 1-0 3-0 [[c1 2] [c2 1]]]")?;

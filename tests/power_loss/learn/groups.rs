@@ -59,7 +59,11 @@ impl Model {
         }
         let lasting = !matches!(
             call,
-            Call::Read { .. } | Call::History { .. } | Call::Claim { .. } | Call::AutoClaim { .. }
+            Call::Read { .. }
+                | Call::ReadClaim { .. }
+                | Call::History { .. }
+                | Call::Claim { .. }
+                | Call::AutoClaim { .. }
         );
         if always && lasting && changed {
             life.groups.settle();
@@ -122,6 +126,11 @@ impl StreamLife {
         if let (Call::Read { count, .. }, Answer::Entries(entries)) = (call, answer) {
             self.check_read(key, *count, entries)?;
         }
+        if let (Call::ReadClaim { count, .. }, Answer::Claimed(claimed, new)) = (call, answer) {
+            self.check_read(key, count.saturating_sub(claimed.len()), new)?;
+            self.check_handed_out(claimed)?;
+            self.check_handed_out(new)?;
+        }
         if let Answer::Entries(entries) = answer {
             self.check_handed_out(entries)?;
         }
@@ -129,6 +138,26 @@ impl StreamLife {
         let Some(group) = self.group_mut(&key.group) else {
             return broken("call", "an answer of a group that is not there");
         };
+        if let (Call::Nack { ids, force, .. }, Answer::Count(count)) = (call, answer) {
+            let known = ids.iter().filter(|id| group.is_pending(**id)).count() as u64;
+            let right = if *force { known <= *count } else { known == *count };
+            if !right && !uncertain {
+                return broken("call", format!("{count} were given back, {known} were pending"));
+            }
+            group.given.extend(ids.iter().map(|id| (*id, Name(Vec::new()))));
+        }
+        if let (Call::ReadClaim { .. }, Answer::Claimed(claimed, _)) = (call, answer) {
+            let stranger = claimed.iter().find(|(id, _)| !group.is_pending(*id));
+            if let Some((id, _)) = stranger.filter(|_| !uncertain) {
+                return broken("call", format!("{id} was claimed and not pending"));
+            }
+            // What was given back comes first, in that order, but for what is gone.
+            let back = &group.seen.last().given_back;
+            let places = claimed.iter().map(|(id, _)| back.iter().position(|one| one == id));
+            if !places.is_sorted_by_key(|place| place.unwrap_or(usize::MAX)) && !uncertain {
+                return broken("C10", format!("{claimed:?} were claimed, {back:?} came back"));
+            }
+        }
         if let (Call::Ack { ids, .. }, Answer::Count(count)) = (call, answer) {
             let known = group.pending_of(ids).len() as u64;
             if known != *count && !uncertain {
@@ -146,6 +175,10 @@ impl StreamLife {
             if let Call::Read { no_ack: true, .. } = call {
                 group.excused.extend(entries.iter().map(|(id, _)| *id));
             }
+        }
+        if let (Some(consumer), Answer::Claimed(claimed, new)) = (call.consumer(), answer) {
+            let all = claimed.iter().chain(new);
+            group.given.extend(all.map(|(id, _)| (*id, consumer.clone())));
         }
         group.seen.push(seen.clone());
         Ok(())
@@ -198,6 +231,19 @@ fn check_seen(call: &Call, answer: &Answer, seen: &GroupView) -> Learned {
         (Call::Claim { consumer, .. } | Call::AutoClaim { consumer, .. }, Answer::Ids(ids)) => {
             ids.iter().all(|id| owned_by(id, consumer))
         }
+        (Call::ReadClaim { consumer, .. }, Answer::Claimed(claimed, new)) => {
+            claimed.iter().chain(new).all(|(id, _)| owned_by(id, consumer))
+        }
+        (Call::Nack { ids, .. }, _) => {
+            let nobody = |id: &EntryId| owner(id).is_none_or(|(_, owner, _)| owner.0.is_empty());
+            let mut last: Vec<EntryId> = Vec::new();
+            for id in ids.iter().rev().filter(|id| owner(id).is_some()) {
+                if !last.contains(id) {
+                    last.insert(0, *id);
+                }
+            }
+            ids.iter().all(nobody) && seen.given_back.ends_with(&last)
+        }
         (Call::Ack { ids, .. }, _) => ids.iter().all(|id| owner(id).is_none()),
         (Call::SetGroup { to, .. }, _) => seen.cursor == *to,
         (Call::CreateConsumer { consumer, .. }, _) => seen.consumers.contains(consumer),
@@ -214,7 +260,11 @@ fn check_seen(call: &Call, answer: &Answer, seen: &GroupView) -> Learned {
 }
 
 impl GroupLife {
-    fn pending_of(&self, ids: &[EntryId]) -> BTreeSet<EntryId> {
+    pub(super) fn is_pending(&self, id: EntryId) -> bool {
+        self.seen.last().pending.iter().any(|(pending, ..)| *pending == id)
+    }
+
+    pub(super) fn pending_of(&self, ids: &[EntryId]) -> BTreeSet<EntryId> {
         let pending = self.seen.last().pending.iter();
         let pending = pending.map(|(id, ..)| *id);
         pending.filter(|id| ids.contains(id)).collect()
@@ -237,6 +287,7 @@ impl GroupLife {
                 let dropped: Vec<EntryId> = dropped.map(|(id, ..)| *id).collect();
                 self.excused.extend(dropped);
             }
+            Call::Nack { ids, force: true, .. } => self.may_come_again(|id| ids.contains(id)),
             Call::Claim { ids, how, .. } => {
                 if how.force {
                     self.may_come_again(|id| ids.contains(id));
@@ -278,6 +329,7 @@ impl Call {
     fn consumer(&self) -> Option<&Name> {
         match self {
             Call::Read { consumer, .. }
+            | Call::ReadClaim { consumer, .. }
             | Call::History { consumer, .. }
             | Call::Claim { consumer, .. }
             | Call::AutoClaim { consumer, .. } => Some(consumer),

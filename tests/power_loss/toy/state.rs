@@ -281,6 +281,7 @@ impl ToyGroup {
             entries_read: None,
             consumers: self.consumers.clone(),
             pending: pending.map(|(id, (owner, count))| (*id, owner.clone(), *count)).collect(),
+            given_back: Vec::new(),
         }
     }
 }
