@@ -118,7 +118,7 @@ impl Stream {
     /// `NoStream`, `Closed`.
     pub fn get_group(&self, name: impl AsRef<[u8]>) -> Result<Option<Group>> {
         let name = name.as_ref();
-        let found = self.inner().lock(self.shared())?.state.groups.find(name);
+        let found = self.inner().hold(self.shared())?.groups.find(name);
         Ok(found.map(|number| self.group_of(number, name)))
     }
 
@@ -208,8 +208,8 @@ impl Group {
 
     /// Looks at the group without changing it.
     fn look<T>(&self, look: impl FnOnce(&GroupState) -> T) -> Result<T> {
-        let locked = self.of.stream.inner().lock(self.shared())?;
-        Ok(look(self.of(&locked)?))
+        let state = self.of.stream.inner().hold(self.shared())?;
+        Ok(look(self.within(&state)?))
     }
 
     /// Changes the group by what `decide` says. Returns its result and the record's position.

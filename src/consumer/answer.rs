@@ -5,6 +5,27 @@ use crate::options::{Deletion, NackMode, NackOptions, RefPolicy};
 use crate::state::deletions;
 use std::collections::BTreeSet;
 
+impl Stream {
+    /// As [`Group::ack`] by the group's name, for who has no handle; `None` without such a group.
+    #[cfg(feature = "resp")]
+    pub(crate) fn ack(
+        &self,
+        group: &[u8],
+        ids: impl Iterator<Item = EntryId>,
+    ) -> Result<Option<u64>> {
+        let ids: Ids = ids.collect();
+        let (shared, inner) = (self.shared(), self.inner());
+        let ack = |state: &mut MutexGuard<'_, StreamState>, out: &mut Vec<Event>| {
+            let groups = &state.groups;
+            let found = groups.find(group).and_then(|number| groups.get(number));
+            Ok(found.map(|group| group.ack(&ids, out)))
+        };
+        let (count, (), position) = inner.change_held(shared, false, ack)?;
+        inner.settle(shared, position)?;
+        Ok(count)
+    }
+}
+
 impl Group {
     /// Acknowledges entries and removes them from the stream, in one step for crashes too, and
     /// tells of each ID what became of it (XACKDEL), in their order. An ID that is not pending in

@@ -19,8 +19,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+mod policies;
+
 const GROUPS: [&str; 2] = ["g", "h"];
 const CONSUMERS: [&str; 3] = ["a", "b", "c"];
+/// In the place of a consumer's number.
+const NOBODY: usize = usize::MAX;
 /// No input makes more calls, so that each takes little time.
 const MOST_CALLS: usize = 400;
 
@@ -99,7 +103,7 @@ impl Run {
 
     fn call(&mut self, input: &mut Input<'_>) {
         let store = self.store.as_ref().unwrap();
-        match input.byte() % 20 {
+        match input.byte() % 25 {
             0..=3 => self.append(input),
             4 => self.append_exact(input),
             5 => self.batch(input),
@@ -115,6 +119,10 @@ impl Run {
             16 => store.step_sync().unwrap(),
             17 => store.step_prepare().unwrap(),
             18 => store.step_checkpoint().unwrap(),
+            19 | 20 => self.nack(input),
+            21 => self.ack_delete(input),
+            22 => self.delete_with(input),
+            23 => self.trim_with(input),
             _ => {
                 self.compare();
                 self.reopen();
@@ -365,7 +373,7 @@ impl Run {
         for id in found.delivery.ids() {
             assert!(id >= from && self.model.entries.contains_key(&id));
             let (owner, deliveries) = of.pending.get_mut(&id).unwrap();
-            (*owner, *deliveries) = (consumer, *deliveries + 1);
+            (*owner, *deliveries) = (consumer, (*deliveries + 1).min(i64::MAX as u64));
         }
     }
 
@@ -394,7 +402,8 @@ impl Run {
             let pending = handle.pending_range(.., PendingFilter::new()).unwrap();
             let there = pending.iter().map(|record| {
                 let owner = CONSUMERS.iter().position(|c| c.as_bytes() == record.consumer);
-                (record.id, (owner.unwrap(), record.deliveries))
+                assert_eq!(owner.is_none(), record.unowned);
+                (record.id, (owner.unwrap_or(NOBODY), record.deliveries))
             });
             let wanted = group.pending.iter().map(|(id, record)| (*id, *record));
             assert!(there.eq(wanted), "{pending:?}, not {:?}", group.pending);

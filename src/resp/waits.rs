@@ -79,10 +79,10 @@ impl Waits {
         self.times.first().map(|(time, _)| *time)
     }
 
-    /// The next client of which a time has come.
-    pub(crate) fn due(&self, now: Instant) -> Option<usize> {
-        let (time, client) = self.times.first()?;
-        (*time <= now).then_some(*client)
+    /// The clients of which a time has come, in the order of the times.
+    pub(crate) fn due(&self, now: Instant) -> Vec<usize> {
+        let past = self.times.iter().take_while(|(time, _)| *time <= now);
+        past.map(|(_, client)| *client).collect()
     }
 
     /// All names that somebody waits for.

@@ -381,9 +381,11 @@ impl Store {
         let shared = self.shared();
         shared.check_open()?;
         let upto = shared.journal.written();
-        for inner in names.iter().filter_map(|name| self.find(name)) {
-            let synced = inner.sync_written(shared);
-            inner.unless_gone(synced.map(drop))?;
+        let streams: Vec<_> = names.iter().filter_map(|name| self.find(name)).collect();
+        shared.flush_dirty(streams.iter().cloned());
+        // What failed has stopped its stream.
+        for inner in streams {
+            inner.unless_gone(inner.check_sound(shared))?;
         }
         shared.sync_journal(upto)
     }

@@ -117,6 +117,11 @@ impl Locked<'_> {
 }
 
 impl StreamInner {
+    /// The state alone, to look at.
+    pub(crate) fn hold(&self, shared: &Shared) -> Result<MutexGuard<'_, StreamState>> {
+        Held::hold(self, shared)
+    }
+
     /// Decides, writes the events and applies them, as one step. `decide` sees the state and gives
     /// events and a result; it is asked again if room has to be made first. Returns the result and
     /// the position behind the record, or 0 if there was nothing to record.

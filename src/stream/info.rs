@@ -67,12 +67,19 @@ impl Stream {
     /// `Corrupt`, `NoStream`, `Closed`.
     #[doc(alias = "XINFO STREAM FULL")]
     pub fn info_full(&self, count: usize) -> Result<StreamDetails> {
+        let (snapshot, mut details) = self.info_full_and_view(count)?;
+        let entries = snapshot.range(..).take(count).map(|entry| Ok(entry?.to_entry()));
+        details.entries = entries.collect::<Result<_>>()?;
+        Ok(details)
+    }
+
+    /// The same without entries, which are in the view.
+    pub(crate) fn info_full_and_view(&self, count: usize) -> Result<(Snapshot, StreamDetails)> {
         let mut locked = self.inner.lock(self.shared())?;
         let facts = locked.facts()?;
         let groups = locked.state.groups.details(&facts, count);
         let (snapshot, info) = self.told(locked, &facts)?;
-        let entries = snapshot.range(..).take(count).map(|entry| Ok(entry?.to_entry()));
-        Ok(StreamDetails { info, entries: entries.collect::<Result<_>>()?, groups })
+        Ok((snapshot, StreamDetails { info, entries: Vec::new(), groups }))
     }
 
     /// Reads entries only once the lock is free.

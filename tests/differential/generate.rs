@@ -17,6 +17,11 @@ pub(crate) enum Step {
         client: usize,
         words: Words,
     },
+    /// Several commands in one write.
+    Burst {
+        client: usize,
+        all: Vec<Words>,
+    },
     /// A connection that waits is released.
     Unblock {
         client: usize,
@@ -30,6 +35,7 @@ pub(crate) struct Script {
     pub(crate) node_entries: u32,
     /// Replies wait for the disk.
     pub(crate) strict: bool,
+    pub(crate) database: &'static str,
     pub(crate) steps: Vec<Step>,
 }
 
@@ -71,10 +77,16 @@ impl Generator {
 
     pub(crate) fn script(&mut self, steps: usize) -> Script {
         let mut script = Vec::with_capacity(steps);
+        for line in ["XGROUP CREATE a g 0 MKSTREAM", "XGROUP CREATE b g $ MKSTREAM"] {
+            if !self.one_in(3) {
+                script.push(Step::Command { client: 0, words: of(line) });
+            }
+        }
         while script.len() < steps {
             self.step(&mut script);
         }
-        Script { node_entries: self.node_entries, strict: self.one_in(5), steps: script }
+        let (strict, database) = (self.one_in(5), self.pick(&["0", "0", "3"]));
+        Script { node_entries: self.node_entries, strict, database, steps: script }
     }
 
     fn step(&mut self, script: &mut Vec<Step>) {
@@ -84,6 +96,10 @@ impl Generator {
             return;
         }
         self.in_multi = self.multi[client] > 0;
+        if !self.in_multi && self.one_in(25) {
+            let all = self.burst();
+            return script.push(Step::Burst { client, all });
+        }
         let mut put = |words| script.push(Step::Command { client, words });
         if !self.in_multi && self.one_in(40) {
             self.multi[client] = 2 + self.below(6) as u32;
@@ -106,6 +122,16 @@ impl Generator {
         }
         let words = if self.one_in(14) { self.spoil(words) } else { words };
         put(words);
+    }
+
+    fn burst(&mut self) -> Vec<Words> {
+        let mut all = Vec::new();
+        for _ in 0..2 + self.below(5) {
+            let words = self.command();
+            all.extend(makes_consumer(&words).into_iter().flatten());
+            all.push(words);
+        }
+        all
     }
 
     /// The next random number (splitmix64).

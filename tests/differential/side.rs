@@ -1,6 +1,6 @@
 //! One of the two servers, with its connections.
 
-use crate::client::Client;
+use crate::client::{Client, encode};
 use crate::generate::Script;
 use crate::reply::Reply;
 use crate::server::Server;
@@ -42,6 +42,11 @@ impl Side {
         self.clients[client].send_words(words).unwrap();
     }
 
+    pub(crate) fn send_all(&mut self, client: usize, all: &[Words]) {
+        let bytes: Vec<u8> = all.iter().flat_map(|words| encode(words)).collect();
+        self.clients[client].send_bytes(&bytes).unwrap();
+    }
+
     pub(crate) fn read(&mut self, client: usize) -> Result<Reply, String> {
         self.clients[client].read()
     }
@@ -80,6 +85,9 @@ impl Side {
         {
             let set = self.control(&[b"CONFIG", b"SET", name, value]);
             assert_eq!(set.to_string(), "+OK");
+        }
+        for client in self.clients.iter_mut().chain([&mut self.control]) {
+            client.ok(format!("SELECT {}", script.database)).unwrap();
         }
     }
 }

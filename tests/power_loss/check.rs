@@ -445,9 +445,9 @@ fn check_released(
     after: &StreamLife,
 ) -> Result<(), Violation> {
     let there: BTreeSet<EntryId> = view.entries.iter().map(|(id, _)| *id).collect();
-    let appended =
-        after.entries.iter().filter(|entry| entry.id.is_some_and(|id| id <= view.last_id));
-    let by_trim = appended.flat_map(|entry| &entry.trimmed).max();
+    // The trim of an append is in its frame, and takes what was dead already below it, too.
+    let trims = after.entries.iter().filter(|entry| !entry.trimmed.is_empty());
+    let by_trim = trims.filter_map(|entry| entry.id).filter(|id| *id <= view.last_id).max();
     for released in &after.released {
         let still = |(name, life): (&Name, &usize)| {
             let pending = &view.groups[name].pending;
@@ -460,8 +460,10 @@ fn check_released(
         // Those above the end may be lost, and others taken by what else is on disk.
         let end = there.last().copied().unwrap_or_default();
         let mut lost = released.deleted.iter().filter(|id| !there.contains(id) && **id < end);
-        let gone = lost.find(|id| by_trim.is_none_or(|upto| upto < *id));
-        if let Some(id) = gone.filter(|_| !view.keeping.has_limit() && !after.lowered) {
+        let gone = lost.find(|id| by_trim.is_none_or(|upto| upto < **id));
+        if let Some(id) =
+            gone.filter(|_| !view.keeping.has_limit() && !after.lowered && !after.uncertain)
+        {
             let text = format!("{id} went together with {pending}, which is pending still");
             return broken("DELREF", text);
         }

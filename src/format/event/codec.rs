@@ -9,7 +9,8 @@
 //! number of such steps follows it, so a run costs a few bytes however long it is. Distances wrap,
 //! so a list in any order can be written; an ascending one is short.
 //!
-//! Pending records are spans of the same owner, time and count, each with its list of IDs.
+//! Pending records are spans of the same owner, time and count, each with its list of IDs. Where
+//! nobody owns them, the time is a turn: a number above those of what was given back before.
 //!
 //! Decoding is total: any bytes give an event or `None`, never a panic, and never more than
 //! [`MAX_IDS`] IDs. Whoever makes an event keeps within that number.

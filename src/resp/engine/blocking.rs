@@ -12,7 +12,10 @@ use crate::resp::keyspace::Event;
 use crate::resp::out::Out;
 use crate::resp::refusal::Refusal;
 use crate::resp::waits::Waiting;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// A call is not tried again sooner than this without something having happened.
+const AGAIN: Duration = Duration::from_millis(1);
 
 /// How a wait is ended from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +82,8 @@ impl Engine {
         let mut context = Context::new(store, config, space, db, true, clock);
         let answer = (waiting.wait.retry)(&mut context, &mut out);
         if let Ok(Done::Blocked(again)) = answer {
-            waiting.wait.again_at = again.again_at;
+            let soonest = Instant::now() + AGAIN;
+            waiting.wait.again_at = again.again_at.map(|at| at.max(soonest));
             if let Some(client) = self.clients.get_mut(place) {
                 client.out = out;
             }
@@ -112,16 +116,17 @@ impl Engine {
 
     /// Does what is due by now.
     pub(crate) fn run_timers(&mut self, now: Instant) {
-        while let Some(place) = self.waits.due(now) {
-            let until = self.waits.get(place).and_then(|waiting| waiting.wait.until);
-            if until.is_some_and(|until| until <= now) {
+        if self.waits.next_time().is_none_or(|time| time > now) {
+            return;
+        }
+        // Each once, whatever time it asks for next.
+        for place in self.waits.due(now) {
+            // Somebody before it may have ended its wait.
+            let Some(waiting) = self.waits.get(place) else { continue };
+            if waiting.wait.until.is_some_and(|until| until <= now) {
                 self.end_wait(place, End::TimedOut);
-                continue;
-            }
-            self.retry(place);
-            // One that wants to be tried again at once would be tried for ever.
-            if self.waits.due(now) == Some(place) {
-                break;
+            } else if waiting.wait.again_at.is_some_and(|at| at <= now) {
+                self.retry(place);
             }
         }
         self.after_command();

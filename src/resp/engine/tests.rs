@@ -77,29 +77,30 @@ fn a_transaction_and_a_reader_who_is_woken_wait_for_the_disk_too() {
     assert_eq!(engine.resumed, [waiting]);
 }
 
-/// A command that finds nothing each time must not keep the loop from going on.
+/// Commands that find nothing each time must not keep the loop from going on. Fails if those that
+/// are due are looked for until there are none.
 #[test]
 fn who_wants_to_be_tried_again_at_once_is_tried_once() {
     let mut engine = strict();
-    let client = connect(&mut engine);
     let now = Instant::now();
-    let again = move || Wait {
+    let wait = move |retry: crate::resp::context::Retry| Wait {
         keys: vec![b"s".to_vec()],
         until: None,
         again_at: Some(now),
         on_no_key: false,
-        retry: Box::new(|_, _| Err(Refusal::SYNTAX)),
+        retry,
     };
-    let mut tried = 0;
-    let wait = Wait {
-        retry: Box::new(move |_, _| {
+    let clients = [connect(&mut engine), connect(&mut engine)];
+    for client in clients {
+        let mut tried = 0;
+        let again = wait(Box::new(move |_, _| {
             tried += 1;
             assert!(tried < 3, "it is tried for ever");
-            Ok(Done::Blocked(again()))
-        }),
-        ..again()
-    };
-    engine.block(client, 0, wait);
+            Ok(Done::Blocked(wait(Box::new(|_, _| Err(Refusal::SYNTAX)))))
+        }));
+        engine.block(client, 0, again);
+    }
     engine.run_timers(now);
-    assert!(engine.clients.get(client).unwrap().blocked);
+    assert!(clients.iter().all(|client| engine.clients.get(*client).unwrap().blocked));
+    assert!(engine.waits.next_time().unwrap() > now);
 }

@@ -213,7 +213,8 @@ impl Generator {
 
     fn keys(&mut self) -> String {
         match self.below(14) {
-            0..4 => format!("DEL {}", self.key()),
+            0..2 => format!("DEL {}", self.key()),
+            2..4 => format!("XLEN {}", self.key()),
             4 => format!("EXISTS {} {}", self.key(), self.key()),
             5 => format!("TYPE {}", self.key()),
             6..8 => format!("RENAME {} {}", self.key(), self.key()),

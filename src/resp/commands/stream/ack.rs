@@ -1,6 +1,6 @@
 //! XACK and its kin: answers to deliveries.
 
-use super::args::ids;
+use super::args::strict_id;
 use super::policy::{IdsWords, deletions};
 use super::prelude::*;
 use crate::options::Deletion;
@@ -10,12 +10,23 @@ pub(crate) fn xack(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) -> 
     let [_, key, group, words @ ..] = args else {
         return Err(Refusal::arity("xack"));
     };
-    let stream = context.stream(key)?;
-    let Some(group) = stream.map(|stream| stream.get_group(group)).transpose()?.flatten() else {
+    let Some(stream) = context.stream(key)? else {
         out.int(0);
         return Ok(Done::Replied);
     };
-    let acked = group.ack(ids(words)?)?;
+    let mut all = words.iter().map(|word| strict_id(word, 0));
+    if all.any(|id| id.is_none()) {
+        // Without a group nobody looks at the IDs.
+        return match stream.get_group(group)? {
+            Some(_) => Err(Refusal::INVALID_ID),
+            None => {
+                out.int(0);
+                Ok(Done::Replied)
+            }
+        };
+    }
+    let ids = words.iter().filter_map(|word| strict_id(word, 0));
+    let acked = stream.ack(group, ids)?.unwrap_or(0);
     if acked > 0 {
         context.group_changed(key, acked);
     }

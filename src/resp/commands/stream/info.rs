@@ -74,14 +74,21 @@ fn stream(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) -> Answer {
         entry_or_null(out, info.last.as_ref());
         return Ok(Done::Replied);
     };
-    let details = stream.info_full(count)?;
+    let (view, details) = stream.info_full_and_view(count)?;
     out.map(FACTS + 2);
     facts(out, &details.info);
     out.bulk(b"entries");
-    out.array(details.entries.len());
-    for entry in &details.entries {
-        reply::entry(out, entry.as_ref());
+    // All entries of a long stream are more than memory should hold twice.
+    let list = out.open_array();
+    let mut written = 0;
+    for entry in view.range(..).take(count) {
+        if out.is_over() {
+            break;
+        }
+        reply::entry(out, entry?);
+        written += 1;
     }
+    out.close_array(list, written);
     out.bulk(b"groups");
     out.array(details.groups.len());
     for group in &details.groups {
