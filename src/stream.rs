@@ -187,9 +187,10 @@ impl StreamInner {
     }
 
     fn look_at(&self, span: Span, after: EntryId, budget: &mut Budget) -> Result<Batch> {
+        budget.begin_stream(|| self.state.lock().name.clone());
         let (places, _) = budget.take(&span, after)?;
         if !places.is_empty() {
-            budget.spend_stream(places.len(), || self.state.lock().name.clone());
+            budget.end_stream(places.len());
         }
         Ok(Batch::new(span, places))
     }

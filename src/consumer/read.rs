@@ -91,6 +91,7 @@ impl Consumer {
                 _ => events.push(attended),
             }
             let mut places = Few::default();
+            budget.begin_stream(|| locked.state.name.clone());
             let claims = match options.claim {
                 Some(min_idle) => {
                     let found = due(locked, state, (min_idle, now), budget, &mut places)?;
@@ -117,7 +118,7 @@ impl Consumer {
                 }
             }
             if !places.is_empty() {
-                budget.spend_stream(places.len(), || locked.state.name.clone());
+                budget.end_stream(places.len());
             }
             events.extend(seen.filter(|_| places.is_empty()));
             Ok((places, claims, more))
@@ -139,6 +140,7 @@ impl Consumer {
             let (consumer, attended) = state.attend(&self.name, now)?;
             let mut events = vec![attended];
             let (mut places, mut missing) = (Vec::new(), Vec::new());
+            budget.begin_stream(|| locked.state.name.clone());
             for id in state.history(consumer, after, budget.room(0)) {
                 if budget.is_spent() {
                     break;
@@ -154,7 +156,7 @@ impl Consumer {
                     }
                 }
             }
-            budget.spend_stream(places.len() + missing.len(), || locked.state.name.clone());
+            budget.end_stream(places.len() + missing.len());
             let live = places.iter().map(|place| place.id).collect();
             state.redelivered(consumer, live, now, &mut events);
             Ok(((locked.span.clone(), places, missing), events))

@@ -22,6 +22,8 @@ pub(crate) struct Budget {
     format: Option<ReplyFormat>,
     /// Bytes handed out so far.
     spent: usize,
+    /// Bytes that go out in front of the next entry: what a stream of the reply begins with.
+    head: usize,
     /// Entries handed out so far.
     given: usize,
 }
@@ -29,7 +31,7 @@ pub(crate) struct Budget {
 impl Budget {
     pub(crate) fn of(options: &ReadOptions) -> Budget {
         let ReadOptions { count, most, bytes, format, block: _ } = *options;
-        Budget { count, most, bytes, format, spent: 0, given: 0 }
+        Budget { count, most, bytes, format, ..Budget::default() }
     }
 
     /// So many entries of a stream, and no other limit.
@@ -71,7 +73,10 @@ impl Budget {
         if self.bytes.is_some() {
             self.spent += match self.format {
                 None => place.len as usize,
-                Some(_) => of_entry(&EntryRef::new(place.id, span.list(place)), claimed),
+                Some(_) => {
+                    let entry = EntryRef::new(place.id, span.list(place));
+                    std::mem::take(&mut self.head) + of_entry(&entry, claimed)
+                }
             };
         }
     }
@@ -80,16 +85,24 @@ impl Budget {
     pub(crate) fn spend_missing(&mut self, id: EntryId) {
         self.given += 1;
         if let (Some(format), true) = (self.format, self.bytes.is_some()) {
-            self.spent += HEAD + of_id(id) + if format.resp3 { 3 } else { 5 };
+            let null = if format.resp3 { 3 } else { 5 };
+            self.spent += std::mem::take(&mut self.head) + HEAD + of_id(id) + null;
         }
     }
 
-    /// A stream of this name has got so many entries.
-    pub(crate) fn spend_stream(&mut self, entries: usize, name: impl FnOnce() -> Vec<u8>) {
+    /// What follows is of a stream of this name.
+    pub(crate) fn begin_stream(&mut self, name: impl FnOnce() -> Vec<u8>) {
         if let (Some(format), true) = (self.format, self.bytes.is_some()) {
             let name = name().len().saturating_sub(format.name_prefix);
             let pair = if format.resp3 { 0 } else { HEAD };
-            self.spent += pair + of_bytes(name) + of_number(entries as u64);
+            self.head = pair + of_bytes(name);
+        }
+    }
+
+    /// So many entries it were; only now is their number known.
+    pub(crate) fn end_stream(&mut self, entries: usize) {
+        if let (Some(_), true) = (self.format, self.bytes.is_some()) {
+            self.spent += std::mem::take(&mut self.head) + of_number(entries as u64);
         }
     }
 
@@ -209,10 +222,13 @@ mod tests {
         let format = ReplyFormat::resp2().name_prefix(2);
         let options = ReadOptions::new().max_size_in(1, format);
         let mut budget = Budget::of(&options);
-        budget.spend_stream(12, || b"mystream".to_vec());
-        assert_eq!(budget.spent, "*2\r\n$6\r\nstream\r\n*12\r\n".len());
+        budget.begin_stream(|| b"mystream".to_vec());
+        assert_eq!(budget.spent, 0, "a stream that gives nothing is not named");
         budget.spend_missing(EntryId::new(1, 0));
-        assert_eq!(budget.spent, 21 + "*2\r\n$3\r\n1-0\r\n*-1\r\n".len());
+        let gone = "*2\r\n$6\r\nstream\r\n*2\r\n$3\r\n1-0\r\n*-1\r\n".len();
+        assert_eq!(budget.spent, gone);
+        budget.end_stream(12);
+        assert_eq!(budget.spent, gone + "*12\r\n".len());
         assert!(budget.is_spent());
         assert!(stream.read(Start::First, options).unwrap().len() == 1);
     }

@@ -138,7 +138,28 @@ fn small_fields(c: &mut Client) -> Outcome {
     c.is("XREADGROUP GROUP g c MAXSIZE 400 STREAMS small >", &two)?;
     c.is("XREADGROUP GROUP g c MAXSIZE 400 STREAMS small 0", &two)?;
     c.is("XREAD MAXSIZE 400 STREAMS small 0", &two)?;
-    c.counts("small", "g", ":2", ":4")
+    c.counts("small", "g", ":2", ":4")?;
+    long_name(c)
+}
+
+/// A stream's name stands in front of its entries, and counts as much.
+fn long_name(c: &mut Client) -> Outcome {
+    let key = "k".repeat(200);
+    c.entries(&key, 1..=5)?;
+    c.ok(format!("XGROUP CREATE {key} g 0"))?;
+    for (size, entries) in [(220, "[[1-0 [f 1]]]"), (300, "[[1-0 [f 1]] [2-0 [f 2]] [3-0 [f 3]]]")]
+    {
+        let want = format!("[[{key} {entries}]]");
+        c.is(format!("XREAD MAXSIZE {size} STREAMS {key} 0"), &want)?;
+        c.is(format!("XREADGROUP GROUP g c MAXSIZE {size} STREAMS {key} >"), &want)?;
+        c.is(format!("XREADGROUP GROUP g c MAXSIZE {size} STREAMS {key} 0"), &want)?;
+        c.is(format!("XREADGROUP GROUP g c MAXSIZE {size} CLAIM 0 STREAMS {key} >"), {
+            let told = entries.replace("]] [", "] * *] [").replace("]]]", "] * *]]");
+            format!("[[{key} {told}]]")
+        })?;
+        c.ok(format!("XGROUP SETID {key} g 0"))?;
+    }
+    Ok(())
 }
 
 fn g21(env: &mut Env<'_>) -> Outcome {
