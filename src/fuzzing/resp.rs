@@ -26,7 +26,7 @@ pub fn resp(data: &[u8]) -> bool {
         (&whole, good)
     });
     // What was understood is understood again when it is said in the usual form.
-    let again: Vec<u8> = whole.iter().flat_map(|words| written(words)).collect();
+    let again: Vec<u8> = whole.iter().flat_map(written).collect();
     let wide = Limits { words: usize::MAX, bulk: usize::MAX, stranger: false };
     assert_eq!(read(&again, &wide, piece), (whole.clone(), true));
     if switches & RUN != 0 {
