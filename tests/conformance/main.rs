@@ -21,6 +21,8 @@ mod env;
 #[cfg(unix)]
 mod group;
 #[cfg(unix)]
+mod model;
+#[cfg(unix)]
 mod pattern;
 #[cfg(unix)]
 mod registry;

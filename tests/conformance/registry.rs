@@ -3,7 +3,7 @@
 use crate::client::Outcome;
 use crate::env::Env;
 use crate::rows::ROWS;
-use crate::{group, row_tests, stream, younger};
+use crate::{group, model, row_tests, stream, younger};
 
 /// An equivalent of one test of Redis's own suite, or (`r1`…) a test of a feature
 /// that none of them shows.
@@ -49,7 +49,7 @@ pub(crate) fn numbered() -> Vec<Numbered> {
 
 /// All that can be run.
 pub(crate) fn all() -> Vec<Numbered> {
-    [numbered(), row_tests::TESTS.to_vec(), younger::TESTS.to_vec()].concat()
+    [numbered(), row_tests::TESTS.to_vec(), younger::TESTS.to_vec(), model::TESTS.to_vec()].concat()
 }
 
 pub(crate) fn out_of_reach() -> Vec<OutOfReach> {
