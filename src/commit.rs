@@ -20,7 +20,8 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::sync::{
-    AtomicU64, Deadline, Gate, Mutex, MutexGuard, OBSERVE, PUBLISH, PUBLISH_ALONE, planted,
+    AtomicBool, AtomicU64, Deadline, Gate, Mutex, MutexGuard, OBSERVE, PUBLISH, PUBLISH_ALONE,
+    planted,
 };
 use std::task::{Poll, Waker};
 
@@ -66,6 +67,8 @@ pub(crate) struct Commit {
     /// behind it ever have sleepers. At the end of a round everyone in its own half is covered and
     /// wakes, but only one of the other half, to lead; so hardly a thread wakes to sleep again.
     rounds: [Gate; 2],
+    /// Set with the poison: whoever is about to write asks whether there is one.
+    stopped: AtomicBool,
 }
 
 struct State {
@@ -114,6 +117,7 @@ impl Commit {
                 tasks: [Tasks::default(), Tasks::default()],
             }),
             rounds: [Gate::new(), Gate::new()],
+            stopped: AtomicBool::new(false),
         }
     }
 
@@ -266,11 +270,16 @@ impl Commit {
     pub(crate) fn poison(&self, cause: Error) {
         let mut state = self.state.lock();
         state.poison.get_or_insert(cause);
+        self.stopped.store(true, PUBLISH);
         self.wake_all(state);
     }
 
-    /// The first failure, as it was reported.
+    /// The first failure, as it was reported. Takes no lock while there is none.
     pub(crate) fn poisoned(&self) -> Option<Error> {
+        if self.stopped.load(OBSERVE) { self.cause() } else { None }
+    }
+
+    fn cause(&self) -> Option<Error> {
         self.state.lock().poison.clone()
     }
 
@@ -311,7 +320,7 @@ impl Commit {
     ) -> Result<()> {
         let mut lead = Lead { commit: self, outcome: Outcome::Abandoned };
         // Poisoned from outside meanwhile: the success of this sync may be a false one.
-        let outcome = sync(target).and_then(|()| match self.poisoned() {
+        let outcome = sync(target).and_then(|()| match self.cause() {
             Some(cause) => Err(cause),
             None => Ok(()),
         });
@@ -331,7 +340,7 @@ impl Commit {
                 drop(lead);
                 // Not `cause`: another failure may have been first, and a full disk is no reason
                 // to try again here.
-                Err(Error::poisoned(&self.poisoned().unwrap_or(cause)))
+                Err(Error::poisoned(&self.cause().unwrap_or(cause)))
             }
         }
     }
@@ -392,6 +401,9 @@ impl Drop for Lead<'_> {
                     Error::new(ErrorKind::Io { op: "finish a sync: its thread panicked" })
                 });
             }
+        }
+        if state.poison.is_some() {
+            self.commit.stopped.store(true, PUBLISH);
         }
         let ended = state.round;
         state.round = ended.wrapping_add(1);

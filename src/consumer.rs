@@ -5,14 +5,17 @@
 
 use crate::entry::Entry;
 use crate::error::{Error, ErrorKind, Result, check_name};
-use crate::format::event::{Event, GroupNumber};
+use crate::few::Few;
+use crate::format::event::{Event, GroupNumber, Ids};
 use crate::group::{ConsumerInfo, GroupInfo, GroupState, Pending, PendingSummary};
 use crate::id::{EntryId, closed};
 use crate::options::{ClaimOptions, GroupReadOptions, PendingFilter, ReadFrom, Start};
 use crate::read::{Batch, Budget};
-use crate::storage::cursor::{Forward, Place, Resume, Span};
+use crate::state::StreamState;
+use crate::storage::cursor::{Place, Span};
 use crate::store::{Shared, Store};
 use crate::stream::{Locked, Stream};
+use parking_lot::MutexGuard;
 use std::ops::{Deref, RangeBounds};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,13 +27,22 @@ mod delivery;
 pub use delivery::{Claimed, Delivery};
 mod read;
 pub use read::Deliveries;
+#[cfg(feature = "resp")]
+pub(crate) use read::read_now;
 
 /// A consumer group of a stream. Cloning gives another handle.
 #[derive(Clone, Debug)]
 pub struct Group {
+    // One pointer: each delivery holds a handle.
+    of: Arc<Origin>,
+}
+
+/// Which group it is.
+#[derive(Debug)]
+struct Origin {
     stream: Stream,
     number: GroupNumber,
-    name: Arc<[u8]>,
+    name: Box<[u8]>,
 }
 
 /// A consumer of a group: the name under which entries are pending. Cloning gives another handle.
@@ -42,7 +54,7 @@ pub struct Consumer {
 
 impl Stream {
     fn group_of(&self, number: GroupNumber, name: &[u8]) -> Group {
-        Group { stream: self.clone(), number, name: name.into() }
+        Group { of: Arc::new(Origin { stream: self.clone(), number, name: name.into() }) }
     }
 
     /// The group of this name; made at `start` if there is none.
@@ -106,7 +118,7 @@ impl Stream {
     /// `NoStream`, `Closed`.
     pub fn get_group(&self, name: impl AsRef<[u8]>) -> Result<Option<Group>> {
         let name = name.as_ref();
-        let found = self.inner().lock(self.shared())?.state.groups.find(name);
+        let found = self.inner().hold(self.shared())?.groups.find(name);
         Ok(found.map(|number| self.group_of(number, name)))
     }
 
@@ -159,27 +171,36 @@ impl Group {
     /// The group's name.
     #[must_use]
     pub fn name(&self) -> &[u8] {
-        &self.name
+        &self.of.name
     }
 
     /// The stream that it reads.
     #[must_use]
     pub fn stream(&self) -> &Stream {
-        &self.stream
+        &self.of.stream
     }
 
     fn shared(&self) -> &Shared {
-        self.stream.shared()
+        self.of.stream.shared()
     }
 
     fn of<'a>(&self, locked: &'a Locked<'_>) -> Result<&'a GroupState> {
-        let found = locked.state.groups.get(self.number);
-        found.ok_or_else(|| Error::new(ErrorKind::NoGroup { name: self.name.to_vec() }))
+        self.within(&locked.state)
+    }
+
+    #[inline]
+    fn within<'a>(&self, state: &'a StreamState) -> Result<&'a GroupState> {
+        state.groups.get(self.of.number).ok_or_else(|| self.no_group())
+    }
+
+    #[cold]
+    fn no_group(&self) -> Error {
+        Error::new(ErrorKind::NoGroup { name: self.of.name.to_vec() })
     }
 
     /// Whether a change of the group has a chance.
     fn check(&self) -> Result<()> {
-        let inner = self.stream.inner();
+        let inner = self.of.stream.inner();
         let locked = inner.lock(self.shared())?;
         inner.check_writable(self.shared())?;
         self.of(&locked).map(drop)
@@ -187,8 +208,8 @@ impl Group {
 
     /// Looks at the group without changing it.
     fn look<T>(&self, look: impl FnOnce(&GroupState) -> T) -> Result<T> {
-        let locked = self.stream.inner().lock(self.shared())?;
-        Ok(look(self.of(&locked)?))
+        let state = self.of.stream.inner().hold(self.shared())?;
+        Ok(look(self.within(&state)?))
     }
 
     /// Changes the group by what `decide` says. Returns its result and the record's position.
@@ -197,7 +218,7 @@ impl Group {
         grows: bool,
         mut decide: impl FnMut(&mut Locked<'_>, &Group) -> Result<(T, Vec<Event>)>,
     ) -> Result<(T, u64)> {
-        self.stream.inner().change(self.shared(), grows, |locked| decide(locked, self))
+        self.of.stream.inner().change(self.shared(), grows, |locked| decide(locked, self))
     }
 
     /// A change that is durable on return under `Always`.
@@ -207,7 +228,7 @@ impl Group {
         decide: impl FnMut(&mut Locked<'_>, &Group) -> Result<(T, Vec<Event>)>,
     ) -> Result<T> {
         let (result, position) = self.change(grows, decide)?;
-        self.stream.inner().settle(self.shared(), position)?;
+        self.of.stream.inner().settle(self.shared(), position)?;
         Ok(result)
     }
 
@@ -266,12 +287,12 @@ impl Group {
     /// `NoGroup`, `Poisoned`, `NoStream`, `Closed`.
     #[doc(alias = "XACK")]
     pub fn ack(&self, ids: impl IntoIterator<Item = EntryId>) -> Result<u64> {
-        let ids: Vec<EntryId> = ids.into_iter().collect();
-        let (shared, inner) = (self.shared(), self.stream.inner());
-        let ack = |locked: &mut Locked<'_>, out: &mut Vec<Event>| {
-            self.of(locked).map(|group| group.ack(&ids, out))
+        let ids: Ids = ids.into_iter().collect();
+        let (shared, inner) = (self.shared(), self.of.stream.inner());
+        let ack = |state: &mut MutexGuard<'_, StreamState>, out: &mut Vec<Event>| {
+            self.within(state).map(|group| group.ack(&ids, out))
         };
-        let (count, position) = inner.change_by(shared, false, ack)?;
+        let (count, (), position) = inner.change_held(shared, false, ack)?;
         inner.settle(shared, position)?;
         Ok(count)
     }
@@ -331,7 +352,7 @@ impl Group {
     /// `NoGroup`, `NoStream`, `Closed`.
     #[doc(alias = "XINFO GROUPS")]
     pub fn info(&self) -> Result<GroupInfo> {
-        let mut locked = self.stream.inner().lock(self.shared())?;
+        let mut locked = self.of.stream.inner().lock(self.shared())?;
         let facts = locked.facts()?;
         Ok(self.of(&locked)?.info(&facts))
     }
@@ -351,7 +372,7 @@ impl Consumer {
     }
 
     /// Whether a call will bring the consumer into being.
-    fn is_new(&self) -> Result<bool> {
+    pub(crate) fn is_new(&self) -> Result<bool> {
         self.group.look(|group| group.find_consumer(&self.name).is_none())
     }
 }

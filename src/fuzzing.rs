@@ -17,6 +17,8 @@ mod manifest;
 mod mutate;
 mod ops;
 mod recovery;
+#[cfg(feature = "resp")]
+mod resp;
 mod resync;
 #[cfg(test)]
 mod seeds;
@@ -31,6 +33,8 @@ pub use manifest::manifest;
 pub use mutate::{Form, mutate};
 pub use ops::ops;
 pub use recovery::{journal, segment};
+#[cfg(feature = "resp")]
+pub use resp::resp;
 pub use resync::resync;
 
 /// The number of the stream whose segments an input holds.

@@ -52,7 +52,7 @@ mod verify;
 pub use combine::JournalRecovery;
 pub(crate) use combine::Loaded;
 use files::{Files, sync_dir};
-use last::LastRecords;
+use last::Last;
 pub(crate) use load::load;
 use next::NextFile;
 use recent::Recent;
@@ -157,11 +157,13 @@ struct Inner {
     next_record: u64,
     next_stream: u64,
     /// The last record of each stream.
-    last: LastRecords,
+    last: Last,
     recent: Recent,
     /// What the next checkpoint may take at most: the bytes of the one in the running file, what
     /// growing records added since, and what is set aside for runs that fall apart.
     state_bytes: u64,
+    /// What was set aside since the running checkpoint was begun.
+    reserved: u64,
     checkpoint_bytes: u64,
     events_bytes: u64,
     /// As [`Sizes::due`].
@@ -213,9 +215,10 @@ impl Journal {
             durable_told: 0,
             next_record: loaded.next_record,
             next_stream: loaded.next_stream,
-            last: loaded.last.clone(),
+            last: Last::new(loaded.last.clone()),
             recent: Recent::new(loaded.next_record),
             state_bytes: 0,
+            reserved: 0,
             checkpoint_bytes: 0,
             events_bytes: 0,
             due_bytes: place.sizes.due,
@@ -256,7 +259,19 @@ impl Journal {
 
     /// The last record that changed a stream.
     pub(crate) fn last_record(&self, stream: u64) -> u64 {
-        self.inner.lock().last.get(&stream).copied().unwrap_or(0)
+        self.inner.lock().last.get(stream)
+    }
+
+    /// Sets room aside for what records will say some time of what frames say now. `false` if there
+    /// is none: make room, then try again.
+    pub(crate) fn reserve(&self, bytes: u64) -> bool {
+        let mut inner = self.inner.lock();
+        let fits = bytes == 0 || inner.state_bytes + bytes <= inner.size / 2;
+        if fits {
+            inner.state_bytes += bytes;
+            inner.reserved += bytes;
+        }
+        fits
     }
 
     /// Appends one record. The caller holds whatever keeps the order of its streams' records.
@@ -280,9 +295,7 @@ impl Journal {
         let last = &inner.last;
         let changes = |stream| parts.iter().any(|(changed, _)| *changed == stream);
         let before = inner.recent.before(number, changes, last);
-        let borrowed = parts
-            .iter()
-            .map(|(stream, events)| (*stream, last.get(stream).copied().unwrap_or(0), *events));
+        let borrowed = parts.iter().map(|(stream, events)| (*stream, last.get(*stream), *events));
         Record::write(&mut out, number, &before, borrowed);
         frame.end(&mut out, inner.seed, inner.end);
         let len = out.len() as u64;
@@ -315,7 +328,7 @@ impl Journal {
         let Inner { recent, last, .. } = inner;
         recent.note(
             number,
-            parts.iter().map(|(stream, _)| (*stream, last.insert(*stream, number))),
+            parts.iter().map(|(stream, _)| (*stream, last.set(*stream, number))),
             len,
         );
         self.written.advance_alone(written + len);
@@ -379,7 +392,7 @@ impl Inner {
         let before = self.recent.list(next_record, |_| false, &self.last);
         // Where there is no room for the list there is some for the frame.
         for before in [before, Before::default()] {
-            let extras = Extras { durable_distance: Some(0), trimmed: None };
+            let extras = Extras { durable_distance: Some(0), ..Extras::default() };
             let out = &mut self.scratch;
             let frame = FrameBuilder::begin(out, Kind::Close, extras.flags(), None);
             extras.write(out);
@@ -395,7 +408,8 @@ impl Inner {
     fn extras(&self, durable: u64, written: u64) -> Extras {
         // Until the end mark is durable nothing behind it says anything about durability.
         let tell = durable >= self.switched_at && durable != self.durable_told;
-        Extras { durable_distance: tell.then(|| written.saturating_sub(durable)), trimmed: None }
+        let durable_distance = tell.then(|| written.saturating_sub(durable));
+        Extras { durable_distance, ..Extras::default() }
     }
 }
 

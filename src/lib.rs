@@ -4,6 +4,7 @@ mod commit;
 mod consumer;
 mod entry;
 mod error;
+mod few;
 mod format;
 #[cfg(fuzzing)]
 pub mod fuzzing;
@@ -16,6 +17,8 @@ mod notify;
 mod options;
 mod planted;
 mod read;
+#[cfg(feature = "resp")]
+pub mod resp;
 mod state;
 mod storage;
 mod store;
@@ -33,9 +36,9 @@ pub use group::{
 pub use id::{EntryId, NewId};
 pub use journal::JournalRecovery;
 pub use options::{
-    AppendOptions, BatchOptions, ClaimOptions, Deletion, Durability, GroupReadOptions, NackMode,
-    NackOptions, OnDamage, PendingFilter, ReadFrom, ReadOptions, RefPolicy, ReplyFormat, Retention,
-    Start, StreamOptions, Trim,
+    AppendOptions, BatchOptions, ClaimOptions, Deletion, Durability, GroupReadOptions,
+    IdempotencyWindow, NackMode, NackOptions, OnDamage, PendingFilter, ReadFrom, ReadOptions,
+    RefPolicy, ReplyFormat, Retention, Start, StreamOptions, Trim,
 };
 pub use read::{Batch, BatchIter, OwnedRange, Range, Snapshot};
 pub use storage::recover::{CutTail, Gap, StreamRecovery};
@@ -43,7 +46,7 @@ pub use store::{
     ClampedGroup, Finding, Health, RecoveryReport, Store, StoreOptions, Verification,
     VerifiedStream,
 };
-pub use stream::{Stream, StreamDetails, StreamInfo, Ticket};
+pub use stream::{Appended, IdempotencyInfo, Stream, StreamDetails, StreamInfo, Ticket};
 pub use wait::{Subscription, Tail};
 
 /// Handles are made to be shared between threads.

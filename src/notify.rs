@@ -143,6 +143,12 @@ pub(crate) struct WaitList {
     queues: Mutex<Queues>,
 }
 
+impl std::fmt::Debug for WaitList {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "WaitList({})", self.registered.load(Ordering::Relaxed))
+    }
+}
+
 struct Queues {
     /// Grows with every registration, so the order of tickets is the order of arrival.
     next_ticket: u64,
@@ -284,12 +290,14 @@ impl WaitList {
     }
 
     /// Everybody who waits for this group has to look: it was destroyed, or entries came back.
+    /// Plain readers do so in vain, but for the server, which stands there for others.
     pub(crate) fn wake_group(&self, group: u32) {
         self.wake(|queues, woken| {
             if let Some(queue) = queues.groups.get_mut(&group) {
                 woken.extend(queue.publish());
                 woken.extend(queue.waiting.values().cloned());
             }
+            woken.extend(queues.readers.values().cloned());
         });
     }
 

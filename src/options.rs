@@ -1,17 +1,21 @@
 //! What callers choose: plain values, checked once where they are used.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::NewId;
 use std::time::Duration;
 
+mod append;
 mod claim;
+mod idempotency;
 mod nack;
 mod read;
 mod references;
 mod retention;
 mod trim;
+pub use append::{AppendOptions, BatchOptions};
+pub(crate) use append::{Idempotent, Iid};
 pub(crate) use claim::ClaimTime;
 pub use claim::{ClaimOptions, PendingFilter};
+pub use idempotency::IdempotencyWindow;
 pub use nack::{NackMode, NackOptions};
 pub(crate) use read::Block;
 pub use read::{GroupReadOptions, ReadFrom, ReadOptions, ReplyFormat, Start};
@@ -228,81 +232,5 @@ impl StreamOptions {
     pub(crate) fn largest_entry(&self) -> u64 {
         let fits = self.segment_bytes.saturating_sub(Self::SEGMENT_OVERHEAD);
         self.max_entry_bytes.unwrap_or(fits.min(16 << 20))
-    }
-}
-
-/// Options of [`Stream::append_with`](crate::Stream::append_with).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AppendOptions {
-    pub(crate) id: NewId,
-    pub(crate) trim: Option<Trim>,
-    pub(crate) durable: bool,
-    pub(crate) timeout: Option<Duration>,
-}
-
-impl AppendOptions {
-    /// A generated ID, no trim, the stream's durability.
-    #[must_use]
-    pub fn new() -> AppendOptions {
-        AppendOptions::default()
-    }
-
-    /// Which ID the entry gets.
-    #[must_use]
-    pub fn id(mut self, id: impl Into<NewId>) -> AppendOptions {
-        self.id = id.into();
-        self
-    }
-
-    /// Trims in the same step; the new entry counts and may itself go.
-    #[must_use]
-    pub fn trim(mut self, trim: Trim) -> AppendOptions {
-        self.trim = Some(trim);
-        self
-    }
-
-    /// Waits until the entry is on disk, whatever the stream's durability. Readers may see it
-    /// earlier.
-    #[must_use]
-    pub fn durable(mut self) -> AppendOptions {
-        self.durable = true;
-        self
-    }
-
-    /// How long to wait, under [`Durability::Interval`], while too many bytes are not yet on
-    /// disk; then the call fails with [`ErrorKind::TimedOut`] and nothing is appended.
-    #[must_use]
-    pub fn timeout(mut self, longest: Duration) -> AppendOptions {
-        self.timeout = Some(longest);
-        self
-    }
-}
-
-/// Options of [`Stream::append_batch_with`](crate::Stream::append_batch_with).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct BatchOptions {
-    pub(crate) durable: bool,
-    pub(crate) timeout: Option<Duration>,
-}
-
-impl BatchOptions {
-    /// The stream's durability.
-    #[must_use]
-    pub fn new() -> BatchOptions {
-        BatchOptions::default()
-    }
-
-    /// Waits until the batch is on disk; see [`AppendOptions::durable`].
-    #[must_use]
-    pub fn durable(mut self) -> BatchOptions {
-        self.durable = true;
-        self
-    }
-
-    /// How long to wait while too many bytes are not yet on disk; see [`AppendOptions::timeout`].
-    #[must_use]
-    pub fn timeout(mut self, longest: Duration) -> BatchOptions {
-        self.timeout = Some(longest);
-        self
     }
 }

@@ -135,6 +135,16 @@ faults! {
     retention_forgotten;
 }
 
+// What is remembered of producers.
+faults! {
+    /// What frames say of producers is not looked at when a stream is opened.
+    keys_unread;
+    /// The journal tells of producers whose entries may not be on disk.
+    pairs_early;
+    /// Segments go that alone say what producers have appended.
+    pairs_untold;
+}
+
 // What is in the journal.
 faults! {
     /// Acknowledgements are not recorded.

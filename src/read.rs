@@ -6,6 +6,7 @@
 
 use crate::entry::{Entry, EntryRef};
 use crate::error::{Error, ErrorKind, Result};
+use crate::few::Few;
 use crate::id::{EntryId, closed};
 use crate::storage::cursor::{Backward, Forward, Place, Reading, Span};
 use std::fmt;
@@ -247,11 +248,11 @@ impl fmt::Debug for OwnedRange {
 #[derive(Clone)]
 pub struct Batch {
     span: Span,
-    places: Vec<Place>,
+    places: Few<Place>,
 }
 
 impl Batch {
-    pub(crate) fn new(span: Span, places: Vec<Place>) -> Batch {
+    pub(crate) fn new(span: Span, places: Few<Place>) -> Batch {
         Batch { span, places }
     }
 

@@ -15,6 +15,9 @@ use crate::storage::live::Live;
 use crate::storage::log::Tail;
 use std::collections::BTreeMap;
 
+mod idempotency;
+pub(crate) use idempotency::{Counts, Idempotency, moved_to};
+
 /// What the state journal says of one stream.
 #[derive(Debug, Default)]
 pub(crate) struct StreamState {
@@ -34,6 +37,8 @@ pub(crate) struct StreamState {
     /// Deletions that were not marked in the log yet, because it is not open.
     pub(crate) deleted: Vec<EntryId>,
     pub(crate) groups: Groups,
+    /// Of producers that say who they are; `None` as long as there was none.
+    pub(crate) idempotency: Option<Box<Idempotency>>,
     /// Which entries live; there once the log is open.
     pub(crate) live: Option<Live>,
     /// Where the groups' next reads begin, by their numbers: a hint.
@@ -76,6 +81,15 @@ impl StreamState {
                 self.trimmed = self.trimmed.min(*to);
                 self.recorded = self.recorded.min(*to);
                 self.deleted.retain(|id| id <= to);
+            }
+            Event::IdempotencySet { .. }
+            | Event::IdempotencyPairs { .. }
+            | Event::IdempotencyRecorded { .. } => {
+                let live = self.live.is_some();
+                let table = self.idempotency.get_or_insert_default();
+                table.apply(event, live);
+                // A log that ends before has lost frames.
+                self.durable = self.durable.max(table.covered());
             }
             // The groups keep what was delivered themselves: recovery has to tell the two apart.
             event => {
@@ -139,7 +153,9 @@ impl StreamState {
 
     /// The events that rebuild this state, but for deletions that are marked in the log and for the
     /// counters, which go last. All that is done at once is to copy pointers.
-    pub(crate) fn dump(&self) -> Events {
+    ///
+    /// `end`: of the part of the log that is told of; what lies above is in frames alone.
+    pub(crate) fn dump(&self, end: u64) -> Events {
         let mut events = Vec::new();
         if let Some(options) = self.options {
             events.push(Event::StreamCreated { name: self.name.clone().into(), options });
@@ -151,6 +167,9 @@ impl StreamState {
         }
         if self.recorded > EntryId::MIN {
             events.push(Event::Trimmed { to: self.recorded });
+        }
+        if let Some(table) = &self.idempotency {
+            events.extend(table.dump(end));
         }
         Box::new(events.into_iter().chain(self.groups.dump()))
     }

@@ -10,7 +10,8 @@ use crate::format::event::{Event, Events};
 use crate::format::header::{STORE_FILE, StoreHeader};
 use crate::format::name;
 use crate::journal::{self, Journal, JournalRecovery, Source};
-use crate::options::{Durability, OnDamage, StreamOptions};
+use crate::notify::WaitList;
+use crate::options::{Durability, IdempotencyWindow, OnDamage, StreamOptions};
 use crate::planted;
 use crate::state::StreamState;
 use crate::storage::disk::{Disk, DiskLock, OpenMode};
@@ -169,6 +170,10 @@ pub(crate) struct Shared {
     pub(crate) kick: Arc<crate::worker::Kick>,
     /// Whether the file system is there.
     loss: Arc<Loss>,
+    /// Who waits for another stream to get a name.
+    pub(crate) changed_names: Arc<WaitList>,
+    /// What streams remember that are made from now on.
+    window: Mutex<IdempotencyWindow>,
 }
 
 #[derive(Debug, Default)]
@@ -266,6 +271,8 @@ impl Shared {
             asked: Mutex::default(),
             kick,
             loss,
+            changed_names: Arc::new(WaitList::new()),
+            window: Mutex::new(options.idempotency),
         })
     }
 

@@ -6,6 +6,7 @@
 
 use crate::entry::{Entry, EntryRef, NewEntries, encode_fields};
 use crate::error::{Error, ErrorKind, Result};
+use crate::few::Few;
 use crate::format::event::{Counters, Event, StoredOptions};
 use crate::id::{EntryId, NewId, next_id};
 use crate::journal::Refused;
@@ -27,15 +28,17 @@ use crate::sync::Deadline;
 use parking_lot::{Mutex, MutexGuard};
 use std::cell::Cell;
 use std::ops::RangeBounds;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 mod api;
 mod care;
+mod change;
 mod copy;
 mod delete;
 mod durable;
+mod idempotent;
 mod info;
 mod pick;
 mod recovery;
@@ -43,6 +46,8 @@ mod set_id;
 mod ticket;
 mod trim;
 pub use api::Stream;
+pub(crate) use change::Locked;
+pub use idempotent::{Appended, IdempotencyInfo};
 pub use info::{StreamDetails, StreamInfo};
 pub(crate) use recovery::Frozen;
 pub use ticket::Ticket;
@@ -55,8 +60,15 @@ struct Scratch(Vec<u8>);
 thread_local! {
     /// Field lists are encoded here, outside all locks and without an allocation of their own.
     static SCRATCH: Cell<Option<Box<Scratch>>> = const { Cell::new(None) };
-    /// What a call decides, without an allocation of its own either.
-    static EVENTS: Cell<Vec<Event>> = const { Cell::new(Vec::new()) };
+}
+
+/// Whether the level has acknowledgements wait for the disk.
+#[derive(Clone, Copy)]
+enum Waits {
+    /// There is no level yet.
+    Unknown = 0,
+    No = 1,
+    Yes = 2,
 }
 
 /// What all handles of a stream share.
@@ -73,6 +85,8 @@ pub(crate) struct StreamInner {
     lost: bool,
     /// `None` until the first handle is given out.
     level: Mutex<Option<Durability>>,
+    /// The same, as far as acknowledgements ask for it: one of [`Waits`].
+    waits: AtomicU8,
     /// Appends block while more bytes than this are not on disk.
     max_unsynced: AtomicU64,
     /// Behind the record without which entries that are appended now would not be found: that of
@@ -93,72 +107,6 @@ impl std::fmt::Debug for StreamInner {
     }
 }
 
-/// Whether these events are not recorded, because of a planted fault.
-fn is_skipped(events: &[Event]) -> bool {
-    events.iter().any(|event| match event {
-        Event::PendingRemoved { .. } => planted::ack_skipped(),
-        Event::OptionsSet { .. } => planted::retention_forgotten(),
-        Event::PendingSet { .. } => planted::claim_skipped(),
-        _ => false,
-    })
-}
-
-/// The state together with all that a decision needs to know of the log.
-pub(crate) struct Locked<'a> {
-    pub(crate) state: MutexGuard<'a, StreamState>,
-    pub(crate) span: Span,
-    pub(crate) tail: Tail,
-}
-
-impl Locked<'_> {
-    pub(crate) fn facts(&mut self) -> Result<crate::group::LogFacts> {
-        let first = match &mut self.state.live {
-            Some(live) => {
-                let first = live.first_id(&self.span, self.tail)?;
-                live.refresh(&self.span, self.tail);
-                first
-            }
-            None => None,
-        };
-        Ok(self.state.facts(self.tail, first))
-    }
-
-    /// Adds what appends have trimmed to events that pass such entries over for good: their record
-    /// may outlast the frame that says so, and then the entries must not be there again behind it.
-    pub(crate) fn keep_trim(&self, events: &mut Vec<Event>) {
-        let to = self.state.trimmed;
-        if self.state.recorded < to && !planted::trim_untold() {
-            events.insert(0, Event::Trimmed { to });
-        }
-    }
-
-    /// Changes the state by events that are in the journal, and hides what they delete.
-    fn apply(&mut self, log: Option<&Log>, events: &[Event]) {
-        for event in events {
-            self.state.apply(event);
-            if let (Event::Deleted { ids }, Some(live)) = (event, &mut self.state.live) {
-                hide(live, &self.span, self.tail, log, ids);
-            }
-        }
-    }
-}
-
-/// Marks entries deleted that were found alive a moment ago, under the same lock.
-fn hide(live: &mut Live, span: &Span, tail: Tail, log: Option<&Log>, ids: &[EntryId]) {
-    for id in ids {
-        if let Ok(Some(place)) = span.find(*id) {
-            live.delete(span, &place);
-        }
-    }
-    let Some(log) = log else { return };
-    if live.last_block_is_dead(span, tail) {
-        log.restart_block.store(true, Ordering::Release);
-    }
-    if live.first_segment_is_dead(span) {
-        log.ask_for_care();
-    }
-}
-
 impl StreamInner {
     pub(crate) fn new(number: u64, state: StreamState, lost: bool) -> StreamInner {
         StreamInner {
@@ -171,6 +119,7 @@ impl StreamInner {
             gone: AtomicBool::new(false),
             lost,
             level: Mutex::new(None),
+            waits: AtomicU8::new(Waits::Unknown as u8),
             max_unsynced: AtomicU64::new(u64::MAX),
             rests_on: AtomicU64::new(0),
             asked: AtomicBool::new(false),
@@ -199,7 +148,7 @@ impl StreamInner {
     }
 
     pub(crate) fn set_rests_on(&self, position: u64) {
-        self.rests_on.store(position, Ordering::Release);
+        self.rests_on.fetch_max(position, Ordering::AcqRel);
     }
 
     #[inline]
@@ -229,7 +178,7 @@ impl StreamInner {
         self.check(shared)?;
         let span = self.log(shared)?.span();
         let Some(after) = span.before_last()? else {
-            return Ok(Batch::new(span, Vec::new()));
+            return Ok(Batch::new(span, Few::default()));
         };
         let mut one = budget.of_one();
         let batch = self.look_at(span, after, &mut one);
@@ -238,9 +187,10 @@ impl StreamInner {
     }
 
     fn look_at(&self, span: Span, after: EntryId, budget: &mut Budget) -> Result<Batch> {
+        budget.begin_stream(|| self.state.lock().name.clone());
         let (places, _) = budget.take(&span, after)?;
         if !places.is_empty() {
-            budget.spend_stream(places.len(), || self.state.lock().name.clone());
+            budget.end_stream(places.len());
         }
         Ok(Batch::new(span, places))
     }
@@ -267,81 +217,6 @@ impl StreamInner {
         Ok(Locked { state, span, tail })
     }
 
-    /// Decides, writes the events and applies them, as one step. `decide` sees the state and gives
-    /// events and a result; it is asked again if room has to be made first. Returns the result and
-    /// the position behind the record, or 0 if there was nothing to record.
-    pub(crate) fn change<T>(
-        &self,
-        shared: &Shared,
-        grows: bool,
-        mut decide: impl FnMut(&mut Locked<'_>) -> Result<(T, Vec<Event>)>,
-    ) -> Result<(T, u64)> {
-        self.change_by(shared, grows, |locked, out| {
-            let (result, events) = decide(locked)?;
-            *out = events;
-            Ok(result)
-        })
-    }
-
-    /// The same for a `decide` that puts its events into a list of the thread's, which is empty
-    /// when it is asked.
-    pub(crate) fn change_by<T>(
-        &self,
-        shared: &Shared,
-        grows: bool,
-        decide: impl FnMut(&mut Locked<'_>, &mut Vec<Event>) -> Result<T>,
-    ) -> Result<(T, u64)> {
-        // A thread that ends has no place for them any more.
-        let mut events = EVENTS.try_with(Cell::take).unwrap_or_default();
-        let changed = self.change_in(shared, grows, &mut events, decide);
-        events.clear();
-        EVENTS.try_with(|empty| empty.set(events)).unwrap_or_default();
-        changed
-    }
-
-    fn change_in<T>(
-        &self,
-        shared: &Shared,
-        grows: bool,
-        events: &mut Vec<Event>,
-        mut decide: impl FnMut(&mut Locked<'_>, &mut Vec<Event>) -> Result<T>,
-    ) -> Result<(T, u64)> {
-        let mut again = false;
-        loop {
-            let mut locked = self.lock(shared)?;
-            self.check_writable(shared)?;
-            events.clear();
-            let result = decide(&mut locked, events)?;
-            let only_seen = events.iter().all(|event| matches!(event, Event::Seen { .. }));
-            let appended = if only_seen || is_skipped(events) {
-                Ok(0)
-            } else {
-                self.record(shared, events, grows)
-            };
-            match appended {
-                Ok(position) => {
-                    locked.apply(self.log.get(), events);
-                    if position > 0 {
-                        shared.kick.dirty();
-                        if self.is_limited_by_groups() {
-                            shared.kick.retention();
-                        }
-                    }
-                    if shared.journal.asks_for_care() {
-                        shared.kick.care();
-                    }
-                    return Ok((result, position));
-                }
-                Err(Refused::Error(error)) => return Err(error),
-                Err(Refused::Full) => {
-                    drop(locked);
-                    shared.make_room(again)?;
-                    again = true;
-                }
-            }
-        }
-    }
-
     /// A stream whose sync failed takes no changes of its groups either.
     pub(crate) fn check_writable(&self, shared: &Shared) -> Result<()> {
         shared.check_writable()?;
@@ -359,8 +234,11 @@ impl StreamInner {
 
     /// Waits, under `Always`, until a record is durable.
     pub(crate) fn settle(&self, shared: &Shared, position: u64) -> Result<()> {
-        let waits = self.level(shared) == Durability::Always && !planted::lazy_records();
-        if position > 0 && waits {
+        let waits = match self.waits.load(Ordering::Relaxed) {
+            waits if waits == Waits::Unknown as u8 => self.level(shared) == Durability::Always,
+            waits => waits == Waits::Yes as u8,
+        };
+        if position > 0 && waits && !planted::lazy_records() {
             shared.sync_journal(position)?;
         }
         Ok(())

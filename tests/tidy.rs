@@ -133,7 +133,9 @@ fn no_layer_names_one_above_it() {
 
 #[test]
 fn files_are_touched_in_storage_only() {
-    let outside = |source: &Source| !source.name.starts_with("src/storage/");
+    // A socket is a file without being one of the store's, and a program reads its own files.
+    let others = ["src/storage/", "src/bin/", "src/resp/listen.rs"];
+    let outside = |source: &Source| !others.iter().any(|other| source.name.starts_with(other));
     check(places(outside, &["std::fs", "memmap2", "rustix::fs", "rustix::mm", "File::open"]));
 }
 
@@ -301,7 +303,8 @@ fn no_drawer_for_odds_and_ends() {
 #[test]
 fn every_file_is_part_of_the_crate() {
     let all = sources("src");
-    let mut declared: BTreeSet<String> = BTreeSet::from(["src/lib.rs".to_owned()]);
+    let roots = ["src/lib.rs", "src/bin/streamlog.rs"].map(str::to_owned);
+    let mut declared: BTreeSet<String> = BTreeSet::from(roots);
     for source in &all {
         let folder = match source.name.strip_suffix("/mod.rs") {
             Some(folder) => folder.to_owned(),

@@ -5,6 +5,27 @@ use crate::options::{Deletion, NackMode, NackOptions, RefPolicy};
 use crate::state::deletions;
 use std::collections::BTreeSet;
 
+impl Stream {
+    /// As [`Group::ack`] by the group's name, for who has no handle; `None` without such a group.
+    #[cfg(feature = "resp")]
+    pub(crate) fn ack(
+        &self,
+        group: &[u8],
+        ids: impl Iterator<Item = EntryId>,
+    ) -> Result<Option<u64>> {
+        let ids: Ids = ids.collect();
+        let (shared, inner) = (self.shared(), self.inner());
+        let ack = |state: &mut MutexGuard<'_, StreamState>, out: &mut Vec<Event>| {
+            let groups = &state.groups;
+            let found = groups.find(group).and_then(|number| groups.get(number));
+            Ok(found.map(|group| group.ack(&ids, out)))
+        };
+        let (count, (), position) = inner.change_held(shared, false, ack)?;
+        inner.settle(shared, position)?;
+        Ok(count)
+    }
+}
+
 impl Group {
     /// Acknowledges entries and removes them from the stream, in one step for crashes too, and
     /// tells of each ID what became of it (XACKDEL), in their order. An ID that is not pending in
@@ -31,7 +52,8 @@ impl Group {
             for id in &ids {
                 if !state.is_pending(*id) || !acked.insert(*id) {
                     told.push(Deletion::NotFound);
-                } else if policy == RefPolicy::Acked && referenced.holds_without(*id, group.number)
+                } else if policy == RefPolicy::Acked
+                    && referenced.holds_without(*id, group.of.number)
                 {
                     told.push(Deletion::Referenced);
                 } else {
@@ -45,12 +67,12 @@ impl Group {
             let acked = Vec::from_iter(acked);
             match policy {
                 RefPolicy::DelRef => locked.release(&acked, gone.len(), &mut events),
-                _ => state.removed(acked, &mut events),
+                _ => state.removed(acked.into(), &mut events),
             }
             events.extend(deletions(&Vec::from_iter(gone)));
             Ok((told, events))
         })?;
-        let inner = self.stream.inner();
+        let inner = self.stream().inner();
         inner.care(self.shared(), inner.log(self.shared())?);
         Ok(told)
     }
@@ -69,7 +91,7 @@ impl Group {
     /// `Corrupt`, `NoGroup`, `NoStream`, `Closed`.
     pub fn claimable_at(&self, min_idle: Duration) -> Result<u64> {
         let now = self.shared().disk.now_ms();
-        let locked = self.stream.inner().lock(self.shared())?;
+        let locked = self.stream().inner().lock(self.shared())?;
         let mut exists = |id| Ok(locked.span.find(id)?.is_some());
         self.of(&locked)?.due_at(min_idle, now, &mut exists)
     }
@@ -106,10 +128,10 @@ impl Group {
             let count = state.nack(&ids, mode, options, &mut exists, &mut events)?;
             Ok((count, events))
         })?;
-        let inner = self.stream.inner();
+        let inner = self.stream().inner();
         if count > 0 {
             // Not only the first in the queue: it may be one that claims nothing.
-            inner.waiters.wake_group(self.number);
+            inner.waiters.wake_group(self.of.number);
         }
         inner.settle(self.shared(), position)?;
         Ok(count)

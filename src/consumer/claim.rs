@@ -63,7 +63,7 @@ impl Consumer {
     ) -> Result<Delivery> {
         let ids: Vec<EntryId> = ids.into_iter().collect();
         let (span, places) = self.claim_any(&ids, &options, false)?;
-        Ok(Delivery::new(&self.group, span, places, Vec::new()))
+        Ok(Delivery::new(&self.group, span, places.into(), Vec::new()))
     }
 
     /// Claims and returns IDs only (JUSTID), which leaves the delivery counts as they are.
@@ -112,7 +112,7 @@ impl Consumer {
     #[doc(alias = "XAUTOCLAIM")]
     pub fn auto_claim(&self, from: EntryId, min_idle: Duration, count: usize) -> Result<AutoClaim> {
         let (span, places, deleted, next) = self.auto_claim_any(from, min_idle, count, false)?;
-        let delivery = Delivery::new(&self.group, span, places, Vec::new());
+        let delivery = Delivery::new(&self.group, span, places.into(), Vec::new());
         Ok(AutoClaim { next, delivery, deleted })
     }
 

@@ -37,7 +37,7 @@ impl Delivery {
     pub(super) fn new(
         group: &Group,
         span: Span,
-        places: Vec<Place>,
+        places: Few<Place>,
         missing: Vec<EntryId>,
     ) -> Delivery {
         Delivery { batch: Batch::new(span, places), group: group.clone(), missing, claims: None }

@@ -37,9 +37,10 @@ impl Consumer {
         match found.and_then(|mut found| found.pop()) {
             Some((_, delivery)) => Ok(delivery),
             None => {
-                let span = self.group.stream.snapshot()?.span;
+                let span = self.group.of.stream.snapshot()?.span;
                 let claims = options.claim.map(|_| Vec::new());
-                Ok(Delivery::new(&self.group, span, Vec::new(), Vec::new()).with_claims(claims))
+                let none = Delivery::new(&self.group, span, Few::default(), Vec::new());
+                Ok(none.with_claims(claims))
             }
         }
     }
@@ -76,7 +77,7 @@ impl Consumer {
 
     fn look(&self, budget: &mut Budget, options: &GroupReadOptions) -> Result<Looked> {
         let now = self.group.shared().disk.now_ms();
-        let before = *budget;
+        let (before, number) = (*budget, self.group.of.number);
         let group = &self.group;
         let decide = |locked: &mut Locked<'_>, events: &mut Vec<Event>| {
             *budget = before;
@@ -89,7 +90,8 @@ impl Consumer {
                 Event::Seen { .. } => seen = Some(attended),
                 _ => events.push(attended),
             }
-            let mut places = Vec::new();
+            let mut places = Few::default();
+            budget.begin_stream(|| locked.state.name.clone());
             let claims = match options.claim {
                 Some(min_idle) => {
                     let found = due(locked, state, (min_idle, now), budget, &mut places)?;
@@ -102,28 +104,27 @@ impl Consumer {
             // What is claimed may have left some behind for which there was no room.
             let mut more = claimed > 0 && !budget.has_room(claimed);
             if let Some(from) = after.next().filter(|_| locked.tail.last_id > after) {
-                let known = locked.state.resume.get(&group.number);
-                let walk = known.and_then(|resume| resume.walk(&locked.span, after));
-                let mut walk = walk.unwrap_or_else(|| Forward::seek(&locked.span, from));
-                more |= budget.take_on(&locked.span, &mut walk, &mut places, claims.is_some())?;
-                let ids: Vec<_> = places.iter().skip(claimed).map(|place| place.id).collect();
+                let Locked { state, span, .. } = &mut *locked;
+                let resume = state.resume.entry(number).or_default();
+                let walk = resume.walk(span, after, from);
+                more |= budget.take_on(span, walk, &mut places, claims.is_some())?;
+                let ids: Ids = places.iter().skip(claimed).map(|place| place.id).collect();
                 let last = ids.last().copied();
+                resume.stands(span, last.unwrap_or(after));
+                let state = group.of(locked)?;
                 state.deliver(consumer, ids, options.no_ack, now, &facts, events);
                 if last.is_some() && after < locked.state.trimmed {
                     locked.keep_trim(events);
                 }
-                if let Some(resume) = Resume::new(&locked.span, walk, last.unwrap_or(after)) {
-                    locked.state.resume.insert(group.number, resume);
-                }
             }
             if !places.is_empty() {
-                budget.spend_stream(places.len(), || locked.state.name.clone());
+                budget.end_stream(places.len());
             }
             events.extend(seen.filter(|_| places.is_empty()));
-            Ok((locked.span.clone(), places, claims, more))
+            Ok((places, claims, more))
         };
-        let inner = group.stream.inner();
-        let ((span, places, claims, more), _) = inner.change_by(group.shared(), true, decide)?;
+        let inner = group.of.stream.inner();
+        let ((places, claims, more), span, _) = inner.change_held(group.shared(), true, decide)?;
         let answered = !places.is_empty();
         let delivery = Delivery::new(&self.group, span, places, Vec::new()).with_claims(claims);
         Ok(Looked { delivery, more, answered })
@@ -139,6 +140,7 @@ impl Consumer {
             let (consumer, attended) = state.attend(&self.name, now)?;
             let mut events = vec![attended];
             let (mut places, mut missing) = (Vec::new(), Vec::new());
+            budget.begin_stream(|| locked.state.name.clone());
             for id in state.history(consumer, after, budget.room(0)) {
                 if budget.is_spent() {
                     break;
@@ -154,22 +156,22 @@ impl Consumer {
                     }
                 }
             }
-            budget.spend_stream(places.len() + missing.len(), || locked.state.name.clone());
+            budget.end_stream(places.len() + missing.len());
             let live = places.iter().map(|place| place.id).collect();
             state.redelivered(consumer, live, now, &mut events);
             Ok(((locked.span.clone(), places, missing), events))
         })?;
-        let delivery = Delivery::new(&self.group, span, places, missing);
+        let delivery = Delivery::new(&self.group, span, places.into(), missing);
         Ok(Looked { delivery, more: true, answered: true })
     }
 
     fn register(&self, waiter: &Waiter) -> Registration {
-        self.group.stream.inner().waiters.register(waiter, Class::Group(self.group.number))
+        self.group.of.stream.inner().waiters.register(waiter, Class::Group(self.group.of.number))
     }
 
     /// Whether another of the group is being served, so that a newcomer has to queue up.
     fn must_queue(&self) -> bool {
-        self.group.stream.inner().waiters.has_turn(self.group.number)
+        self.group.of.stream.inner().waiters.has_turn(self.group.of.number)
     }
 }
 
@@ -180,7 +182,7 @@ fn due(
     state: &GroupState,
     when: (Duration, u64),
     budget: &mut Budget,
-    places: &mut Vec<Place>,
+    places: &mut Few<Place>,
 ) -> Result<Vec<PendingRecord>> {
     let mut found = Vec::new();
     let mut all = state.due(when.0, when.1);
@@ -208,7 +210,8 @@ impl Claimed {
     }
 }
 
-type Found = Vec<(Stream, Delivery)>;
+/// What was given, each with the place in the call of what it was given from.
+pub(crate) type Found = Vec<(usize, Delivery)>;
 
 /// One look at those of the streams that `choose` picks, in order.
 ///
@@ -249,10 +252,16 @@ fn look(
             *slot = Some(looked.more);
         }
         if looked.answered {
-            found.push((consumer.group.stream.clone(), looked.delivery));
+            found.push((n, looked.delivery));
         }
     }
     Ok((found, left))
+}
+
+/// XREADGROUP without a wait.
+#[cfg(feature = "resp")]
+pub(crate) fn read_now(from: &[(&Consumer, ReadFrom)], options: GroupReadOptions) -> Result<Found> {
+    Ok(look(from, options, |_| true)?.0)
 }
 
 /// XREADGROUP.
@@ -349,7 +358,9 @@ impl Store {
         from: &[(&Consumer, ReadFrom)],
         options: GroupReadOptions,
     ) -> Result<Vec<(Stream, Delivery)>> {
-        read_group(from, options)
+        let found = read_group(from, options)?;
+        let stream = |n: usize| from.get(n).map(|(consumer, _)| consumer.group.stream().clone());
+        Ok(found.into_iter().filter_map(|(n, given)| Some((stream(n)?, given))).collect())
     }
 }
 

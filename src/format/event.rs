@@ -4,8 +4,10 @@
 //! one that rebuilds the state. Events name entries by ID and groups and consumers by a number
 //! that is given at creation and never used again within the stream.
 
+use crate::few::Few;
 use crate::id::EntryId;
 use crate::options::Retention;
+use std::sync::Arc;
 
 /// The number of a group within its stream.
 pub(crate) type GroupNumber = u32;
@@ -29,6 +31,43 @@ pub(crate) struct PendingRecord {
     pub(crate) time_ms: u64,
     /// How often it was delivered.
     pub(crate) count: u64,
+}
+
+/// How long in seconds, and how many, iids of a producer are remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Window {
+    pub(crate) seconds: u32,
+    pub(crate) most: u32,
+}
+
+impl Default for Window {
+    fn default() -> Window {
+        Window { seconds: 100, most: 100 }
+    }
+}
+
+/// An iid, its entry, and the position behind the entry's frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct IidPair {
+    pub(crate) iid: Arc<[u8]>,
+    pub(crate) id: EntryId,
+    pub(crate) position: u64,
+}
+
+/// Up to which position all frames are told of, how many iids there were by then, and how many
+/// duplicates were refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PairsEnd {
+    pub(crate) covered: u64,
+    pub(crate) added: u64,
+    pub(crate) duplicates: u64,
+}
+
+/// What one producer has appended, in that order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ProducerPairs {
+    pub(crate) producer: Box<[u8]>,
+    pub(crate) pairs: Vec<IidPair>,
 }
 
 /// One change of one stream's state. Applying it cannot fail on a state that it was made for.
@@ -78,6 +117,30 @@ pub(crate) enum Event {
         to: EntryId,
         restart: u64,
     },
+    // Of idempotent producers. Positions are those of the stream's frames, of which the ones up to
+    // `covered` are told in full by this event and those before it.
+    /// The window as it is from now on (XCFGSET, in checkpoints, and when a stream comes to be used
+    /// so); another one than before clears what was remembered.
+    IdempotencySet {
+        window: Window,
+        covered: u64,
+        /// How many iids were ever remembered, and how many duplicates refused.
+        added: u64,
+        duplicates: u64,
+    },
+    /// What producers have appended, in order for each. Those that lie at or below what was covered
+    /// before are known. `end`: what is covered from now on, and the counters as of there; `None`
+    /// where more follow.
+    IdempotencyPairs {
+        end: Option<PairsEnd>,
+        producers: Vec<ProducerPairs>,
+    },
+    /// An iid that was attached to an entry which was there (XIDMPRECORD).
+    IdempotencyRecorded {
+        producer: Box<[u8]>,
+        iid: Box<[u8]>,
+        id: EntryId,
+    },
     // Of one group.
     /// `pinned`: recovery lowers the cursor no further than this; see `group/recover.rs`.
     GroupCreated {
@@ -119,7 +182,7 @@ pub(crate) enum Event {
         no_ack: bool,
         /// The group's counter after the last of them.
         entries_read: Option<u64>,
-        ids: Vec<EntryId>,
+        ids: Ids,
     },
     /// A consumer looked at its own records again: each count grows by one and its time is set.
     Redelivered {
@@ -138,7 +201,7 @@ pub(crate) enum Event {
     /// Records are gone: acknowledged, or found to have no entry any more.
     PendingRemoved {
         group: GroupNumber,
-        ids: Vec<EntryId>,
+        ids: Ids,
     },
     /// A consumer tried something at this time. Never journaled on its own.
     Seen {
@@ -159,6 +222,9 @@ pub(crate) enum Event {
         next_consumer: ConsumerNumber,
     },
 }
+
+/// The IDs that an event names: nearly always one or some hundreds.
+pub(crate) type Ids = Few<EntryId>;
 
 /// Events one after the other, made when they are asked for.
 pub(crate) type Events = Box<dyn Iterator<Item = Event>>;

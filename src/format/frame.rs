@@ -4,8 +4,11 @@
 //! where the body is damaged), a body with another, zero padding to eight bytes. Checksums start
 //! at a seed of the file and the offset, so that a frame passes at one place of one file only.
 
+mod extras;
+pub(crate) use extras::{Extras, Key};
+
 use super::{checksum, seed_of, short, u32_at, u64_at};
-use crate::entry::{check_fields, read_bytes, read_varint, varint_len, write_bytes, write_varint};
+use crate::entry::{check_fields, read_bytes, read_varint, write_bytes, write_varint};
 use crate::id::EntryId;
 use crate::planted;
 
@@ -247,67 +250,6 @@ impl FrameBuilder {
 #[inline]
 pub(crate) fn chain(before: u64, header_crc: u32) -> u64 {
     (before ^ u64::from(header_crc)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31)
-}
-
-/// What a frame says beside its payload.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Extras {
-    /// How many bytes below the frame's own position the log was known to be durable.
-    pub(crate) durable_distance: Option<u64>,
-    /// Entries up to and including this ID are gone as of this frame.
-    pub(crate) trimmed: Option<EntryId>,
-}
-
-const ATTR_TRIM: u64 = 1;
-
-impl Extras {
-    pub(crate) fn flags(&self) -> u8 {
-        (if self.durable_distance.is_some() { DURABLE } else { 0 })
-            | (if self.trimmed.is_some() { ATTRIBUTES } else { 0 })
-    }
-
-    #[inline]
-    pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        if let Some(distance) = self.durable_distance {
-            write_varint(out, distance);
-        }
-        if let Some(id) = self.trimmed {
-            // One attribute: count, then tag with its must-understand bit, length and bytes.
-            let len = varint_len(id.ms) + varint_len(id.seq);
-            write_varint(out, 1);
-            write_varint(out, (ATTR_TRIM << 1) | 1);
-            write_varint(out, len as u64);
-            write_varint(out, id.ms);
-            write_varint(out, id.seq);
-        }
-    }
-
-    /// Reads what [`Extras::write`] wrote and moves `at` behind it. `None` if it is malformed or
-    /// has an attribute that must be understood and is not.
-    #[inline]
-    pub(crate) fn read(flags: u8, body: &[u8], at: &mut usize) -> Option<Extras> {
-        let mut extras = Extras::default();
-        if flags & DURABLE != 0 {
-            extras.durable_distance = Some(read_varint(body, at)?);
-        }
-        if flags & ATTRIBUTES != 0 {
-            for _ in 0..read_varint(body, at)? {
-                let tag = read_varint(body, at)?;
-                let value = read_bytes(body, at)?;
-                match (tag >> 1, tag & 1) {
-                    (ATTR_TRIM, _) => {
-                        let mut within = 0;
-                        let ms = read_varint(value, &mut within)?;
-                        let seq = read_varint(value, &mut within)?;
-                        extras.trimmed = Some(EntryId::new(ms, seq));
-                    }
-                    (_, 0) => {}
-                    _ => return None,
-                }
-            }
-        }
-        Some(extras)
-    }
 }
 
 /// Appends an ID as its distance from another one that is not greater.

@@ -86,7 +86,8 @@ fn states_of(loaded: &Loaded) -> States {
 
 /// All of a state as events, in the order in which a checkpoint has them.
 fn dump(state: &StreamState) -> Vec<Event> {
-    let mut events: Vec<Event> = state.dump().collect();
+    let covered = state.idempotency.as_ref().map_or(0, |table| table.covered());
+    let mut events: Vec<Event> = state.dump(covered).collect();
     let mut deleted = state.deleted.clone();
     deleted.sort_unstable();
     deleted.dedup();
@@ -174,7 +175,9 @@ fn check_loaded(disk: &Arc<FixedDisk>, before: &Loaded, states: &States) {
 mod tests {
     use super::super::seeds::Random;
     use super::*;
-    use crate::format::event::{ANY_RESTART, Counters, PendingRecord};
+    use crate::format::event::{
+        ANY_RESTART, Counters, IidPair, PairsEnd, PendingRecord, ProducerPairs, Window,
+    };
 
     fn id(random: &mut Random) -> EntryId {
         EntryId::new(random.below(3), random.below(3))
@@ -197,11 +200,44 @@ mod tests {
         PendingRecord { id: id(random), owner, time_ms: random.below(3), count: random.below(3) }
     }
 
+    fn pairs(random: &mut Random) -> ProducerPairs {
+        let mut pair = || IidPair {
+            iid: Box::<[u8]>::into(name(random)),
+            id: id(random),
+            position: random.below(9),
+        };
+        let mut pairs: Vec<_> = (0..3).map(|_| pair()).collect();
+        pairs.sort_by_key(|pair| pair.position);
+        ProducerPairs { producer: name(random), pairs }
+    }
+
+    fn of_idempotency(random: &mut Random) -> Event {
+        let (covered, added, duplicates) = (random.below(9), random.below(9), random.below(3));
+        match random.below(3) {
+            0 => {
+                let window = Window { seconds: 100, most: random.below(4) as u32 };
+                Event::IdempotencySet { window, covered, added, duplicates }
+            }
+            1 => {
+                let producers = (0..random.below(3)).map(|_| pairs(random)).collect();
+                let end = Some(PairsEnd { covered, added, duplicates });
+                let end = end.filter(|_| random.below(3) > 0);
+                Event::IdempotencyPairs { end, producers }
+            }
+            _ => Event::IdempotencyRecorded {
+                producer: name(random),
+                iid: name(random),
+                id: id(random),
+            },
+        }
+    }
+
     /// Few values, zeros among them, so that events meet each other.
     fn event(random: &mut Random) -> Event {
         let (group, consumer) = (random.below(2) as u32, random.below(3) as u32);
         let time_ms = random.below(3);
-        match random.below(18) {
+        match random.below(21) {
+            18..=20 => of_idempotency(random),
             0 => Event::Deleted { ids: ids(random) },
             1 => Event::Trimmed { to: id(random) },
             2 => Event::Counters(Counters {
@@ -241,7 +277,7 @@ mod tests {
                 time_ms,
                 no_ack: random.below(4) == 0,
                 entries_read: maybe(random),
-                ids: ids(random),
+                ids: ids(random).into(),
             },
             12 => Event::Redelivered { group, consumer, time_ms, ids: ids(random) },
             13 => Event::PendingSet {
@@ -249,7 +285,7 @@ mod tests {
                 records: (0..=random.below(3)).map(|_| record(random)).collect(),
                 active_ms: maybe(random),
             },
-            14 => Event::PendingRemoved { group, ids: ids(random) },
+            14 => Event::PendingRemoved { group, ids: ids(random).into() },
             15 => Event::TrimmedOut { ids: ids(random) },
             16 => Event::GroupCounters {
                 next_group: random.below(3) as u32,

@@ -36,6 +36,13 @@ impl Random {
     }
 }
 
+#[test]
+#[cfg(feature = "resp")]
+#[ignore = "writes the seeds of one corpus anew"]
+fn write_the_seeds_of_requests() {
+    super::resp::seeds().iter().enumerate().for_each(|(n, seed)| write("resp", n, seed));
+}
+
 fn write(target: &str, number: usize, bytes: &[u8]) {
     fs::create_dir_all(corpus(target)).unwrap();
     fs::write(corpus(target).join(format!("seed-{number:02}")), bytes).unwrap();
@@ -242,8 +249,9 @@ pub(super) fn files_of_a_store(number: usize, random: &mut Random) -> (Vec<Image
     for n in 0..6 + random.below(30) {
         let fields = [("field", random.bytes(random.0 % 90))];
         let mut append = AppendOptions::new().id(EntryId::new(5 + n, 0));
-        match random.below(6) {
+        match random.below(7) {
             0 => append = append.trim(Trim::max_len(10)),
+            2 => append = append.idempotent("p", [n as u8 % 16]),
             1 => {
                 let mut batch = NewEntries::new();
                 for m in 0..random.below(6) {
@@ -254,12 +262,12 @@ pub(super) fn files_of_a_store(number: usize, random: &mut Random) -> (Vec<Image
                 stream.append_batch(&batch).unwrap();
                 continue;
             }
-            2 => {
+            3 => {
                 let read = a.read(GroupReadOptions::new().count(3)).unwrap();
                 group.ack(read.ids().take(1)).unwrap();
             }
-            3 => drop(b.auto_claim(EntryId::MIN, std::time::Duration::ZERO, 2)),
-            4 => store.step_sync().unwrap(),
+            4 => drop(b.auto_claim(EntryId::MIN, std::time::Duration::ZERO, 2)),
+            5 => store.step_sync().unwrap(),
             _ => store.step_prepare().unwrap(),
         }
         stream.append_with(fields.clone(), append).unwrap();

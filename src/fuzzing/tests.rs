@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 type Target = fn(&[u8]) -> bool;
 
-const TARGETS: [(&str, Target); 10] = [
+const TARGETS: &[(&str, Target)] = &[
     ("frame", super::frame),
     ("segment", super::segment),
     ("journal", super::journal),
@@ -22,6 +22,8 @@ const TARGETS: [(&str, Target); 10] = [
     ("manifest", super::manifest),
     ("events", super::events),
     ("checkpoint", super::checkpoint),
+    #[cfg(feature = "resp")]
+    ("resp", super::resp),
 ];
 
 pub(super) fn corpus(target: &str) -> PathBuf {
@@ -92,7 +94,7 @@ fn calls_that_are_drawn_agree_with_the_model() {
 #[test]
 fn a_frame_in_a_hole_is_read_by_nobody() {
     let mut hurt = 0;
-    for number in 0..24 {
+    for number in 0..40 {
         let (mut files, _) = seeds::files_of_a_store(number, &mut seeds::Random(7 + number as u64));
         for (_, bytes) in &mut files {
             let mut blocks = Vec::new();
@@ -140,6 +142,12 @@ fn the_corpus_of_records_is_applied() {
 #[test]
 fn the_corpus_of_checkpoints_is_written_again() {
     replay("checkpoint");
+}
+
+#[test]
+#[cfg(feature = "resp")]
+fn the_corpus_of_requests_is_read_and_run() {
+    replay("resp");
 }
 
 /// Of inputs that were changed as the fuzzers change them, enough come past the checksums, and some

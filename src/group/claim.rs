@@ -158,7 +158,7 @@ impl GroupState {
                 left -= 1;
             }
         }
-        self.removed(outcome.deleted.clone(), &mut outcome.events);
+        self.removed(outcome.deleted.clone().into(), &mut outcome.events);
         self.claimed(records, now, &mut outcome.events);
         Ok(outcome)
     }

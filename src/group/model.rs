@@ -141,7 +141,7 @@ impl Rig {
             let room = if count == 0 { 0 } else { most - claimed.len() };
             ids = self.log.after(group.last_id(), room);
         }
-        group.deliver(consumer, ids.clone(), no_ack, self.now, &facts, &mut events);
+        group.deliver(consumer, ids.clone().into(), no_ack, self.now, &facts, &mut events);
         let idle = |record: &PendingRecord| self.now.saturating_sub(record.time_ms);
         let of_claimed = claimed.iter().map(|record| (record.id, idle(record), record.count));
         let read = of_claimed.chain(ids.into_iter().map(|id| (id, 0, 0))).collect();

@@ -7,7 +7,7 @@
 //! entry, until its owner goes. `zone` holds exactly the IDs of the others, in the order of their
 //! turns: it costs groups nothing that never had any.
 
-use crate::format::event::{ConsumerNumber, PendingRecord};
+use crate::format::event::{ConsumerNumber, Ids, PendingRecord};
 use crate::id::EntryId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -154,8 +154,13 @@ impl PendingList {
             return;
         }
         self.order.come(time_ms, ids);
+        let own = self.owned.entry(owner).or_default();
+        if let [id] = ids {
+            self.records.push(record(id));
+            return own.push(*id);
+        }
         self.records.append(ids.iter().map(record), time_ms);
-        self.owned.entry(owner).or_default().append(ids.iter().copied(), u64::MAX);
+        own.append(ids.iter().copied(), u64::MAX);
     }
 
     /// Counts one more delivery of a record to its owner; nothing if it is another's.
@@ -175,16 +180,29 @@ impl PendingList {
     }
 
     /// Those of some ascending IDs that have records.
-    pub(crate) fn among(&self, ids: &[EntryId]) -> Vec<EntryId> {
+    pub(crate) fn among(&self, ids: &[EntryId]) -> Ids {
+        if let [id] = ids {
+            return self.records.get(*id).map(|record| record.id).into_iter().collect();
+        }
         let mut found = Vec::with_capacity(ids.len());
         self.records.find_all(ids, |record| found.push(record.id));
-        found
+        found.into()
     }
 
     /// Takes records out; IDs without one are passed over. Runs of neighbours go in one step.
     pub(crate) fn remove(&mut self, ids: &[EntryId]) {
         let PendingList { records, owned, zone, order } = self;
         order.forget(ids);
+        if let [id] = ids {
+            match records.take(*id) {
+                Some(PendingRecord { owner: Some(owner), .. }) => {
+                    owned.get_mut(&owner).map(|own| own.take(*id));
+                }
+                Some(record) => _ = zone.remove(&(record.time_ms, record.id)),
+                None => {}
+            }
+            return;
+        }
         if !zone.is_empty() {
             records.find_all(ids, |record| {
                 if record.owner.is_none() {
@@ -278,7 +296,7 @@ mod tests {
         list.deliver(2, 5, &[id(3), id(5)]);
         list.put(record(7, None));
         list.deliver(1, 5, &[id(8), id(9)]);
-        assert_eq!(list.among(&[id(2), id(4), id(5), id(9)]), [id(2), id(5), id(9)]);
+        assert_eq!(&*list.among(&[id(2), id(4), id(5), id(9)]), [id(2), id(5), id(9)]);
         list.remove(&[id(2), id(3), id(4), id(5), id(6), id(7), id(8)]);
         assert_eq!((of(&list, 1), of(&list, 2)), (vec![1, 9], vec![]));
         assert_eq!((list.len_of(1), list.len_of(2), list.len()), (2, 0, 2));

@@ -2,7 +2,8 @@
 
 use super::counters::LogFacts;
 use super::state::GroupState;
-use crate::format::event::{ConsumerNumber, Event, MAX_IDS};
+use crate::few::Few;
+use crate::format::event::{ConsumerNumber, Event, Ids, MAX_IDS};
 use crate::id::EntryId;
 use std::ops::Bound;
 
@@ -14,14 +15,14 @@ impl GroupState {
     pub(crate) fn deliver(
         &self,
         consumer: ConsumerNumber,
-        ids: Vec<EntryId>,
+        ids: Ids,
         no_ack: bool,
         now: u64,
         facts: &LogFacts,
         out: &mut Vec<Event>,
     ) {
         let (mut entries_read, mut last_id) = (self.entries_read, self.last_id);
-        for_each_chunk(ids, |ids| {
+        for_each_list(ids, |ids| {
             entries_read = facts.read_after(entries_read, last_id, &ids);
             last_id = ids.last().copied().unwrap_or(last_id);
             out.push(Event::Delivered {
@@ -77,10 +78,18 @@ impl GroupState {
     }
 
     /// The events that remove these pending records. Ascending.
-    pub(crate) fn removed(&self, ids: Vec<EntryId>, out: &mut Vec<Event>) {
-        for_each_chunk(ids, |ids| {
+    pub(crate) fn removed(&self, ids: Ids, out: &mut Vec<Event>) {
+        for_each_list(ids, |ids| {
             out.push(Event::PendingRemoved { group: self.number, ids });
         });
+    }
+}
+
+/// The same for IDs.
+fn for_each_list(ids: Ids, mut take: impl FnMut(Ids)) {
+    match ids {
+        Few::One(_) => take(ids),
+        Few::Many(list) => for_each_chunk(list, |list| take(list.into())),
     }
 }
 

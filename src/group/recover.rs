@@ -95,7 +95,7 @@ impl GroupState {
             self.pending.from(first).map(|record| record.id).collect()
         });
         let dropped = lost.len() as u64;
-        self.removed(lost, &mut events);
+        self.removed(lost.into(), &mut events);
         (!events.is_empty()).then(|| Clamped {
             group: self.name().to_vec(),
             from: self.last_id,

@@ -41,6 +41,12 @@ impl Groups {
         Referenced { groups: self, read_by_all }
     }
 
+    /// Whether this ID is pending in any of them.
+    #[cfg(feature = "resp")]
+    pub(crate) fn is_pending(&self, id: EntryId) -> bool {
+        self.by_number().any(|group| group.is_pending(id))
+    }
+
     /// The events after which these IDs are pending nowhere. Ascending.
     pub(crate) fn release(&self, ids: &[EntryId], out: &mut Vec<Event>) {
         for group in self.by_number() {
@@ -67,7 +73,7 @@ impl Groups {
                     ids.push(record.id);
                 }
             }
-            group.removed(ids, out);
+            group.removed(ids.into(), out);
         }
         Ok(())
     }

@@ -164,7 +164,10 @@ impl Groups {
             | Event::TrimmedOut { .. }
             | Event::SetBack { .. }
             | Event::Counters(_)
-            | Event::Durable { .. } => {}
+            | Event::Durable { .. }
+            | Event::IdempotencySet { .. }
+            | Event::IdempotencyPairs { .. }
+            | Event::IdempotencyRecorded { .. } => {}
         }
     }
 

@@ -126,6 +126,7 @@ impl Journal {
             let mut inner = self.inner.lock();
             let slot = (inner.slot + 1) % 3;
             inner.set_left(slot, None);
+            inner.reserved = 0;
             (slot, inner.turn + 1, inner.size, inner.end, inner.next_record)
         };
         let mut next = NextFile::begin(&self.place, &self.files, slot, turn, size)?;
@@ -238,7 +239,7 @@ impl Inner {
         self.region = next.region;
         self.outgrown = false;
         self.end = next.end;
-        self.state_bytes = bytes + next.spare;
+        self.state_bytes = bytes + next.spare + self.reserved;
         self.checkpoint_bytes = bytes;
         self.events_bytes = 0;
         self.ask_at = self.due_at();

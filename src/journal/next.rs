@@ -81,7 +81,7 @@ impl NextFile {
         let sections = std::mem::take(&mut self.contents);
         let mark = CheckpointEnd { first_record, next_record, next_stream, sections };
         let distance = self.end - self.synced;
-        let extras = Extras { durable_distance: Some(distance), trimmed: None };
+        let extras = Extras { durable_distance: Some(distance), ..Extras::default() };
         self.frame_with(Kind::CheckpointEnd, extras, |out| mark.write(out))
     }
 

@@ -4,7 +4,7 @@
 //! of many, as the medium loses whole blocks; such a list reaches back to the last but one, because
 //! the last one may be lost too.
 
-use super::last::LastRecords;
+use super::last::Last;
 use crate::format::record::Before;
 
 /// A long list is due after so many bytes of records: more than a block of any medium.
@@ -35,12 +35,7 @@ impl Recent {
     }
 
     /// What the record `next`, which changes these streams, tells. `last`: of each stream.
-    pub(super) fn before(
-        &self,
-        next: u64,
-        changes: impl Fn(u64) -> bool,
-        last: &LastRecords,
-    ) -> Before {
+    pub(super) fn before(&self, next: u64, changes: impl Fn(u64) -> bool, last: &Last) -> Before {
         if self.bytes >= LIST_EVERY {
             return self.list(next, changes, last);
         }
@@ -53,13 +48,8 @@ impl Recent {
     }
 
     /// As much as is known.
-    pub(super) fn list(
-        &self,
-        next: u64,
-        changes: impl Fn(u64) -> bool,
-        last: &LastRecords,
-    ) -> Before {
-        let record = |stream: &u64| last.get(stream).copied().unwrap_or(0);
+    pub(super) fn list(&self, next: u64, changes: impl Fn(u64) -> bool, last: &Last) -> Before {
+        let record = |stream: &u64| last.get(*stream);
         let [earlier, running] = &self.changed;
         let earlier = earlier.iter().filter(|stream| record(stream) < self.begins[1]);
         let changed = earlier.chain(running).filter(|stream| !changes(**stream));
@@ -70,11 +60,11 @@ impl Recent {
     }
 
     /// Takes in a record of `len` bytes that was just written: the streams that it changed, each
-    /// with the record that did before it.
+    /// with the record that did before it, 0 for none.
     pub(super) fn note(
         &mut self,
         number: u64,
-        streams: impl Iterator<Item = (u64, Option<u64>)>,
+        streams: impl Iterator<Item = (u64, u64)>,
         len: u64,
     ) {
         if self.bytes >= LIST_EVERY {
@@ -87,7 +77,7 @@ impl Recent {
         self.newest.clear();
         for (stream, before) in streams {
             self.newest.push(stream);
-            if before.is_none_or(|record| record < self.begins[1]) {
+            if before < self.begins[1] {
                 self.changed[1].push(stream);
             }
         }
@@ -107,7 +97,7 @@ mod tests {
             (random >> 33) % end
         };
         let mut recent = Recent::new(1);
-        let mut last = LastRecords::default();
+        let mut last = Last::default();
         let mut records = Vec::new();
         for number in 1..400 {
             // Some streams change often, others now and then.
@@ -118,7 +108,7 @@ mod tests {
             }
             let len = 24 + below(400);
             let before = recent.before(number, |stream| streams.contains(&stream), &last);
-            recent.note(number, streams.iter().map(|s| (*s, last.insert(*s, number))), len);
+            recent.note(number, streams.iter().map(|s| (*s, last.set(*s, number))), len);
             records.push((streams, len, before));
         }
         records

@@ -2,6 +2,7 @@
 
 use crate::entry::EntryRef;
 use crate::error::Result;
+use crate::few::Few;
 use crate::id::EntryId;
 use crate::options::{ReadOptions, ReplyFormat};
 use crate::storage::cursor::{Forward, Place, Span};
@@ -21,6 +22,8 @@ pub(crate) struct Budget {
     format: Option<ReplyFormat>,
     /// Bytes handed out so far.
     spent: usize,
+    /// Bytes that go out in front of the next entry: what a stream of the reply begins with.
+    head: usize,
     /// Entries handed out so far.
     given: usize,
 }
@@ -28,7 +31,7 @@ pub(crate) struct Budget {
 impl Budget {
     pub(crate) fn of(options: &ReadOptions) -> Budget {
         let ReadOptions { count, most, bytes, format, block: _ } = *options;
-        Budget { count, most, bytes, format, spent: 0, given: 0 }
+        Budget { count, most, bytes, format, ..Budget::default() }
     }
 
     /// So many entries of a stream, and no other limit.
@@ -70,7 +73,10 @@ impl Budget {
         if self.bytes.is_some() {
             self.spent += match self.format {
                 None => place.len as usize,
-                Some(_) => of_entry(&EntryRef::new(place.id, span.list(place)), claimed),
+                Some(_) => {
+                    let entry = EntryRef::new(place.id, span.list(place));
+                    std::mem::take(&mut self.head) + of_entry(&entry, claimed)
+                }
             };
         }
     }
@@ -79,23 +85,31 @@ impl Budget {
     pub(crate) fn spend_missing(&mut self, id: EntryId) {
         self.given += 1;
         if let (Some(format), true) = (self.format, self.bytes.is_some()) {
-            self.spent += HEAD + of_id(id) + if format.resp3 { 3 } else { 5 };
+            let null = if format.resp3 { 3 } else { 5 };
+            self.spent += std::mem::take(&mut self.head) + HEAD + of_id(id) + null;
         }
     }
 
-    /// A stream of this name has got so many entries.
-    pub(crate) fn spend_stream(&mut self, entries: usize, name: impl FnOnce() -> Vec<u8>) {
+    /// What follows is of a stream of this name.
+    pub(crate) fn begin_stream(&mut self, name: impl FnOnce() -> Vec<u8>) {
         if let (Some(format), true) = (self.format, self.bytes.is_some()) {
             let name = name().len().saturating_sub(format.name_prefix);
             let pair = if format.resp3 { 0 } else { HEAD };
-            self.spent += pair + of_bytes(name) + of_number(entries as u64);
+            self.head = pair + of_bytes(name);
+        }
+    }
+
+    /// So many entries it were; only now is their number known.
+    pub(crate) fn end_stream(&mut self, entries: usize) {
+        if let (Some(_), true) = (self.format, self.bytes.is_some()) {
+            self.spent += std::mem::take(&mut self.head) + of_number(entries as u64);
         }
     }
 
     /// Reads live entries above `after`, as many as the limits allow. `true` besides if there is
     /// another one behind them.
-    pub(crate) fn take(&mut self, span: &Span, after: EntryId) -> Result<(Vec<Place>, bool)> {
-        let mut places = Vec::new();
+    pub(crate) fn take(&mut self, span: &Span, after: EntryId) -> Result<(Few<Place>, bool)> {
+        let mut places = Few::default();
         let more = match after.next() {
             Some(from) => self.take_on(span, &mut Forward::seek(span, from), &mut places, false)?,
             None => false,
@@ -109,13 +123,15 @@ impl Budget {
         &mut self,
         span: &Span,
         forward: &mut Forward,
-        places: &mut Vec<Place>,
+        places: &mut Few<Place>,
         told: bool,
     ) -> Result<bool> {
         let before = places.len();
         let room = self.room(before);
         // So many as a rule, if there is one at all.
-        places.reserve_exact(self.count.unwrap_or(0).min(room).min(MOST_EXPECTED));
+        if before == 0 {
+            *places = Few::with_capacity(self.count.unwrap_or(0).min(room).min(MOST_EXPECTED));
+        }
         if self.bytes.is_none() {
             let more = fill(span, forward, places, room);
             self.given += places.len() - before;
@@ -138,7 +154,7 @@ impl Budget {
 }
 
 /// Takes up to so many entries. `true` if there may be another one.
-fn fill(span: &Span, forward: &mut Forward, places: &mut Vec<Place>, room: usize) -> Result<bool> {
+fn fill(span: &Span, forward: &mut Forward, places: &mut Few<Place>, room: usize) -> Result<bool> {
     let mut reading = span.reading();
     let before = places.len();
     loop {
@@ -206,10 +222,13 @@ mod tests {
         let format = ReplyFormat::resp2().name_prefix(2);
         let options = ReadOptions::new().max_size_in(1, format);
         let mut budget = Budget::of(&options);
-        budget.spend_stream(12, || b"mystream".to_vec());
-        assert_eq!(budget.spent, "*2\r\n$6\r\nstream\r\n*12\r\n".len());
+        budget.begin_stream(|| b"mystream".to_vec());
+        assert_eq!(budget.spent, 0, "a stream that gives nothing is not named");
         budget.spend_missing(EntryId::new(1, 0));
-        assert_eq!(budget.spent, 21 + "*2\r\n$3\r\n1-0\r\n*-1\r\n".len());
+        let gone = "*2\r\n$6\r\nstream\r\n*2\r\n$3\r\n1-0\r\n*-1\r\n".len();
+        assert_eq!(budget.spent, gone);
+        budget.end_stream(12);
+        assert_eq!(budget.spent, gone + "*12\r\n".len());
         assert!(budget.is_spent());
         assert!(stream.read(Start::First, options).unwrap().len() == 1);
     }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 mod backward;
 mod forward;
+mod keys;
 mod reading;
 mod resume;
 pub(crate) use backward::Backward;

@@ -17,6 +17,7 @@
 use super::region::Region;
 use std::fmt::Debug;
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -104,6 +105,11 @@ pub(crate) trait DiskFile: Send + Sync + Debug {
     fn allocate(&self, len: u64) -> io::Result<()>;
     /// Reads exactly `buf.len()` bytes.
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()>;
+    /// The next bytes at or behind `from` that may be something else than zero, as far as the
+    /// system knows without reading; `None` if there are none.
+    fn data_from(&self, from: u64) -> io::Result<Option<Range<u64>>> {
+        Ok(Some(from..u64::MAX))
+    }
     /// Writes all bytes, within the file's length.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
     /// Makes bytes and length durable. Any error is final: the caller must not try again.

@@ -24,7 +24,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::event::StoredOptions;
 use crate::format::footer::BlockStart;
 use crate::format::frame::{
-    BLOCK, BLOCK_HEADER, Begin, COMMIT, Extras, FrameBuilder, HEADER, Kind, MAX_BODY, chain,
+    BLOCK, BLOCK_HEADER, Begin, COMMIT, Extras, FrameBuilder, HEADER, Key, Kind, MAX_BODY, chain,
     padded, write_id,
 };
 use crate::format::header::{FILE_HEADER, FileHeader};
@@ -168,6 +168,7 @@ impl Log {
             durable_told: 0,
             scratch: Vec::new(),
             hidden: VecDeque::new(),
+            hidden_trims: 0,
             last_size,
             closed: false,
             pace: Pace::new(position),
@@ -300,18 +301,8 @@ impl Log {
         unsynced.drain(..done);
         drop(unsynced);
         if self.is_strict() {
-            let mut trim: Option<TrimPlan> = None;
             let mut writer = self.writer.lock();
-            let mut tail = None;
-            while let Some(hidden) = writer.hidden.front().copied() {
-                if hidden.position > target {
-                    break;
-                }
-                tail = Some(hidden.tail);
-                // A later one may trim less: it was planned when the earlier one had no effect yet.
-                trim = trim.into_iter().chain(hidden.trim).reduce(TrimPlan::or_more);
-                writer.hidden.pop_front();
-            }
+            let (tail, trim) = writer.shown_by(target);
             if let Some(tail) = tail {
                 let published = target.max(self.view.published());
                 match trim {
@@ -451,7 +442,7 @@ impl Log {
         if writer.active.as_ref().is_none_or(|active| active.size - active.end < 32) {
             return Ok(false);
         }
-        let extras = Extras { durable_distance: Some(0), trimmed: None };
+        let extras = Extras { durable_distance: Some(0), ..Extras::default() };
         let mut out = std::mem::take(&mut writer.scratch);
         let frame = FrameBuilder::begin(&mut out, Kind::Close, extras.flags(), None);
         extras.write(&mut out);

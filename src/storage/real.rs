@@ -7,6 +7,8 @@ use std::ffi::OsString;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Read, Seek, Write};
+#[cfg(target_os = "linux")]
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -292,6 +294,22 @@ impl DiskFile for RealFile {
             drop(self.0.set_len(old));
         }
         grown
+    }
+
+    #[cfg(target_os = "linux")]
+    fn data_from(&self, from: u64) -> io::Result<Option<Range<u64>>> {
+        use rustix::fs::{SeekFrom, seek};
+        use rustix::io::Errno;
+        // All other calls say where they read and write: nobody minds where the file stands.
+        let range = seek(&self.0, SeekFrom::Data(from))
+            .and_then(|start| Ok(start..seek(&self.0, SeekFrom::Hole(start))?));
+        match range {
+            Ok(range) => Ok(Some(range)),
+            Err(Errno::NXIO) => Ok(None),
+            // A file system that does not know.
+            Err(Errno::INVAL | Errno::OPNOTSUPP) => Ok(Some(from..u64::MAX)),
+            Err(error) => Err(error.into()),
+        }
     }
 
     #[cfg(unix)]

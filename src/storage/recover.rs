@@ -70,6 +70,8 @@ pub(crate) struct Recovered {
     pub(crate) log_last_id: EntryId,
     /// What the journal should have said of the last restart.
     pub(crate) set_back: Option<Event>,
+    /// Entries in segments without a footer have keys of producers.
+    pub(crate) keyed: bool,
 }
 
 struct Recovery<'a> {
@@ -122,8 +124,13 @@ pub(crate) fn recover(home: &Home, known: &Known) -> Result<Recovered> {
     recovery.end_at_restart(&mut chain);
     recovery.clear_away();
     recovery.make_durable(&chain, durable)?;
+    let is_keyed = |segment: &Candidate| match &segment.content {
+        Content::Scanned(scan) => scan.keyed,
+        Content::Sealed(_) => false,
+    };
+    let keyed = chain.iter().any(is_keyed);
     let (log, report, log_last_id) = recovery.build(chain, trimmed)?;
-    Ok(Recovered { log, report, log_last_id, set_back })
+    Ok(Recovered { log, report, log_last_id, set_back, keyed })
 }
 
 impl Recovery<'_> {

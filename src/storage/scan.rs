@@ -77,6 +77,8 @@ pub(crate) struct Scan {
     pub(crate) holes: Vec<Hole>,
     /// What the last block holds: base, entries, bytes of field lists.
     pub(crate) last_block: Option<(EntryId, u64, u64)>,
+    /// Some entry has the key of a producer.
+    pub(crate) keyed: bool,
 }
 
 /// State that is taken back when a batch turns out to have no end.
@@ -114,6 +116,7 @@ struct Walk<'a> {
     /// How many more there are by a block start, which counts once the batch of that block is
     /// complete.
     told: Option<u64>,
+    keyed: bool,
 }
 
 enum Step {
@@ -174,6 +177,7 @@ fn empty(first: u64, nonzero_end: u64) -> Scan {
         frames_behind: false,
         holes: Vec::new(),
         last_block: None,
+        keyed: false,
     }
 }
 
@@ -243,6 +247,7 @@ impl<'a> Walk<'a> {
             holes: Vec::new(),
             loose: None,
             told: None,
+            keyed: false,
         }
     }
 
@@ -285,6 +290,7 @@ impl<'a> Walk<'a> {
         if let Some(distance) = taken.extras.durable_distance {
             self.durable = self.durable.max((self.begin.position + at).saturating_sub(distance));
         }
+        self.keyed |= taken.extras.keyed;
         if let Some(block) = taken.block {
             let more = u64::from(block.ordinal).saturating_sub(self.now.entries);
             self.told.get_or_insert(more);
@@ -309,7 +315,12 @@ impl<'a> Walk<'a> {
         let done = self.committed;
         self.index.truncate(done.blocks);
         let entries = self.count_all(&done);
-        let nonzero_end = self.window.nonzero_end(done.end)?;
+        // Behind a Close there is nothing as a rule. What a process that was killed had put there
+        // is known to the system, whether it is on disk or not.
+        let nonzero_end = match done.closed {
+            true => self.window.nonzero_end_of_data(done.end)?,
+            false => self.window.nonzero_end(done.end)?,
+        };
         let mut frames_behind = false;
         let mut at = done.end;
         while let Some((place, header)) = next_frame(&mut self.window, self.seed, at, nonzero_end)?
@@ -339,6 +350,7 @@ impl<'a> Walk<'a> {
             last_block: done
                 .block
                 .map(|id| (id, done.entries - done.block_start, done.block_bytes)),
+            keyed: self.keyed,
         })
     }
 }

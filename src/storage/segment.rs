@@ -322,6 +322,11 @@ impl Body {
         self.index.write().push(block);
     }
 
+    /// Holds no more memory than it needs now.
+    pub(crate) fn shrink(&self) {
+        self.index.write().shrink_to_fit();
+    }
+
     /// The last block whose first ID is not above `id` and that begins below `limit`; the first
     /// frame if there is none.
     pub(crate) fn seek(&self, id: EntryId, limit: u64) -> BlockStart {

@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -329,6 +330,10 @@ impl DiskFile for WatchedFile {
 
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
         self.loss.call("read", &self.path, || self.file.read_at(buf, offset))
+    }
+
+    fn data_from(&self, from: u64) -> io::Result<Option<Range<u64>>> {
+        self.loss.call("seek", &self.path, || self.file.data_from(from))
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {

@@ -8,7 +8,7 @@ use crate::format::name;
 use crate::format::record::NO_NUMBER;
 use crate::journal::Loaded;
 use crate::options::{OnDamage, Retention};
-use crate::state::StreamState;
+use crate::state::{Idempotency, StreamState};
 use crate::storage::disk::{Disk, NameKind, OpenMode};
 use crate::storage::scan::{Window, read_begin};
 use std::path::{Path, PathBuf};
@@ -97,6 +97,9 @@ impl Names {
         };
         let mut state = StreamState::default();
         state.apply(&event);
+        if let Some(event) = Idempotency::first(options.idempotency.into()) {
+            state.apply(&event);
+        }
         state.restart_unsure = broken;
         let nameless = self.by_name.contains_key(&state.name);
         self.insert(number, state, (broken && refuse) || nameless);

@@ -4,7 +4,7 @@ use super::{Health, RecoveryReport, Shared, Store, StoreOptions};
 use crate::error::{Error, ErrorKind, Result, check_name};
 use crate::format::event::Event;
 use crate::format::name;
-use crate::options::{Durability, StreamOptions};
+use crate::options::{Durability, IdempotencyWindow, StreamOptions};
 use crate::state::StreamState;
 use crate::storage::disk::{Disk, NameKind};
 use crate::stream::{Stream, StreamInner};
@@ -345,6 +345,26 @@ impl Store {
         Ok(true)
     }
 
+    /// What streams remember of idempotent producers that are created from now on
+    /// (`stream-idmp-duration`, `stream-idmp-maxsize`). It is copied into each when that is made,
+    /// and stored there; the default itself is not stored.
+    ///
+    /// # Errors
+    /// `InvalidConfig`; `Closed`.
+    #[doc(alias = "XCFGSET")]
+    pub fn set_default_idempotency(&self, window: IdempotencyWindow) -> Result<()> {
+        window.check()?;
+        self.shared().check_open()?;
+        *self.shared().window.lock() = window;
+        Ok(())
+    }
+
+    /// The same as it is now. In a forked child the one that there is without any.
+    #[must_use]
+    pub fn default_idempotency(&self) -> IdempotencyWindow {
+        self.own().map(|own| *own.window.lock()).unwrap_or_default()
+    }
+
     /// Makes everything durable that was written before the call: the streams, then their groups.
     ///
     /// # Errors
@@ -352,6 +372,22 @@ impl Store {
     pub fn sync(&self) -> Result<()> {
         self.shared().check_open()?;
         self.shared().flush()
+    }
+
+    /// The same for some streams only, and for what is known of groups and names. A stream that is
+    /// there no more is passed over.
+    #[cfg(feature = "resp")]
+    pub(crate) fn sync_named(&self, names: &[Vec<u8>]) -> Result<()> {
+        let shared = self.shared();
+        shared.check_open()?;
+        let upto = shared.journal.written();
+        let streams: Vec<_> = names.iter().filter_map(|name| self.find(name)).collect();
+        shared.flush_dirty(streams.iter().cloned());
+        // What failed has stopped its stream.
+        for inner in streams {
+            inner.unless_gone(inner.check_sound(shared))?;
+        }
+        shared.sync_journal(upto)
     }
 
     /// How the store is doing. In a forked child it is closed, and that is all.

@@ -2,7 +2,7 @@
 
 use super::{Handle, Shared, Store};
 use crate::error::Result;
-use crate::options::{Durability, OnDamage, StreamOptions};
+use crate::options::{Durability, IdempotencyWindow, OnDamage, StreamOptions};
 use crate::storage::disk::Disk;
 use crate::storage::mem::MemDisk;
 use crate::storage::overlay::Overlay;
@@ -21,6 +21,7 @@ pub struct StoreOptions {
     pub(crate) journal: crate::journal::Sizes,
     pub(crate) read_only: bool,
     pub(crate) salvage: bool,
+    pub(crate) idempotency: IdempotencyWindow,
 }
 
 impl StoreOptions {
@@ -42,6 +43,14 @@ impl StoreOptions {
     #[must_use]
     pub fn stream_defaults(mut self, options: StreamOptions) -> StoreOptions {
         self.stream = options;
+        self
+    }
+
+    /// What streams that are created remember of idempotent producers, until
+    /// [`Store::set_default_idempotency`] says otherwise.
+    #[must_use]
+    pub fn idempotency(mut self, window: IdempotencyWindow) -> StoreOptions {
+        self.idempotency = window;
         self
     }
 
@@ -91,6 +100,7 @@ impl StoreOptions {
     pub(crate) fn start(&self, disk: Arc<dyn Disk>, dir: &Path, threads: bool) -> Result<Store> {
         self.durability.check()?;
         self.stream.check()?;
+        self.idempotency.check()?;
         let shared = Arc::new(Shared::open(disk, dir, self)?);
         shared.relieve_itself();
         let worker = if threads { Some(Worker::start(&shared)) } else { None };

@@ -4,6 +4,7 @@ use super::manage::remove_dir;
 use super::*;
 use crate::format::event::StoredOptions;
 use crate::journal::{Loaded, Refused};
+use crate::state::Idempotency;
 
 impl Shared {
     pub(super) fn poison_cause(&self) -> Option<String> {
@@ -44,8 +45,10 @@ impl Shared {
         let number = self.journal.take_stream_number();
         let stored = StoredOptions::from(options);
         let event = Event::StreamCreated { name: name.into(), options: stored };
+        let window = Idempotency::first((*self.window.lock()).into());
+        let events: Vec<Event> = std::iter::once(event).chain(window).collect();
         let mut state = StreamState::default();
-        state.apply(&event);
+        events.iter().for_each(|event| state.apply(event));
         let inner = Arc::new(StreamInner::new(number, state, false));
         inner.make_home(self)?;
         if let Err(error) = inner.log(self) {
@@ -54,7 +57,7 @@ impl Shared {
         }
         let entered = self.change_names(Some(&inner), |names| {
             let free = !names.by_name.contains_key(name);
-            free.then(|| vec![(number, vec![event.clone()])])
+            free.then(|| vec![(number, events.clone())])
         });
         if matches!(entered, Ok(Some(_))) {
             return Ok(Some(inner));
@@ -101,6 +104,8 @@ impl Shared {
                         names.apply(*number, events);
                     }
                     self.kick.dirty();
+                    drop(names);
+                    self.changed_names.notify();
                     return Ok(Some(position));
                 }
                 Err(Refused::Error(error)) => return Err(error),

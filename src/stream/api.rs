@@ -1,7 +1,9 @@
 //! The public calls on a stream.
 
+use super::idempotent::Tried;
 use super::trim::plan_trim;
 use super::*;
+use crate::few::Few;
 use crate::read::Budget;
 
 /// A stream: an append-only sequence of entries, and the groups that read it.
@@ -26,6 +28,8 @@ pub(super) struct Put<'a> {
     pub(super) position: u64,
     /// What is to be trimmed once the entry is on disk.
     pub(super) later: Option<Trim>,
+    /// It had been written before.
+    pub(super) duplicate: bool,
 }
 
 /// The same of a batch.
@@ -36,8 +40,15 @@ pub(super) struct PutBatch<'a> {
     pub(super) position: u64,
 }
 
-/// An append found no segment for so many bytes.
-struct NoRoom(u64);
+/// What an append did not find.
+pub(super) enum NoRoom {
+    /// A segment for so many bytes.
+    Segment(u64),
+    /// Room in the journal for what is to be remembered.
+    Journal,
+    /// The table in which it is.
+    Table,
+}
 
 impl Stream {
     pub(crate) fn new(handle: Arc<Handle>, inner: Arc<StreamInner>) -> Stream {
@@ -152,9 +163,14 @@ impl Stream {
             trim.policy != RefPolicy::KeepRef || waits() && !planted::unacked_in_frame()
         });
         let trim = options.trim.filter(|_| later.is_none());
+        if let Some(idempotent) = &options.idempotent {
+            let tried = self.append_once(log, list, options.id, trim, idempotent)?;
+            let Tried { id, position, duplicate } = tried;
+            return Ok(Put { log, id, position, later: later.filter(|_| !duplicate), duplicate });
+        }
         let (id, position) =
             self.with_room(log, || self.try_append(log, list, options.id, trim))?;
-        Ok(Put { log, id, position, later })
+        Ok(Put { log, id, position, later, duplicate: false })
     }
 
     pub(super) fn trim_later(&self, later: Option<Trim>) {
@@ -165,17 +181,18 @@ impl Stream {
     }
 
     /// Tries an append until there is a segment for it, which is made while the writer is free.
-    fn with_room<T>(
+    pub(super) fn with_room<T>(
         &self,
         log: &Log,
         mut attempt: impl FnMut() -> Result<Result<T, NoRoom>>,
     ) -> Result<T> {
         self.shared().make_space();
-        let mut relieved = false;
+        let (mut relieved, mut again) = (false, false);
         loop {
             let made = match attempt() {
                 Ok(Ok(done)) => return Ok(done),
-                Ok(Err(NoRoom(need))) => log.make_room(need).map_err(Error::refused),
+                Ok(Err(NoRoom::Segment(need))) => log.make_room(need).map_err(Error::refused),
+                Ok(Err(other)) => self.make_other_room(log, &other, &mut again),
                 Err(error) => Err(error),
             };
             if !relieved && made.as_ref().is_err_and(Error::is_shortage) {
@@ -205,18 +222,18 @@ impl Stream {
         }
         let now = if want == NewId::Auto { self.shared().disk.now_ms() } else { 0 };
         let id = next_id(want, appender.last_id(), now)?;
-        if let Some(need) = appender.lacks_room(list.len()) {
-            return Ok(Err(NoRoom(need)));
+        if let Some(need) = appender.lacks_room(list.len(), None) {
+            return Ok(Err(NoRoom::Segment(need)));
         }
         let plan = match &trim {
             Some(trim) => {
-                let joins = appender.joins_block(list.len());
+                let joins = appender.joins_block(list.len(), None);
                 let mut state = self.inner.state.lock();
                 plan_trim(&mut state, log, &appender, trim, Some((id, joins)))?
             }
             None => None,
         };
-        let position = appender.append(id, list, plan.map(|plan| plan.trimmed))?;
+        let position = appender.append(id, list, plan.map(|plan| plan.trimmed), None)?;
         if let Some(plan) = plan.filter(|plan| !appender.trims(plan)) {
             count_trim(&mut self.inner.state.lock(), log, appender.tail(), &plan);
         }
@@ -239,7 +256,7 @@ impl Stream {
     }
 
     /// The same, and waits as the level or the caller wants it.
-    fn appended(&self, log: &Log, position: u64, durable: bool) -> Result<()> {
+    pub(super) fn appended(&self, log: &Log, position: u64, durable: bool) -> Result<()> {
         let shared = self.shared();
         let strict = self.written(log);
         if strict || durable {
@@ -351,7 +368,7 @@ impl Stream {
             entries.push((last, list));
         }
         if let Some(need) = appender.batch_lacks_room(&entries) {
-            return Ok(Err(NoRoom(need)));
+            return Ok(Err(NoRoom::Segment(need)));
         }
         let position = appender.append_batch(&entries)?;
         let first = entries.first().map_or(last, |(first, _)| *first);
@@ -417,7 +434,7 @@ impl Stream {
         let mut found = crate::wait::read(&[(self, from)], options)?;
         Ok(match found.pop() {
             Some((_, batch)) => batch,
-            None => Batch::new(self.log()?.span(), Vec::new()),
+            None => Batch::new(self.log()?.span(), Few::default()),
         })
     }
 

@@ -42,9 +42,10 @@ impl StreamInner {
             return sealed;
         }
         let removed = self.remove_dead(shared, log);
+        let marked = self.mark_now_and_then(shared, log);
         let short = prepared.as_ref().is_err_and(Error::is_full);
         let prepared = if short && matches!(removed, Ok(true)) { log.prepare() } else { prepared };
-        prepared.and(sealed).and(removed.map(drop))
+        prepared.and(sealed).and(removed.map(drop)).and(marked)
     }
 
     /// Removes the segments that are gone. Returns whether there were any.
@@ -98,7 +99,11 @@ impl StreamInner {
             let holds = locked.state.restart == restart;
             let position = log.commit.durable();
             let said = [Event::Trimmed { to }, Event::Durable { position }];
-            Ok(((), said.into_iter().filter(|_| holds).collect()))
+            // What the frames say that go.
+            let mark = || self.mark(&locked.state);
+            let mark = if planted::pairs_untold() { Vec::new() } else { mark() };
+            let said = said.into_iter().chain(mark);
+            Ok(((), said.filter(|_| holds).collect()))
         })?;
         planted::unless(planted::early_unlink(), || shared.sync_journal(position))?;
         // This start and no later one: a trim that came meanwhile may not be on disk. And none if

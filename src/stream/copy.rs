@@ -9,6 +9,7 @@ use super::{Counters, EntryId, Error, Event, Home, Result, Shared, StoredOptions
 use crate::format::event::Events;
 use crate::format::name;
 use crate::read::Snapshot;
+use crate::state::moved_to;
 use crate::storage::disk::OpenMode;
 use crate::storage::log::Tail;
 use crate::storage::recover::{Known, recover};
@@ -41,7 +42,7 @@ impl StreamInner {
         let mut copied = 0u64;
         for entry in snapshot.range(..) {
             let entry = entry?;
-            log.writer()?.append(entry.id(), entry.list(), None)?;
+            log.writer()?.append(entry.id(), entry.list(), None, None)?;
             copied += 1;
         }
         let written = log.written();
@@ -63,7 +64,7 @@ impl StreamInner {
                     Event::StreamCreated { name: to.into(), options }
                 }
                 Event::Counters(found) => Event::Counters(counters(found)),
-                other => other,
+                other => moved_to(other, written),
             })
             .collect())
     }
@@ -74,7 +75,7 @@ impl StreamInner {
         // Deletions stay behind with the entries that they hid; what they raised is in the
         // counters.
         let counters = Event::Counters(locked.state.counters);
-        let events = Box::new(locked.state.dump().chain([counters]));
+        let events = Box::new(locked.state.dump(locked.span.published).chain([counters]));
         Ok((Snapshot { span: locked.span.clone() }, locked.tail, events))
     }
 }

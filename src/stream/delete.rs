@@ -45,6 +45,19 @@ impl Stream {
         self.inner.settle(shared, position)?;
         Ok(told)
     }
+
+    /// How many of these IDs are pending in a group though their entries are gone.
+    #[cfg(feature = "resp")]
+    pub(crate) fn pending_ghosts(&self, ids: &[EntryId]) -> Result<u64> {
+        let locked = self.inner.lock(self.shared())?;
+        let mut ghosts = 0;
+        for id in BTreeSet::from_iter(ids) {
+            if locked.state.groups.is_pending(*id) && locked.span.find(*id)?.is_none() {
+                ghosts += 1;
+            }
+        }
+        Ok(ghosts)
+    }
 }
 
 impl Locked<'_> {

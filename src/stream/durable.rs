@@ -34,6 +34,8 @@ impl StreamInner {
             let held = before.or(asked).unwrap_or(default);
             let now = asked.map_or(held, |asked| held.stronger(asked));
             *level = Some(now);
+            let waits = if now == Durability::Always { Waits::Yes } else { Waits::No };
+            self.waits.store(waits as u8, Ordering::Relaxed);
             let most = match now {
                 Durability::Interval { max_unsynced_bytes, .. } => max_unsynced_bytes,
                 _ => u64::MAX,

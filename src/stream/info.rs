@@ -19,6 +19,8 @@ pub struct StreamInfo {
     pub entries_added: u64,
     /// The lowest ID that lives (`recorded-first-entry-id`); 0-0 if none does.
     pub first_id: EntryId,
+    /// What is remembered of idempotent producers.
+    pub idempotency: IdempotencyInfo,
     /// The number of groups.
     pub groups: usize,
     /// The first entry that lives.
@@ -65,18 +67,27 @@ impl Stream {
     /// `Corrupt`, `NoStream`, `Closed`.
     #[doc(alias = "XINFO STREAM FULL")]
     pub fn info_full(&self, count: usize) -> Result<StreamDetails> {
+        let (snapshot, mut details) = self.info_full_and_view(count)?;
+        let entries = snapshot.range(..).take(count).map(|entry| Ok(entry?.to_entry()));
+        details.entries = entries.collect::<Result<_>>()?;
+        Ok(details)
+    }
+
+    /// The same without entries, which are in the view.
+    pub(crate) fn info_full_and_view(&self, count: usize) -> Result<(Snapshot, StreamDetails)> {
         let mut locked = self.inner.lock(self.shared())?;
         let facts = locked.facts()?;
         let groups = locked.state.groups.details(&facts, count);
         let (snapshot, info) = self.told(locked, &facts)?;
-        let entries = snapshot.range(..).take(count).map(|entry| Ok(entry?.to_entry()));
-        Ok(StreamDetails { info, entries: entries.collect::<Result<_>>()?, groups })
+        Ok((snapshot, StreamDetails { info, entries: Vec::new(), groups }))
     }
 
     /// Reads entries only once the lock is free.
-    fn told(&self, locked: Locked<'_>, facts: &LogFacts) -> Result<(Snapshot, StreamInfo)> {
+    fn told(&self, mut locked: Locked<'_>, facts: &LogFacts) -> Result<(Snapshot, StreamInfo)> {
         let blocks = locked.state.live.as_ref().map_or(0, |live| live.blocks(&locked.span));
         let groups = locked.state.groups.len();
+        let now_ms = self.shared().disk.now_ms();
+        let idempotency = IdempotencyInfo::of(&mut locked.state, now_ms);
         let span = locked.span.clone();
         drop(locked);
         let snapshot = Snapshot { span };
@@ -90,6 +101,7 @@ impl Stream {
             max_deleted_id: facts.max_deleted_id,
             entries_added: facts.entries_added,
             first_id: facts.first_id,
+            idempotency,
             groups,
             first: owned(snapshot.range(..).next())?,
             last: owned(snapshot.range(..).next_back())?,

@@ -2,6 +2,7 @@
 //!
 //! All that such a trim does is one record: a crash leaves all of it or nothing.
 
+use super::change::hide;
 use super::*;
 use crate::format::event::MAX_IDS;
 use crate::storage::live::Picked;

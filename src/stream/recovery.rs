@@ -1,5 +1,6 @@
 //! Opening a stream's log on first use: recovery of its files, then of its state against them.
 
+use super::idempotent::told_end_of;
 use super::{ClampedGroup, Counters, EntryId, Error, ErrorKind, Event};
 use super::{Home, Known, Live, Log, OnDamage, Refused, Result, Shared, Span, StoredOptions};
 use super::{StreamInner, StreamState, deletions, recover};
@@ -8,7 +9,7 @@ use crate::format::record::LOST;
 use crate::planted;
 use crate::storage::cursor::{Forward, Place};
 use crate::storage::log::Tail;
-use std::slice;
+use crate::storage::recover::Recovered;
 use std::sync::atomic::Ordering;
 
 /// Where the stream with this number lies.
@@ -103,13 +104,12 @@ impl StreamInner {
         }
         let mut known = self.known(shared);
         known.read_only |= stopped;
-        let recovered = recover(&home, &known)?;
-        let log = recovered.log;
-        self.settle_state(shared, &log, recovered.log_last_id, recovered.set_back, stopped)?;
+        let mut recovered = recover(&home, &known)?;
+        self.settle_state(shared, &mut recovered, stopped)?;
         let streams = &mut shared.report.lock().streams;
         let _only_once = self.reported.set(streams.len());
         streams.push(recovered.report);
-        Ok(log)
+        Ok(recovered.log)
     }
 
     fn known(&self, shared: &Shared) -> Known {
@@ -137,15 +137,16 @@ impl StreamInner {
     fn settle_state(
         &self,
         shared: &Shared,
-        log: &Log,
-        log_last_id: EntryId,
-        set_back: Option<Event>,
+        recovered: &mut Recovered,
         stopped: bool,
     ) -> Result<()> {
         let mut again = false;
         // All that is decided here, over several tries: it is applied at once.
-        let (mut clamped, mut events) = (Vec::new(), Vec::from_iter(set_back));
+        let (mut clamped, mut events) = (Vec::new(), Vec::from_iter(recovered.set_back.take()));
+        let unsure = self.state.lock().restart_unsure;
         events.iter().for_each(|event| self.state.lock().apply(event));
+        let (log, log_last_id) = (&recovered.log, recovered.log_last_id);
+        events.extend(self.recover_table(log, recovered.keyed, unsure)?);
         loop {
             let mut state = self.lock_state()?;
             let (span, tail) = log.look();
@@ -205,10 +206,11 @@ impl StreamInner {
         }
         let position = self.durable_position(&state);
         let durable = (position > 0).then_some(Event::Durable { position });
+        let told = self.told_end(&state);
         Some(Frozen {
             // A refusal outlives the checkpoint that forgets the damaged record.
             covers: if self.lost { LOST } else { covers() },
-            events: Box::new(state.dump().chain(durable)),
+            events: Box::new(state.dump(told).chain(durable)),
             counters: state.counters,
             deleted: state.deleted.clone(),
             marked: match planted::deletions_dropped() {
@@ -218,25 +220,38 @@ impl StreamInner {
         })
     }
 
+    /// The end of the frames whose producers a checkpoint may tell: all that is durable, once the
+    /// log is open and its frames are looked at.
+    fn told_end(&self, state: &StreamState) -> u64 {
+        let covered = state.idempotency.as_ref().map_or(0, |table| table.covered());
+        self.log.get().map_or(covered, |log| told_end_of(log).max(covered))
+    }
+
     fn durable_position(&self, state: &StreamState) -> u64 {
         let log = self.log.get().filter(|log| !log.is_poisoned());
         log.map_or(0, |log| log.commit.durable()).max(state.durable)
     }
 
     /// Tells the journal where the log ended, durably, when the store was closed. Frames that are
-    /// lost at its end could not be missed otherwise.
+    /// lost at its end could not be missed otherwise. And what producers have appended, so that the
+    /// next open need not look for it.
     pub(crate) fn note_end(&self, shared: &Shared) -> Result<()> {
         let mut again = false;
         loop {
             let mut state = self.state.lock();
             let position = self.durable_position(&state);
-            if state.removed || position <= state.durable {
+            if state.removed {
                 return Ok(());
             }
-            let event = Event::Durable { position };
-            match shared.journal.append(&[(self.number, slice::from_ref(&event))], false) {
+            let told = (position > state.durable).then_some(Event::Durable { position });
+            let mut events = Vec::from_iter(told);
+            events.extend(self.mark(&state));
+            if events.is_empty() {
+                return Ok(());
+            }
+            match shared.journal.append(&[(self.number, &events)], false) {
                 Ok(_) => {
-                    state.apply(&event);
+                    events.iter().for_each(|event| state.apply(event));
                     return Ok(());
                 }
                 Err(Refused::Error(error)) => return Err(error),

@@ -202,7 +202,9 @@ impl StreamInner {
                     .map(|from| (Arc::clone(last), from)),
                 None => None,
             };
-            let events = wanted.events(&state, appender.tail(), Some(restart.number()));
+            // What the frames say that go, all of which are durable.
+            let mut events = self.mark(&state);
+            events.extend(wanted.events(&state, appender.tail(), Some(restart.number())));
             let position = shared.journal.append(&[(self.number, &events)], false)?;
             events.iter().for_each(|event| state.apply(event));
             state.live = Some(live);

@@ -38,6 +38,7 @@ pub struct Ticket {
     /// Where the task waits: for the log, or, once that is durable, for the journal.
     seat: Option<Seat>,
     logged: bool,
+    duplicate: bool,
 }
 
 const _: () = {
@@ -67,6 +68,13 @@ impl Ticket {
     #[must_use]
     pub fn first_id(&self) -> EntryId {
         self.first
+    }
+
+    /// Whether nothing was appended, as the producer had sent this before
+    /// ([`AppendOptions::idempotent`]). The ticket then is that of the first entry.
+    #[must_use]
+    pub fn is_duplicate(&self) -> bool {
+        self.duplicate
     }
 
     /// Whether the entry, and all before it in its stream, are on disk. Never waits; `false` also
@@ -197,7 +205,8 @@ impl Stream {
     {
         self.encoded(fields, &options, |list| {
             let put = self.put(list, &options, Some(MOST_UNSYNCED))?;
-            let ticket = self.ticket(put.log, (put.id, put.id), put.position);
+            let mut ticket = self.ticket(put.log, (put.id, put.id), put.position);
+            ticket.duplicate = put.duplicate;
             self.trim_later(put.later);
             Ok(ticket)
         })
@@ -231,6 +240,7 @@ impl Stream {
             position,
             seat: None,
             logged: false,
+            duplicate: false,
         }
     }
 }

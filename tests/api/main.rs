@@ -9,6 +9,7 @@ mod ground;
 
 mod append;
 mod durable;
+mod idempotency;
 mod names;
 mod range;
 mod read;

@@ -47,9 +47,9 @@ fn a_size_of_the_reply_is_passed_by_one_entry_at_the_most() {
         let size = |bytes| ReadOptions::new().max_size(bytes);
         assert_eq!(read(&streams, store, size(1)), [1]);
         assert_eq!(read(&streams, store, size(entry)), [1], "the first alone");
-        // The name is counted once the stream is done.
-        assert_eq!(read(&streams, store, size(2 * entry)), [2]);
-        assert_eq!(read(&streams, store, size(2 * entry + 1)), [3]);
+        // The name goes out in front of the first entry, and is counted with it.
+        assert_eq!(read(&streams, store, size(head + 2 * entry)), [2]);
+        assert_eq!(read(&streams, store, size(head + 2 * entry + 1)), [3]);
         let tenth = entry + 2;
         let whole = head + 9 * entry + tenth + 5;
         assert_eq!(read(&streams, store, size(whole)), [10]);

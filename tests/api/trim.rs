@@ -277,7 +277,7 @@ fn a_verification_does_not_miss_what_is_trimmed_away_meanwhile() {
             threads.spawn(|| {
                 let trim = AppendOptions::new().trim(Trim::max_len(9));
                 for _ in 0..3000 {
-                    stream.append_with([("v", vec![7; 1000])], trim).unwrap();
+                    stream.append_with([("v", vec![7; 1000])], trim.clone()).unwrap();
                 }
                 done.store(true, Ordering::Relaxed);
             });

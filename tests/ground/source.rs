@@ -8,6 +8,7 @@ mod source {
     pub mod consumer;
     pub mod entry;
     pub mod error;
+    pub mod few;
     pub mod format;
     pub mod group;
     pub mod id;
@@ -26,7 +27,7 @@ mod source {
 }
 
 use source::{
-    commit, consumer, entry, error, format, group, id, journal, notify, options, planted, read,
+    commit, consumer, entry, error, few, format, group, id, journal, notify, options, planted, read,
     state, storage, store, stream, sync, wait, worker,
 };
 
@@ -39,9 +40,9 @@ pub use group::{
 pub use id::{EntryId, NewId};
 pub use journal::JournalRecovery;
 pub use options::{
-    AppendOptions, BatchOptions, ClaimOptions, Deletion, Durability, GroupReadOptions, NackMode,
-    NackOptions, OnDamage, PendingFilter, ReadFrom, ReadOptions, RefPolicy, ReplyFormat, Retention,
-    Start, StreamOptions, Trim,
+    AppendOptions, BatchOptions, ClaimOptions, Deletion, Durability, GroupReadOptions,
+    IdempotencyWindow, NackMode, NackOptions, OnDamage, PendingFilter, ReadFrom, ReadOptions,
+    RefPolicy, ReplyFormat, Retention, Start, StreamOptions, Trim,
 };
 pub use read::{Batch, BatchIter, OwnedRange, Range, Snapshot};
 pub use storage::recover::{CutTail, Gap, StreamRecovery};
@@ -49,5 +50,5 @@ pub use store::{
     ClampedGroup, Finding, Health, RecoveryReport, Store, StoreOptions, Verification,
     VerifiedStream,
 };
-pub use stream::{Stream, StreamDetails, StreamInfo, Ticket};
+pub use stream::{Appended, IdempotencyInfo, Stream, StreamDetails, StreamInfo, Ticket};
 pub use wait::{Subscription, Tail};

@@ -374,7 +374,7 @@ pub(crate) fn invariant_05_only_what_may_have_been_written_is_indeterminate() {
     put(&stream, [1]);
     disk.fail("sync", FIRST, EIO);
     let durable = AppendOptions::new().durable();
-    let failed = error(stream.append_with([("a", "b")], durable));
+    let failed = error(stream.append_with([("a", "b")], durable.clone()));
     assert!(failed.is_indeterminate(), "{failed}");
     assert_eq!(stream.len().unwrap(), 2);
     disk.heal();

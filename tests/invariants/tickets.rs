@@ -197,7 +197,7 @@ pub(crate) fn contract_c01_what_is_on_its_way_to_disk_is_bounded() {
         let now = AppendOptions::new().timeout(Duration::ZERO);
         let mut tickets = Vec::new();
         let refused = loop {
-            match stream.append_async_with([("v", &mib)], now) {
+            match stream.append_async_with([("v", &mib)], now.clone()) {
                 Ok(ticket) => tickets.push(ticket),
                 Err(error) => break error,
             }

@@ -133,7 +133,7 @@ impl Run {
     ) -> Result<()> {
         let stream = self.stream(name)?;
         let value = self.value(bytes);
-        let appended = stream.append_with([("v", value.as_str())], options);
+        let appended = stream.append_with([("v", value.as_str())], options.clone());
         let durable = self.is_always(name) || options.durable;
         let said = self.known.of(name);
         match appended {

@@ -6,6 +6,7 @@
 
 use super::disk::SimDisk;
 use super::plan::Config;
+use super::sent::Sent;
 use crate::id::EntryId;
 use crate::options::{Deletion, NackMode, RefPolicy};
 use std::borrow::Borrow;
@@ -200,6 +201,8 @@ pub enum Call {
         id: WantId,
         durable: bool,
         trim: Option<Trimming>,
+        /// Producer and iid.
+        key: Option<(Name, Name)>,
     },
     Batch {
         stream: Name,
@@ -221,6 +224,17 @@ pub enum Call {
     },
     /// Removes at once what is beyond the retention.
     Enforce(Name),
+    /// How many iids of each producer are remembered.
+    SetWindow {
+        stream: Name,
+        most: u32,
+    },
+    /// Attaches an iid to an entry.
+    Record {
+        stream: Name,
+        key: (Name, Name),
+        id: EntryId,
+    },
     /// XSETID to a lower ID. `forget`: with a lower max-deleted ID in a call before it.
     SetBack {
         stream: Name,
@@ -392,6 +406,8 @@ pub enum Answer {
     Flag(bool),
     Count(u64),
     Id(EntryId),
+    /// Nothing was appended: that had been done under this ID.
+    Duplicate(EntryId),
     Ids(Vec<EntryId>),
     Entries(Entries),
     /// Of an append that trimmed: its ID, and the length of the stream behind it.
@@ -454,6 +470,7 @@ pub struct StreamView {
     pub max_deleted: EntryId,
     pub entries_added: u64,
     pub keeping: Keeping,
+    pub sent: Sent,
     pub groups: BTreeMap<Name, GroupView>,
 }
 

@@ -5,6 +5,7 @@
 
 use super::call::{GroupView, Name, Report, StreamView, View};
 use super::model::{Appended, GroupLife, Model, StreamLife, Violation, broken};
+use super::sent::check_sent;
 use crate::id::EntryId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -188,6 +189,8 @@ fn check_stream(
         return broken("call", format!("{added} entries were added, and {length} are there"));
     }
     check_last_id(view, before)?;
+    let there = can_be_there(view, after, found.max(before.durable));
+    check_sent(&view.sent, &before.sending, &after.sending, &after.entries, there)?;
     let allowed = &after.groups.states[before.groups.durable..];
     let mut first = None;
     for state in allowed.iter().rev() {
@@ -317,6 +320,20 @@ fn check_entries(
         return broken("C6", format!("the IDs do not increase: {ids:?}"));
     }
     Ok(next)
+}
+
+/// How many of the entries can have been there, of which so many were: not one that is missing and
+/// that nobody has removed.
+fn can_be_there(
+    view: &StreamView,
+    after: &StreamLife,
+    least: usize,
+) -> std::ops::RangeInclusive<usize> {
+    let removed = |entry: &Appended| entry.id.is_none_or(|id| after.removed.contains(&id));
+    // The retention may have taken them as the stream was opened.
+    let may_be = |entry: &Appended| view.keeping.has_limit() || removed(entry);
+    let more = after.entries[least..].iter().take_while(|entry| may_be(entry)).count();
+    least..=least + more
 }
 
 fn why_not(after: &StreamLife, id: EntryId, next: usize) -> &'static str {

@@ -9,7 +9,9 @@ use super::call::{
 };
 use super::disk::SimDisk;
 use super::plan::{Config, Level};
+use super::sent::{MOST, Sent};
 use crate::consumer::{Consumer, Group};
+use crate::format::event::Event;
 use crate::id::{EntryId, NewId};
 use crate::journal::Sizes;
 use crate::storage::disk::Disk;
@@ -17,6 +19,7 @@ use crate::store::{Store, StoreOptions};
 use crate::stream::Stream;
 use crate::{
     AppendOptions, BatchOptions, ClaimOptions, Durability, Error, ErrorKind, GroupReadOptions,
+    IdempotencyWindow,
 };
 use crate::{
     NackOptions, NewEntries, OnDamage, PendingFilter, ReadFrom, Retention, Start, StreamOptions,
@@ -125,6 +128,22 @@ fn stream_options(layout: &Layout) -> StreamOptions {
         .block_bytes(layout.block_bytes)
 }
 
+/// What a stream remembers of its producers. There is no call that lists it.
+fn sent_of(stream: &Stream) -> Sent {
+    let state = stream.inner().state.lock();
+    let table = state.idempotency.as_deref().cloned().unwrap_or_default();
+    let (added, most) = (table.counts().added, table.window().most);
+    let mut producers: BTreeMap<Name, Vec<(Name, EntryId)>> = BTreeMap::new();
+    for event in table.dump(u64::MAX) {
+        let Event::IdempotencyPairs { producers: told, .. } = event else { continue };
+        for told in told {
+            let pairs = told.pairs.iter().map(|pair| (Name::from(&pair.iid[..]), pair.id));
+            producers.entry(Name::from(&told.producer[..])).or_default().extend(pairs);
+        }
+    }
+    Sent { most, added, producers }
+}
+
 fn wrong<T>(text: String) -> Result<T, Fail> {
     Err(Fail::Wrong(text))
 }
@@ -141,6 +160,10 @@ impl Engine {
                 Level::Manual => Durability::Manual,
             })
             .on_damage(if config.skip_damage { OnDamage::Skip } else { OnDamage::Refuse })
+            .idempotency(
+                // No clock of a run goes so far.
+                IdempotencyWindow::new().duration(Duration::from_secs(86_400)).max_iids(MOST),
+            )
             .stream_defaults(options.clone());
         let (first, times) = config.journal;
         store.journal = Sizes { first, usual: first * times, due: first / 2, section: 512 };
@@ -182,6 +205,7 @@ impl Engine {
         id: WantId,
         durable: bool,
         trim: Option<Trimming>,
+        key: Option<&(Name, Name)>,
     ) -> Result<Answer, Fail> {
         let mut options = AppendOptions::new().id(new_id(id));
         if durable {
@@ -190,15 +214,22 @@ impl Engine {
         if let Some(Trimming { keep, approximate }) = trim {
             options = options.trim(trim_of(keep, approximate));
         }
+        if let Some((producer, iid)) = key {
+            options = options.idempotent(&producer.0, &iid.0);
+        }
         let stream = self.stream(stream)?;
         // A ticket that was waited for promises the same. Some of the content goes this way.
-        let given = if durable && content.fields().len().is_multiple_of(2) {
+        let (given, duplicate) = if durable && content.fields().len().is_multiple_of(2) {
             let ticket = stream.append_async_with(content.fields(), options).map_err(fail)?;
             ticket.wait().map_err(fail)?;
-            ticket.id()
+            (ticket.id(), ticket.is_duplicate())
         } else {
-            stream.append_with(content.fields(), options).map_err(fail)?
+            let appended = stream.append_outcome(content.fields(), options).map_err(fail)?;
+            (appended.id, appended.duplicate)
         };
+        if duplicate {
+            return Ok(Answer::Duplicate(given));
+        }
         Ok(match trim {
             Some(_) => Answer::Trimmed(given, stream.len().map_err(fail)?),
             None => Answer::Id(given),
@@ -412,6 +443,7 @@ impl Engine {
             max_deleted: info.max_deleted_id,
             entries_added: info.entries_added,
             keeping: keeping_of(&stream.retention().map_err(fail)?),
+            sent: sent_of(stream),
             groups,
         })
     }
@@ -494,8 +526,8 @@ impl Subject for Engine {
                 let changed = self.stream(stream)?.set_options(&stream_options(layout));
                 changed.map_err(fail)?;
             }
-            Call::Append { stream, content, id, durable, trim } => {
-                return self.append(stream, content, *id, *durable, *trim);
+            Call::Append { stream, content, id, durable, trim, key } => {
+                return self.append(stream, content, *id, *durable, *trim, key.as_ref());
             }
             Call::Batch { stream, entries, durable } => {
                 return self.batch(stream, entries, *durable);
@@ -521,6 +553,14 @@ impl Subject for Engine {
             Call::SetRetention { stream, keeping } => {
                 let stream = self.stream(stream)?;
                 stream.set_retention(retention(keeping)).map_err(fail)?;
+            }
+            Call::SetWindow { stream, most } => {
+                let set = self.stream(stream)?.set_idempotency(None, Some(*most));
+                set.map_err(fail)?;
+            }
+            Call::Record { stream, key: (producer, iid), id } => {
+                let stream = self.stream(stream)?;
+                stream.record_idempotency(&producer.0, &iid.0, *id).map_err(fail)?;
             }
             Call::Enforce(name) => {
                 let removed = self.stream(name)?.enforce_retention();

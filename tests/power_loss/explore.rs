@@ -16,6 +16,7 @@ use super::minimise::minimise;
 use super::model::{Model, Violation, broken};
 use super::names::NodeId;
 use super::plan::Config;
+use super::resolve::some_key;
 use super::rng::{Rng, mix};
 use super::stats::{Place, Stats};
 use std::cell::RefCell;
@@ -316,7 +317,7 @@ impl Explorer {
         rng: &mut Rng,
         depth: u32,
     ) -> Judged {
-        for call in next_calls(&model, &self.config, rng) {
+        for call in next_calls(&model, &self.config, S::TAKES_ALL, rng) {
             let before = model.clone();
             let answer: Result<Answer, Fail> = guarded(|| store.call(&call))?;
             if let Err(fail) = &answer {
@@ -342,7 +343,7 @@ impl Explorer {
 }
 
 /// What a recovered store is asked to do: three appends, and to drain one of its groups.
-fn next_calls(model: &Model, config: &Config, rng: &mut Rng) -> Vec<Call> {
+fn next_calls(model: &Model, config: &Config, takes_all: bool, rng: &mut Rng) -> Vec<Call> {
     let names: Vec<_> = model.names.last().keys().cloned().collect();
     let mut calls = Vec::new();
     let stream = match names.is_empty() {
@@ -353,6 +354,8 @@ fn next_calls(model: &Model, config: &Config, rng: &mut Rng) -> Vec<Call> {
         calls.push(Call::CreateStream(stream.clone()));
     }
     let serial = rng.next();
+    // The second of two is a duplicate, and the first may be one.
+    let again = (takes_all && rng.percent(50)).then(|| some_key(rng));
     for part in 0..3 {
         let size = rng.pick(&[1, 30, 600, config.segment_bytes as usize / 2]);
         let serial = format!("{serial}.{part}");
@@ -363,6 +366,7 @@ fn next_calls(model: &Model, config: &Config, rng: &mut Rng) -> Vec<Call> {
             id: WantId::Auto,
             durable: false,
             trim: None,
+            key: again.clone().filter(|_| part < 2),
         });
     }
     let groups = model.stream(&stream).map(|life| life.groups.last());

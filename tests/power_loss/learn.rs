@@ -1,6 +1,7 @@
 //! How the model learns from a call and its answer, and what it already finds wrong then.
 
 mod groups;
+mod once;
 mod references;
 
 use super::call::{Answer, Call, Content, Fail, GroupKey, GroupView, Keep, Keeping, Name};
@@ -63,8 +64,9 @@ impl Model {
         match (other, meanwhile) {
             (Other::Append { stream, content }, Some(did)) => {
                 let (stream, content) = (stream.clone(), content.clone());
-                let (id, durable, trim) = (WantId::Auto, false, None);
-                self.learn(&Call::Append { stream, content, id, durable, trim }, did, moment)
+                let (id, durable, trim, key) = (WantId::Auto, false, None, None);
+                let call = Call::Append { stream, content, id, durable, trim, key };
+                self.learn(&call, did, moment)
             }
             _ => Ok(()),
         }
@@ -117,8 +119,9 @@ impl Model {
     /// The call failed in such a way that its effect may be there after the next open.
     fn may_have_happened(&mut self, call: &Call, moment: &Moment) {
         match call {
-            Call::Append { stream, content, trim, .. } => {
+            Call::Append { stream, content, trim, key, .. } => {
                 self.unsure_entries(stream, &[content]);
+                self.sent(stream, key.as_ref());
                 if let (Some(trim), Some(life)) = (trim, self.stream_mut(stream)) {
                     // One more than there are now: the entry itself counts.
                     let mut gone = trimmed(life, trim.keep);
@@ -167,6 +170,11 @@ impl Model {
                 if let Some(life) = self.stream_mut(stream) {
                     life.keeping.push_unsure(*keeping);
                     life.uncertain = true;
+                }
+            }
+            Call::SetWindow { stream, .. } | Call::Record { stream, .. } => {
+                if let Some(life) = self.stream_mut(stream) {
+                    life.sending.may_have_changed();
                 }
             }
             Call::Enforce(stream) => {
@@ -291,13 +299,18 @@ impl Model {
                     self.names.push(names);
                 }
             }
-            (Call::Append { stream, content, id, durable, trim }, answer) => {
+            (Call::Append { stream, key: Some(key), durable, .. }, Answer::Duplicate(id)) => {
+                return self.was_duplicate(stream, key, *id, always || *durable);
+            }
+            (Call::Append { stream, content, id, durable, trim, key }, answer) => {
+                self.is_no_duplicate(stream, key.as_ref())?;
                 let (given, left) = match (answer, trim) {
                     (Answer::Id(id), None) => (*id, None),
                     (Answer::Trimmed(id, left), Some(trim)) => (*id, Some((*left, *trim))),
                     _ => return broken("call", format!("{call:?} answered {answer:?}")),
                 };
                 self.appended(stream, &[(*id, content)], &[given], moment)?;
+                self.sent(stream, key.as_ref());
                 let (always, name) = (always || *durable, stream);
                 if let Some((left, trim)) = left {
                     self.trimmed_by_append(name, trim, left, moment)?;
@@ -342,6 +355,18 @@ impl Model {
                 life.keeping.push(*keeping);
                 if always {
                     life.keeping.settle();
+                }
+            }
+            (Call::SetWindow { stream, most }, Answer::Done) => {
+                if let Some(life) = self.stream_mut(stream) {
+                    life.sending.set(*most, always);
+                }
+            }
+            (Call::Record { stream, key, id }, Answer::Done) => {
+                if let Some(life) = self.stream_mut(stream)
+                    && life.sending.now(&life.entries).is_none_or(|sent| sent.get(key).is_none())
+                {
+                    life.sending.recorded(key.clone(), *id, always);
                 }
             }
             (Call::Enforce(stream), Answer::Count(count)) => {
@@ -573,6 +598,8 @@ impl Call {
             | Call::Trim { stream, .. }
             | Call::SetRetention { stream, .. }
             | Call::Enforce(stream)
+            | Call::SetWindow { stream, .. }
+            | Call::Record { stream, .. }
             | Call::SetBack { stream, .. }
             | Call::SetUp { stream, .. }
             | Call::WaitDurable { stream, .. }

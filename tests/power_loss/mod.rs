@@ -21,6 +21,7 @@ pub mod resolve;
 pub mod rng;
 pub mod run;
 pub mod selftest;
+pub mod sent;
 pub mod series;
 pub mod shrink;
 pub mod stats;

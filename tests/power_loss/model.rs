@@ -10,6 +10,7 @@
 
 use super::call::{Content, Entries, GroupView, Keeping, Name, StreamView, View};
 use super::plan::Level;
+use super::sent::Sending;
 use crate::id::EntryId;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -201,6 +202,7 @@ pub struct StreamLife {
     /// Every ID that was given, also those that a crash took back.
     pub given: BTreeSet<EntryId>,
     pub keeping: Timeline<Keeping>,
+    pub sending: Sending,
     /// The last ID as XSETID raised it.
     pub raised: Timeline<EntryId>,
     pub groups: Timeline<BTreeMap<Name, usize>>,
@@ -237,6 +239,7 @@ impl StreamLife {
             floor: EntryId::MIN,
             given: BTreeSet::new(),
             keeping: Timeline::new(Keeping::default()),
+            sending: Sending::default(),
             raised: Timeline::new(EntryId::MIN),
             groups: Timeline::new(BTreeMap::new()),
             group_lives: Vec::new(),
@@ -310,6 +313,7 @@ impl StreamLife {
         self.durable = self.entries.len();
         self.removed_durable = &self.removed - &self.removed_unsure;
         self.keeping.settle();
+        self.sending.settle();
         self.raised.settle();
         self.groups.settle();
         self.group_lives.iter_mut().for_each(GroupLife::settle);
@@ -340,6 +344,7 @@ impl StreamLife {
             removed_durable: BTreeSet::new(),
             removed_unsure: BTreeSet::new(),
             keeping: Timeline::new(*self.keeping.last()),
+            sending: self.sending.onward(&self.entries),
             groups: Timeline::new(self.groups.last().clone()),
             goes_on: true,
             floor: self.top,
@@ -357,6 +362,7 @@ impl StreamLife {
             StreamLife { born, goes_on: true, top: to, floor: to, lowered: true, ..self.clone() };
         let counts = |entry: &Appended| entry.id.is_none_or(|id| id <= to);
         life.durable = self.entries[..self.durable].iter().filter(|entry| counts(entry)).count();
+        life.sending = self.sending.onward(&self.entries);
         life.entries.retain(counts);
         let sets = [&mut life.removed, &mut life.removed_durable, &mut life.removed_unsure];
         sets.into_iter().for_each(|ids| ids.retain(|id| *id <= to));
@@ -402,6 +408,7 @@ impl StreamLife {
         }
         life.groups = Timeline::new(groups);
         life.keeping = Timeline::new(view.keeping);
+        life.sending = Sending::from(view.sent.clone());
         life.settle();
         life.removed.extend(taken.iter().map(|(id, _)| *id));
         life

@@ -54,6 +54,10 @@ pub enum OpKind {
     AppendExact,
     AppendDurable,
     AppendTrim,
+    /// Under an iid, which may have been used before.
+    AppendOnce,
+    SetWindow,
+    Record,
     BatchExact,
     Batch {
         entries: u8,
@@ -171,6 +175,9 @@ const COMMON: &[(u64, OpKind)] = &[
 /// Those that the crate takes besides.
 const OTHERS: &[(u64, OpKind)] = &[
     (4, OpKind::AppendTrim),
+    (7, OpKind::AppendOnce),
+    (1, OpKind::SetWindow),
+    (1, OpKind::Record),
     (2, OpKind::BatchExact),
     (2, OpKind::ReadMany),
     (4, OpKind::ClaimWith),

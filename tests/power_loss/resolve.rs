@@ -154,8 +154,12 @@ impl Resolver<'_> {
                 };
                 let trim = Some(trimming(life, rng.percent(40), rng));
                 let durable = rng.percent(20);
-                Call::Append { stream, content: self.content(size, rng), id, durable, trim }
+                let content = self.content(size, rng);
+                Call::Append { stream, content, id, durable, trim, key: None }
             }
+            OpKind::AppendOnce => self.append_once(stream, life, rng),
+            OpKind::SetWindow => Call::SetWindow { stream, most: rng.pick(&[1, 2, 3, 3, 5]) },
+            OpKind::Record => record(stream, life, rng),
             OpKind::ReadMany => self.read_many(stream, rng),
             OpKind::Meanwhile => self.meanwhile(stream, rng),
             _ => self.group_call(kind, stream, life, rng),
@@ -170,7 +174,20 @@ impl Resolver<'_> {
         durable: bool,
         rng: &mut Rng,
     ) -> Call {
-        Call::Append { stream, content: self.content(size, rng), id, durable, trim: None }
+        let content = self.content(size, rng);
+        Call::Append { stream, content, id, durable, trim: None, key: None }
+    }
+
+    /// Under one of few iids, so that many come again.
+    fn append_once(&mut self, stream: Name, life: &StreamLife, rng: &mut Rng) -> Call {
+        let size = rng.pick(&[Size::Tiny, Size::Tiny, Size::Sector]);
+        let id = match rng.percent(15) && life.top.ms > LONG_AGO {
+            true => exact_id(life.top, self.now_ms, rng),
+            false => WantId::Auto,
+        };
+        let trim = rng.percent(20).then(|| trimming(life, rng.percent(40), rng));
+        let (durable, key) = (rng.percent(20), Some(some_key(rng)));
+        Call::Append { stream, content: self.content(size, rng), id, durable, trim, key }
     }
 
     /// Something that syncs, and another thread that appends or looks.
@@ -351,6 +368,27 @@ impl Resolver<'_> {
                 Call::Read { key, consumer, count, no_ack: kind == OpKind::Read { no_ack: true } }
             }
         }
+    }
+}
+
+/// What is older than this, the model does not follow being forgotten.
+const LONG_AGO: u64 = 1_699_990_000_000;
+
+/// A producer and an iid.
+pub fn some_key(rng: &mut Rng) -> (Name, Name) {
+    (name('p', rng.below(2)), name('i', rng.below(6)))
+}
+
+/// Attaches an iid to an entry, or once more to the one that has it.
+fn record(stream: Name, life: &StreamLife, rng: &mut Rng) -> Call {
+    let (live, key) = (life.live(), some_key(rng));
+    let known = life.sending.now(&life.entries).and_then(|sent| sent.get(&key));
+    let ids = live.iter().map(|(id, _)| *id).filter(|id| id.ms > LONG_AGO);
+    let ids = ids.filter(|id| known.is_none_or(|known| known == *id));
+    let ids: Vec<EntryId> = ids.collect();
+    match ids.is_empty() || life.uncertain {
+        true => Call::SyncStream(stream),
+        false => Call::Record { id: ids[rng.index(ids.len())], stream, key },
     }
 }
 

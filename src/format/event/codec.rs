@@ -45,6 +45,8 @@ const GROUP_COUNTERS: u8 = 26;
 const CONSUMER_COUNTER: u8 = 27;
 const TRIMMED_OUT: u8 = 30;
 
+mod idempotency;
+
 impl Event {
     /// Appends the event's bytes.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
@@ -90,6 +92,7 @@ impl Event {
                 write_id(out, *to);
                 write_varint(out, *restart);
             }
+            other if other.encode_of_idempotency(out) => {}
             of_group => of_group.encode_of_group(out),
         }
     }
@@ -173,6 +176,9 @@ impl Event {
         let mut reader = Reader { bytes: rest, at: 0 };
         let event = match tag {
             STREAM_CREATED..=SET_BACK | TRIMMED_OUT => Event::decode_of_stream(tag, &mut reader)?,
+            idempotency::FIRST..=idempotency::LAST => {
+                Event::decode_of_idempotency(tag, &mut reader)?
+            }
             DELIVERED..=SEEN => Event::decode_of_entries(tag, &mut reader)?,
             _ => Event::decode_of_group(tag, &mut reader)?,
         };
@@ -246,7 +252,7 @@ impl Event {
                 time_ms: reader.number()?,
                 no_ack: reader.flag()?,
                 entries_read: reader.option()?,
-                ids: reader.ids()?,
+                ids: reader.ids()?.into(),
             },
             REDELIVERED => Event::Redelivered {
                 group,
@@ -257,7 +263,7 @@ impl Event {
             PENDING_SET => {
                 Event::PendingSet { group, records: reader.records()?, active_ms: reader.option()? }
             }
-            PENDING_REMOVED => Event::PendingRemoved { group, ids: reader.ids()? },
+            PENDING_REMOVED => Event::PendingRemoved { group, ids: reader.ids()?.into() },
             SEEN => Event::Seen { group, consumer: reader.small()?, time_ms: reader.number()? },
             _ => return None,
         })

@@ -63,6 +63,34 @@ fn any_retention() -> impl Strategy<Value = Retention> {
     })
 }
 
+fn any_pairs() -> impl Strategy<Value = ProducerPairs> {
+    let pair = (any_name(), any_id(), any::<u64>()).prop_map(|(iid, id, position)| IidPair {
+        iid: iid.into(),
+        id,
+        position,
+    });
+    (any_name(), vec(pair, 0..4)).prop_map(|(producer, pairs)| ProducerPairs { producer, pairs })
+}
+
+fn of_idempotency() -> impl Strategy<Value = Event> {
+    let numbers = any::<(u64, u64, u64)>();
+    prop_oneof![
+        (any::<(u32, u32)>(), numbers).prop_map(
+            |((seconds, most), (covered, added, duplicates))| {
+                let window = Window { seconds, most };
+                Event::IdempotencySet { window, covered, added, duplicates }
+            }
+        ),
+        (option::of(numbers), vec(any_pairs(), 0..4)).prop_map(|(end, producers)| {
+            let end =
+                end.map(|(covered, added, duplicates)| PairsEnd { covered, added, duplicates });
+            Event::IdempotencyPairs { end, producers }
+        }),
+        (any_name(), any_name(), any_id())
+            .prop_map(|(producer, iid, id)| { Event::IdempotencyRecorded { producer, iid, id } }),
+    ]
+}
+
 fn of_stream() -> impl Strategy<Value = Event> {
     prop_oneof![
         (any_name(), any_options())
@@ -78,6 +106,7 @@ fn of_stream() -> impl Strategy<Value = Event> {
         }),
         any::<u64>().prop_map(|position| Event::Durable { position }),
         (any_id(), any::<u64>()).prop_map(|(to, restart)| Event::SetBack { to, restart }),
+        of_idempotency(),
         (any::<u32>(), any_id(), any_id()).prop_map(|(next_group, delivered, before)| {
             Event::GroupCounters { next_group, delivered, before }
         }),
@@ -130,7 +159,7 @@ fn of_entries() -> impl Strategy<Value = Event> {
                 time_ms,
                 no_ack,
                 entries_read,
-                ids
+                ids: ids.into()
             }
         ),
         (to(), any_ids()).prop_map(|((group, consumer, time_ms), ids)| Event::Redelivered {
@@ -142,7 +171,8 @@ fn of_entries() -> impl Strategy<Value = Event> {
         (any::<u32>(), any_records(), any::<Option<u64>>()).prop_map(
             |(group, records, active_ms)| Event::PendingSet { group, records, active_ms }
         ),
-        (any::<u32>(), any_ids()).prop_map(|(group, ids)| Event::PendingRemoved { group, ids }),
+        (any::<u32>(), any_ids())
+            .prop_map(|(group, ids)| Event::PendingRemoved { group, ids: ids.into() }),
     ]
 }
 
@@ -200,7 +230,7 @@ fn a_run_costs_a_few_bytes_however_long_it_is() {
 #[test]
 fn ids_of_different_milliseconds_cost_two_bytes_each() {
     let ids: Vec<_> = (0..1000).map(|n| EntryId::new(1_700_000_000_000 + n, 0)).collect();
-    let event = Event::PendingRemoved { group: 0, ids };
+    let event = Event::PendingRemoved { group: 0, ids: ids.into() };
     assert_eq!(bytes_of(&event).len(), 4 + 7 + 999 * 2);
 }
 

@@ -107,13 +107,17 @@ proptest! {
     fn extras_go_there_and_back(
         distance in any::<Option<u64>>(),
         trim in proptest::option::of(any_id()),
+        key in any::<Option<(Vec<u8>, Vec<u8>)>>(),
     ) {
-        let extras = Extras { durable_distance: distance, trimmed: trim };
+        let key = key.as_ref().map(|(producer, iid)| Key { producer, iid });
+        let extras = Extras { durable_distance: distance, trimmed: trim, keyed: key.is_some() };
         let mut out = Vec::new();
-        extras.write(&mut out);
+        extras.write_with(&mut out, key.as_ref());
         let mut at = 0;
-        prop_assert_eq!(Extras::read(extras.flags(), &out, &mut at), Some(extras));
+        let flags = extras.flags_with(key.as_ref());
+        prop_assert_eq!(Extras::read(flags, &out, &mut at), Some(extras));
         prop_assert_eq!(at, out.len());
+        prop_assert_eq!(Extras::key(flags, &out), key);
     }
 
     #[test]
@@ -135,6 +139,7 @@ proptest! {
         let _ = Begin::read(&bytes, 0);
         let mut at = 0;
         let _ = Extras::read(flags, &bytes, &mut at);
+        let _ = Extras::key(flags, &bytes);
         for kind in [Kind::Entry, Kind::Batch] {
             let body_len = bytes.len();
             let header = Header { kind, flags, body_len, body_crc: 0, block: None, crc: 0 };

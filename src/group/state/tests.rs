@@ -340,7 +340,7 @@ fn an_event_that_does_not_fit_changes_nothing() {
     let record = PendingRecord { id: id(1), owner: Some(9), time_ms: 0, count: 5 };
     rig.apply(vec![
         Event::GroupRemoved { group: 9 },
-        Event::PendingRemoved { group: 9, ids: ids(&[1]) },
+        Event::PendingRemoved { group: 9, ids: ids(&[1]).into() },
         Event::PendingSet { group: 0, records: vec![record], active_ms: Some(1) },
         Event::Redelivered { group: 0, consumer: 9, time_ms: 5, ids: ids(&[1]) },
         Event::ConsumerRemoved { group: 0, consumer: 9 },

@@ -60,10 +60,10 @@ impl Forward {
     }
 
     /// The same walk in a later view, where its segment has this place, for entries from `from` on.
-    pub(super) fn again(self, span: &Span, segment: usize, from: EntryId) -> Forward {
+    pub(super) fn go_on(&mut self, span: &Span, segment: usize, from: EntryId) {
         match span.trimmed.next() {
-            Some(left) => Forward { segment, from: from.max(left), ..self },
-            None => Forward { segment: NOWHERE, ..self },
+            Some(left) => (self.segment, self.from) = (segment, from.max(left)),
+            None => self.segment = NOWHERE,
         }
     }
 

@@ -6,26 +6,41 @@
 use super::{Forward, Span};
 use crate::id::EntryId;
 
-/// Where a walk can go on in a later view of the same log, behind the last entry that it gave.
-#[derive(Clone, Debug)]
+/// Where a walk can go on in a later view of the same log.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Resume {
-    after: EntryId,
+    /// The last entry that it gave; none while it is under way, and before the first one.
+    after: Option<EntryId>,
     /// The number of the segment that the walk is in.
     segment: u64,
-    walk: Forward,
+    walk: Option<Forward>,
 }
 
 impl Resume {
-    pub(crate) fn new(span: &Span, walk: Forward, after: EntryId) -> Option<Resume> {
-        let segment = span.segments.get(walk.segment)?.number();
-        Some(Resume { after, segment, walk })
+    /// A walk over the entries from `from` on, the first ID behind `after`: the one of before, if
+    /// it stands there and its segment is still in the log.
+    pub(crate) fn walk(&mut self, span: &Span, after: EntryId, from: EntryId) -> &mut Forward {
+        let stands = self.after.take() == Some(after);
+        let known = self.walk.as_mut().filter(|_| stands);
+        let goes_on = known.is_some_and(|walk| {
+            let segment = span.segments.partition_point(|s| s.number() < self.segment);
+            let is_there = span.segments.get(segment).is_some_and(|s| s.number() == self.segment);
+            if is_there {
+                walk.go_on(span, segment, from);
+            }
+            is_there
+        });
+        if !goes_on {
+            self.walk = None;
+        }
+        self.walk.get_or_insert_with(|| Forward::seek(span, from))
     }
 
-    /// The walk, if it is one behind this entry and its segment is still there.
-    pub(crate) fn walk(&self, span: &Span, after: EntryId) -> Option<Forward> {
-        let from = after.next().filter(|_| after == self.after)?;
-        let segment = span.segments.partition_point(|s| s.number() < self.segment);
-        let is_there = span.segments.get(segment)?.number() == self.segment;
-        is_there.then(|| self.walk.clone().again(span, segment, from))
+    /// The walk was taken as far as behind this entry.
+    pub(crate) fn stands(&mut self, span: &Span, after: EntryId) {
+        let walk = self.walk.as_ref();
+        let segment = walk.and_then(|walk| span.segments.get(walk.segment));
+        self.after = segment.map(|_| after);
+        self.segment = segment.map_or(0, |segment| segment.number());
     }
 }

@@ -143,11 +143,11 @@ mod tests {
     /// Appends an entry of 200 KiB.
     fn append(log: &Log, ms: u64) {
         let list = vec![1; 200 << 10];
-        let lacking = log.writer().unwrap().lacks_room(list.len());
+        let lacking = log.writer().unwrap().lacks_room(list.len(), None);
         if let Some(need) = lacking {
             log.make_room(need).unwrap();
         }
-        log.writer().unwrap().append(EntryId::new(ms, 0), &list, None).unwrap();
+        log.writer().unwrap().append(EntryId::new(ms, 0), &list, None, None).unwrap();
     }
 
     /// The number of the segment that is being written, and its end.

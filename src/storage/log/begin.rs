@@ -59,7 +59,7 @@ impl Prepared {
         let durable = log.commit.durable();
         let extras = Extras {
             durable_distance: Some((begin.position + at).saturating_sub(durable)),
-            trimmed: None,
+            ..Extras::default()
         };
         let mut out = Vec::new();
         let frame = FrameBuilder::begin(&mut out, Kind::Begin, extras.flags(), None);

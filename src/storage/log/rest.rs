@@ -70,12 +70,16 @@ impl Log {
             return;
         }
         if let Some(Active { segment, end, size, entries, .. }) = writer.active.take() {
+            segment.shrink();
             let segment = segment.without_map();
             writer.parked = Some(Parked { segment, end, size, entries });
         }
         let prepared = writer.next.take();
         writer.pace = Pace::new(writer.position);
-        self.unsynced.lock().clear();
+        // Many streams are at rest as a rule: none holds memory for what it does when it is used.
+        writer.scratch = Vec::new();
+        writer.hidden = VecDeque::new();
+        *self.unsynced.lock() = Vec::new();
         self.drop_maps_but(None);
         drop(writer);
         if let Some(prepared) = prepared {

@@ -114,6 +114,7 @@ impl Appender<'_> {
         writer.previous = Some((begun.segment.number(), begun.segment.end()));
         // All of it is durable, and what it was to show is gone.
         writer.hidden.clear();
+        writer.hidden_trims = 0;
         log.append_trims.lock().set_back(begin.last_id);
         let prepared = writer.next.take();
         log.unsynced.lock().clear();

@@ -59,8 +59,10 @@ impl Appender<'_> {
     /// entry; else it is the caller's to do now.
     pub(crate) fn trims(&mut self, plan: &TrimPlan) -> bool {
         self.log.append_trims.lock().add(self.writer.position, plan.trimmed);
-        match self.writer.hidden.back_mut() {
+        let Writer { hidden, hidden_trims, .. } = &mut *self.writer;
+        match hidden.back_mut() {
             Some(hidden) if self.log.is_strict() => {
+                *hidden_trims += usize::from(hidden.trim.is_none());
                 hidden.trim = Some(*plan);
                 true
             }

@@ -40,6 +40,8 @@ pub(crate) struct Writer {
     pub(super) scratch: Vec<u8>,
     /// Under `Always`: what becomes visible once durable, by position.
     pub(super) hidden: VecDeque<Hidden>,
+    /// How many of them trim.
+    pub(super) hidden_trims: usize,
     pub(super) last_size: u64,
     pub(super) closed: bool,
     pub(super) pace: Pace,
@@ -73,8 +75,8 @@ impl Appender<'_> {
     }
 
     /// Whether an entry of this size would go into the block that is being filled.
-    pub(crate) fn joins_block(&self, len: usize) -> bool {
-        let need = (HEADER + BLOCK_HEADER + 64 + len) as u64;
+    pub(crate) fn joins_block(&self, len: usize, key: Option<&Key<'_>>) -> bool {
+        let need = (HEADER + BLOCK_HEADER + 64 + len + room_of(key)) as u64;
         let fits = self.writer.active.as_ref().is_some_and(|a| a.size - a.end >= need);
         fits && self.writer.block_has_room(self.log, len)
     }
@@ -94,8 +96,8 @@ impl Appender<'_> {
 
     /// How many bytes [`Log::make_room`] has to make room for before this entry is appended, with
     /// the writer free; `None` if there is room.
-    pub(crate) fn lacks_room(&self, len: usize) -> Option<u64> {
-        let need = (HEADER + BLOCK_HEADER + 64 + len) as u64;
+    pub(crate) fn lacks_room(&self, len: usize, key: Option<&Key<'_>>) -> Option<u64> {
+        let need = (HEADER + BLOCK_HEADER + 64 + len + room_of(key)) as u64;
         (!self.writer.has_room(need)).then_some(need)
     }
 
@@ -123,16 +125,18 @@ impl Appender<'_> {
         id: EntryId,
         list: &[u8],
         trimmed: Option<EntryId>,
+        key: Option<&Key<'_>>,
     ) -> Result<u64> {
-        let need = (HEADER + BLOCK_HEADER + 64 + list.len()) as u64;
+        let need = (HEADER + BLOCK_HEADER + 64 + list.len() + room_of(key)) as u64;
         let (log, writer) = (self.log, &mut *self.writer);
         writer.make_room(log, need)?;
         let extras = writer.extras(log, trimmed);
         let block = writer.next_block(log, id, list.len());
         let mut out = std::mem::take(&mut writer.scratch);
-        let frame = FrameBuilder::begin(&mut out, Kind::Entry, extras.flags(), block);
-        if extras.flags() != 0 {
-            extras.write(&mut out);
+        let flags = extras.flags_with(key);
+        let frame = FrameBuilder::begin(&mut out, Kind::Entry, flags, block);
+        if flags != 0 {
+            extras.write_with(&mut out, key);
         }
         if block.is_none() {
             write_id(&mut out, writer.block.base, id);
@@ -170,6 +174,12 @@ impl Appender<'_> {
         }
         Ok(writer.finish(log))
     }
+}
+
+/// What a key takes of a frame at most.
+#[inline]
+fn room_of(key: Option<&Key<'_>>) -> usize {
+    key.map_or(0, |key| key.len() + 32)
 }
 
 /// What a failed batch goes back to.
@@ -281,7 +291,7 @@ impl Writer {
         let told = self.durable_told;
         self.durable_told = durable;
         let distance = (durable != told).then(|| self.position.saturating_sub(durable));
-        Extras { durable_distance: distance, trimmed }
+        Extras { durable_distance: distance, trimmed, keyed: false }
     }
 
     /// Opens a block for the entry if the last one is full; its header goes into the frame.
@@ -384,6 +394,24 @@ impl Writer {
         }
         log.home.disk.step("written");
         self.position
+    }
+
+    /// The end of what a finished sync up to `target` shows, and what that trims. However many
+    /// appends share the sync: all others wait meanwhile.
+    pub(super) fn shown_by(&mut self, target: u64) -> (Option<Tail>, Option<TrimPlan>) {
+        let count = self.hidden.partition_point(|hidden| hidden.position <= target);
+        let last = count.checked_sub(1).and_then(|last| self.hidden.get(last));
+        let tail = last.map(|hidden| hidden.tail);
+        let mut trim: Option<TrimPlan> = None;
+        if self.hidden_trims > 0 {
+            for plan in self.hidden.iter().take(count).filter_map(|hidden| hidden.trim) {
+                // A later one may trim less: it was planned when the earlier one had no effect yet.
+                trim = Some(trim.map_or(plan, |before| before.or_more(plan)));
+                self.hidden_trims = self.hidden_trims.saturating_sub(1);
+            }
+        }
+        self.hidden.drain(..count);
+        (tail, trim)
     }
 
     /// Stores the next frame of a batch: as many entries as its block takes. Returns how many.

@@ -267,6 +267,7 @@ impl ToyStream {
             max_deleted: self.max_deleted,
             entries_added: self.added,
             keeping: Keeping::default(),
+            sent: Default::default(),
             groups: self.groups.iter().map(|(name, group)| (name.clone(), group.view())).collect(),
         }
     }

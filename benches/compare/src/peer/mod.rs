@@ -17,6 +17,8 @@ mod raft_engine;
 #[cfg(feature = "redb")]
 mod redb;
 pub mod redis;
+#[cfg(feature = "rocks")]
+mod rocksdb;
 #[cfg(feature = "sled")]
 mod sled;
 mod sqlite;
@@ -229,6 +231,8 @@ pub const ROWS: &[Row] = &[
     row::<walrus::Walrus>("walrus-rust", Some("walrus-rust"), |task| {
         matches!(task, Task::Append { .. } | Task::Disk)
     }),
+    #[cfg(feature = "rocks")]
+    row::<rocksdb::RocksDb>("RocksDB", Some("rocksdb"), all_but_groups),
     #[cfg(feature = "sled")]
     row::<sled::Sled>("sled", Some("sled"), unsynced),
     #[cfg(feature = "redb")]

@@ -1,0 +1,83 @@
+//! The thread that waits for the disk while the event loop goes on.
+//!
+//! Under `appendfsync always` the loop runs all commands that have come, and hands the names of the
+//! streams that they have changed over to this thread, one set at a time. Replies are held back
+//! until the sync that began behind their command is done: so one sync is shared by all clients
+//! that have written meanwhile, and no one learns of an entry that a power cut could undo.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::Store;
+use crossbeam_channel::{Receiver, Sender, bounded};
+use mio::Waker;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+/// What is to be on disk.
+struct Job {
+    number: u64,
+    names: Vec<Vec<u8>>,
+    store: Store,
+}
+
+/// See the module.
+pub(crate) struct Syncer {
+    jobs: Option<Sender<Job>>,
+    done: Receiver<(u64, Result<()>)>,
+    thread: Option<JoinHandle<()>>,
+    busy: bool,
+}
+
+impl Syncer {
+    pub(crate) fn start(waker: Arc<Waker>) -> std::io::Result<Syncer> {
+        let (jobs, todo) = bounded::<Job>(1);
+        let (told, done) = bounded(1);
+        let run = move || {
+            for Job { number, names, store } in todo {
+                let synced = store.sync_named(&names);
+                // The store is closed by whoever has the last handle: not by this thread.
+                drop(store);
+                if told.send((number, synced)).is_err() || waker.wake().is_err() {
+                    return;
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("streamlog-resp-sync".into()).spawn(run)?;
+        Ok(Syncer { jobs: Some(jobs), done, thread: Some(thread), busy: false })
+    }
+
+    pub(crate) fn is_busy(&self) -> bool {
+        self.busy
+    }
+
+    /// Begins a sync. Only while there is none.
+    pub(crate) fn begin(&mut self, number: u64, names: Vec<Vec<u8>>, store: Store) {
+        let sent = self.jobs.as_ref().map(|jobs| jobs.send(Job { number, names, store }));
+        self.busy = matches!(sent, Some(Ok(())));
+    }
+
+    /// The sync that has ended since, if one has.
+    pub(crate) fn ended(&mut self) -> Option<(u64, Result<()>)> {
+        let ended = self.done.try_recv().ok();
+        self.busy &= ended.is_none();
+        ended
+    }
+
+    /// Waits for the sync that was begun.
+    pub(crate) fn wait(&mut self) -> Option<(u64, Result<()>)> {
+        if !self.busy {
+            return None;
+        }
+        self.busy = false;
+        Some(self.done.recv().unwrap_or((u64::MAX, Err(Error::new(ErrorKind::Closed)))))
+    }
+}
+
+impl Drop for Syncer {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            // Its panic would be told by the thread itself.
+            drop(thread.join());
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Changes of a stream's state: decided under its lock, recorded in the journal, applied.
+
+use super::*;
+
+thread_local! {
+    /// What a call decides, without an allocation of its own.
+    static EVENTS: Cell<Vec<Event>> = const { Cell::new(Vec::new()) };
+}
+
+/// Whether these events are not recorded, because of a planted fault.
+fn is_skipped(events: &[Event]) -> bool {
+    events.iter().any(|event| match event {
+        Event::PendingRemoved { .. } => planted::ack_skipped(),
+        Event::OptionsSet { .. } => planted::retention_forgotten(),
+        Event::PendingSet { .. } => planted::claim_skipped(),
+        _ => false,
+    })
+}
+
+/// The state together with all that a decision needs to know of the log.
+pub(crate) struct Locked<'a> {
+    pub(crate) state: MutexGuard<'a, StreamState>,
+    pub(crate) span: Span,
+    pub(crate) tail: Tail,
+}
+
+/// What is held while a change is decided and made.
+pub(crate) trait Held<'a>: Sized {
+    /// What is left of it for the caller.
+    type Rest;
+
+    fn hold(stream: &'a StreamInner, shared: &Shared) -> Result<Self>;
+
+    /// Changes the state by events that are in the journal.
+    fn make(&mut self, log: Option<&Log>, events: &[Event]);
+
+    fn release(self) -> Self::Rest;
+}
+
+/// The state alone, for what asks nothing of the log and deletes nothing.
+impl<'a> Held<'a> for MutexGuard<'a, StreamState> {
+    type Rest = ();
+
+    fn hold(stream: &'a StreamInner, shared: &Shared) -> Result<Self> {
+        stream.check(shared)?;
+        // What recovery has to take back is taken back when the log is opened.
+        stream.log(shared)?;
+        stream.lock_state()
+    }
+
+    fn make(&mut self, _: Option<&Log>, events: &[Event]) {
+        events.iter().for_each(|event| StreamState::apply(self, event));
+    }
+
+    fn release(self) {}
+}
+
+impl<'a> Held<'a> for Locked<'a> {
+    type Rest = Span;
+
+    fn hold(stream: &'a StreamInner, shared: &Shared) -> Result<Self> {
+        stream.lock(shared)
+    }
+
+    /// Hides what they delete, too.
+    fn make(&mut self, log: Option<&Log>, events: &[Event]) {
+        for event in events {
+            self.state.apply(event);
+            if let (Event::Deleted { ids }, Some(live)) = (event, &mut self.state.live) {
+                hide(live, &self.span, self.tail, log, ids);
+            }
+        }
+    }
+
+    fn release(self) -> Span {
+        self.span
+    }
+}
+
+/// Marks entries deleted that were found alive a moment ago, under the same lock.
+pub(super) fn hide(live: &mut Live, span: &Span, tail: Tail, log: Option<&Log>, ids: &[EntryId]) {
+    for id in ids {
+        if let Ok(Some(place)) = span.find(*id) {
+            live.delete(span, &place);
+        }
+    }
+    let Some(log) = log else { return };
+    if live.last_block_is_dead(span, tail) {
+        log.restart_block.store(true, Ordering::Release);
+    }
+    if live.first_segment_is_dead(span) {
+        log.ask_for_care();
+    }
+}
+
+impl Locked<'_> {
+    pub(crate) fn facts(&mut self) -> Result<crate::group::LogFacts> {
+        let first = match &mut self.state.live {
+            Some(live) => {
+                let first = live.first_id(&self.span, self.tail)?;
+                live.refresh(&self.span, self.tail);
+                first
+            }
+            None => None,
+        };
+        Ok(self.state.facts(self.tail, first))
+    }
+
+    /// Adds what appends have trimmed to events that pass such entries over for good: their record
+    /// may outlast the frame that says so, and then the entries must not be there again behind it.
+    pub(crate) fn keep_trim(&self, events: &mut Vec<Event>) {
+        let to = self.state.trimmed;
+        if self.state.recorded < to && !planted::trim_untold() {
+            events.insert(0, Event::Trimmed { to });
+        }
+    }
+}
+
+impl StreamInner {
+    /// The state alone, to look at.
+    pub(crate) fn hold(&self, shared: &Shared) -> Result<MutexGuard<'_, StreamState>> {
+        Held::hold(self, shared)
+    }
+
+    /// Decides, writes the events and applies them, as one step. `decide` sees the state and gives
+    /// events and a result; it is asked again if room has to be made first. Returns the result and
+    /// the position behind the record, or 0 if there was nothing to record.
+    pub(crate) fn change<T>(
+        &self,
+        shared: &Shared,
+        grows: bool,
+        mut decide: impl FnMut(&mut Locked<'_>) -> Result<(T, Vec<Event>)>,
+    ) -> Result<(T, u64)> {
+        let decide = |locked: &mut Locked<'_>, out: &mut Vec<Event>| {
+            let (result, events) = decide(locked)?;
+            *out = events;
+            Ok(result)
+        };
+        let (result, _, position) = self.change_held(shared, grows, decide)?;
+        Ok((result, position))
+    }
+
+    /// The same for a `decide` that says what it needs to hold, and puts its events into a list of
+    /// the thread's, which is empty when it is asked. Returns what is left of what was held, too.
+    pub(crate) fn change_held<'a, H: Held<'a>, T>(
+        &'a self,
+        shared: &Shared,
+        grows: bool,
+        decide: impl FnMut(&mut H, &mut Vec<Event>) -> Result<T>,
+    ) -> Result<(T, H::Rest, u64)> {
+        // A thread that ends has no place for them any more.
+        let mut events = EVENTS.try_with(Cell::take).unwrap_or_default();
+        let changed = self.change_in(shared, grows, &mut events, decide);
+        events.clear();
+        EVENTS.try_with(|empty| empty.set(events)).unwrap_or_default();
+        changed
+    }
+
+    fn change_in<'a, H: Held<'a>, T>(
+        &'a self,
+        shared: &Shared,
+        grows: bool,
+        events: &mut Vec<Event>,
+        mut decide: impl FnMut(&mut H, &mut Vec<Event>) -> Result<T>,
+    ) -> Result<(T, H::Rest, u64)> {
+        let mut again = false;
+        loop {
+            let mut locked = H::hold(self, shared)?;
+            self.check_writable(shared)?;
+            events.clear();
+            let result = decide(&mut locked, events)?;
+            let only_seen = events.iter().all(|event| matches!(event, Event::Seen { .. }));
+            let appended = if only_seen || is_skipped(events) {
+                Ok(0)
+            } else {
+                self.record(shared, events, grows)
+            };
+            match appended {
+                Ok(position) => {
+                    locked.make(self.log.get(), events);
+                    if position > 0 {
+                        shared.kick.dirty();
+                        if self.is_limited_by_groups() {
+                            shared.kick.retention();
+                        }
+                    }
+                    if shared.journal.asks_for_care() {
+                        shared.kick.care();
+                    }
+                    return Ok((result, locked.release(), position));
+                }
+                Err(Refused::Error(error)) => return Err(error),
+                Err(Refused::Full) => {
+                    drop(locked);
+                    shared.make_room(again)?;
+                    again = true;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! How much a client may send, and how much may wait for it.
+
+use crate::client::Served;
+use streamlog::resp::ServerOptions;
+
+#[test]
+fn there_are_so_many_clients_and_no_more() {
+    let served = Served::start(ServerOptions::new().max_clients(2));
+    let (mut first, mut second) = (served.client(), served.client());
+    assert_eq!(first.ask("PING"), "+PONG");
+    assert_eq!(second.ask("PING"), "+PONG");
+    let mut third = served.client();
+    assert_eq!(third.until_end(), ["-ERR max number of clients reached"]);
+    assert_eq!(first.info("rejected_connections"), "1");
+    drop(second);
+    first.until_info("connected_clients", "1");
+    assert_eq!(served.client().ask("PING"), "+PONG");
+}
+
+#[test]
+fn a_word_may_be_so_long_and_no_longer() {
+    let served = Served::start(ServerOptions::new().max_bulk_bytes(1000));
+    let mut client = served.client();
+    client.send_words(&[b"ECHO", &[b'x'; 1000]]);
+    assert_eq!(client.reply().unwrap().len(), 1000);
+    client.raw("*2\r\n$4\r\nECHO\r\n$1001\r\n");
+    assert_eq!(client.until_end(), ["-ERR Protocol error: invalid bulk length"]);
+}
+
+#[test]
+fn a_command_may_be_so_long_and_no_longer() {
+    let served = Served::start(ServerOptions::new().max_query_bytes(1 << 20));
+    let mut client = served.client();
+    client.raw("*100\r\n");
+    let word = [&b"$60000\r\n"[..], &[b'x'; 60_000], b"\r\n"].concat();
+    for _ in 0..100 {
+        if std::io::Write::write_all(&mut client.socket, &word).is_err() {
+            break;
+        }
+    }
+    assert_eq!(client.reply(), None);
+    // As with a transaction, which is refused and does not grow any more.
+    let mut client = served.client();
+    assert_eq!(client.ask("MULTI"), "+OK");
+    let mut last = String::new();
+    for _ in 0..20 {
+        client.send_words(&[b"ECHO", &[b'x'; 60_000]]);
+        last = client.reply().unwrap();
+    }
+    assert!(last.starts_with("-ERR the transaction is larger"), "{last}");
+    assert!(client.ask("EXEC").starts_with("-EXECABORT"));
+}
+
+/// Fails if `Out` takes whatever it is given.
+#[test]
+fn a_reply_that_is_too_long_ends_the_connection() {
+    let served = Served::start(ServerOptions::new().max_reply_bytes(100_000));
+    let (mut client, mut other) = (served.client(), served.client());
+    for _ in 0..40 {
+        client.send_words(&[b"XADD", b"s", b"*", b"f", &[b'x'; 5000]]);
+        client.reply().unwrap();
+    }
+    assert_eq!(client.ask("XRANGE s - + COUNT 2").len(), other.ask("XRANGE s - + COUNT 2").len());
+    client.send("XRANGE s - +");
+    assert_eq!(client.reply(), None);
+    assert_eq!(other.info("client_output_buffer_limit_disconnections"), "1");
+    // Also where it is made of many.
+    other.ask("MULTI");
+    for _ in 0..10 {
+        other.ask("XRANGE s - + COUNT 5");
+    }
+    other.send("EXEC");
+    assert_eq!(other.reply(), None);
+    assert_eq!(served.client().ask("XLEN s"), ":40");
+}
+
+#[test]
+fn who_is_idle_is_sent_away() {
+    let options = ServerOptions::new().idle_timeout(std::time::Duration::from_secs(1));
+    let served = Served::start(options);
+    let (mut idle, mut waiting) = (served.client(), served.client());
+    assert_eq!(idle.ask("PING"), "+PONG");
+    waiting.send("XREAD BLOCK 0 STREAMS s $");
+    assert_eq!(idle.reply(), None);
+    // One that waits is not idle.
+    assert_ne!(served.client().ask("XADD s 1-1 f v"), "");
+    assert_eq!(waiting.reply().unwrap(), "*[*[s *[*[1-1 *[f v]]]]]");
+}
