@@ -17,6 +17,11 @@ pub(crate) enum Step {
         client: usize,
         words: Words,
     },
+    /// Several commands in one write.
+    Burst {
+        client: usize,
+        all: Vec<Words>,
+    },
     /// A connection that waits is released.
     Unblock {
         client: usize,
@@ -91,6 +96,10 @@ impl Generator {
             return;
         }
         self.in_multi = self.multi[client] > 0;
+        if !self.in_multi && self.one_in(25) {
+            let all = self.burst();
+            return script.push(Step::Burst { client, all });
+        }
         let mut put = |words| script.push(Step::Command { client, words });
         if !self.in_multi && self.one_in(40) {
             self.multi[client] = 2 + self.below(6) as u32;
@@ -113,6 +122,16 @@ impl Generator {
         }
         let words = if self.one_in(14) { self.spoil(words) } else { words };
         put(words);
+    }
+
+    fn burst(&mut self) -> Vec<Words> {
+        let mut all = Vec::new();
+        for _ in 0..2 + self.below(5) {
+            let words = self.command();
+            all.extend(makes_consumer(&words).into_iter().flatten());
+            all.push(words);
+        }
+        all
     }
 
     /// The next random number (splitmix64).

@@ -23,6 +23,8 @@ pub(crate) struct Failure {
 struct State {
     /// The call that waits.
     blocked: Option<Words>,
+    /// What was sent behind it.
+    behind: Option<Words>,
     /// What a transaction holds so far.
     multi: Option<Vec<Words>>,
 }
@@ -109,6 +111,7 @@ impl Player {
             match step {
                 Step::Unblock { client, with_error } => self.unblock(*client, *with_error)?,
                 Step::Command { client, words } => self.command(*client, words)?,
+                Step::Burst { client, all } => self.burst(*client, all)?,
             }
         }
         self.step = script.steps.len();
@@ -152,7 +155,7 @@ impl Player {
     }
 
     /// What 7.0.15 does otherwise is not played where it would go on to show.
-    fn adjust(&mut self, client: usize, words: &Words) -> Adjusted {
+    fn adjust(&mut self, client: usize, words: &Words, unseen: bool) -> Adjusted {
         let in_multi = self.states[client].multi.is_some();
         let losing = |state: &State| state.multi.as_ref().is_some_and(|all| all.iter().any(loses));
         if in_multi && loses(words) && (self.any_blocked() || is(words, b"XSETID")) {
@@ -174,7 +177,7 @@ impl Player {
         let mut words = words.clone();
         if is(&words, b"XADD")
             && let Some(at) = words.iter().position(|word| word == b"*")
-            && (in_multi || !self.lies_in_future(&words))
+            && (unseen || in_multi || !self.lies_in_future(&words))
         {
             words[at] = format!("{FUTURE_MS}-*").into_bytes();
         }
@@ -210,7 +213,7 @@ impl Player {
         if self.states[client].blocked.is_some() {
             return Ok(());
         }
-        let Adjusted::Send(words) = self.adjust(client, words) else {
+        let Adjusted::Send(words) = self.adjust(client, words, false) else {
             return Ok(());
         };
         self.redis.send(client, &words);
@@ -223,6 +226,12 @@ impl Player {
         {
             self.appear(&words);
             self.states[client].blocked = Some(words);
+            if self.step.is_multiple_of(3) {
+                let behind = crate::generate::of("XLEN a");
+                self.redis.send(client, &behind);
+                self.ours.send(client, &behind);
+                self.states[client].behind = Some(behind);
+            }
             return Ok(());
         }
         let (redis, ours) = self.read(client, &words)?;
@@ -236,6 +245,38 @@ impl Player {
             waiting.iter().for_each(|words| self.appear(words));
         }
         Ok(())
+    }
+
+    /// Several commands in one write. None of them waits or begins a transaction.
+    fn burst(&mut self, client: usize, all: &[Words]) -> Result<(), Failure> {
+        if self.states[client].blocked.is_some() || self.states[client].multi.is_some() {
+            return Ok(());
+        }
+        let mut sent: Vec<Words> = Vec::new();
+        for words in all {
+            let first = upper(words, 0);
+            let left_out: [&[u8]; 4] = [b"MULTI", b"EXEC", b"DISCARD", b"XSETID"];
+            if blocks(words).is_some()
+                || left_out.contains(&first.as_slice())
+                || (loses(words) && self.any_blocked())
+            {
+                continue;
+            }
+            if let Adjusted::Send(words) = self.adjust(client, words, true) {
+                sent.push(words);
+            }
+        }
+        self.redis.send_all(client, &sent);
+        self.ours.send_all(client, &sent);
+        for words in &sent {
+            let (redis, ours) = self.read(client, words)?;
+            self.compare(client, words, &redis, &ours)?;
+            self.note(client, words, &ours);
+        }
+        match sent.last() {
+            Some(last) => self.woken(last),
+            None => Ok(()),
+        }
     }
 
     fn failure(&self, client: usize, words: &Words, redis: String, ours: String) -> Failure {
@@ -353,6 +394,16 @@ impl Player {
         let ours = self.ours.unblock(client, with_error);
         self.compare(client, &words, &redis, &ours)?;
         let (redis, ours) = self.read(client, &words)?;
+        self.compare(client, &words, &redis, &ours)?;
+        self.behind(client)
+    }
+
+    /// A command that was sent behind a call that waited is run now.
+    fn behind(&mut self, client: usize) -> Result<(), Failure> {
+        let Some(words) = self.states[client].behind.take() else {
+            return Ok(());
+        };
+        let (redis, ours) = self.read(client, &words)?;
         self.compare(client, &words, &redis, &ours)
     }
 
@@ -398,6 +449,7 @@ impl Player {
                     self.met("woken-for-nothing");
                     self.ours.unblock(client, false);
                     drop(self.ours.read(client));
+                    self.behind(client)?;
                     return Ok(true);
                 }
                 let ours = self
@@ -424,9 +476,10 @@ impl Player {
         self.served += 1;
         if is(words, b"XREAD") && masks::is_part(redis, ours) {
             self.met("served-from-one-key");
-            return Ok(());
+        } else {
+            self.compare(client, words, redis, ours)?;
         }
-        self.compare(client, words, redis, ours)
+        self.behind(client)
     }
 
     pub(crate) fn summary(&self) -> String {

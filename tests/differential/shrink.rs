@@ -66,6 +66,10 @@ pub(crate) fn report(
     for step in &script.steps {
         match step {
             Step::Command { client, words } => writeln!(text, "{client}: {}", shown(words)),
+            Step::Burst { client, all } => {
+                let all: Vec<String> = all.iter().map(|words| shown(words)).collect();
+                writeln!(text, "{client}: at once: {}", all.join(" | "))
+            }
             Step::Unblock { client, .. } => writeln!(text, "{client} is unblocked"),
         }
         .unwrap();

@@ -1,6 +1,6 @@
 //! One of the two servers, with its connections.
 
-use crate::client::Client;
+use crate::client::{Client, encode};
 use crate::generate::Script;
 use crate::reply::Reply;
 use crate::server::Server;
@@ -40,6 +40,11 @@ impl Side {
 
     pub(crate) fn send(&mut self, client: usize, words: &Words) {
         self.clients[client].send_words(words).unwrap();
+    }
+
+    pub(crate) fn send_all(&mut self, client: usize, all: &[Words]) {
+        let bytes: Vec<u8> = all.iter().flat_map(|words| encode(words)).collect();
+        self.clients[client].send_bytes(&bytes).unwrap();
     }
 
     pub(crate) fn read(&mut self, client: usize) -> Result<Reply, String> {
