@@ -117,7 +117,8 @@ impl ServerOptions {
         self
     }
 
-    /// The longest command, and the most that may wait in a transaction; 1 GiB by default.
+    /// The longest command, and the most that may wait in a transaction; 1 GiB by default. Apart
+    /// from that, a command has at most 1,048,576 words.
     pub fn max_query_bytes(mut self, bytes: u64) -> ServerOptions {
         self.config.query_buffer_limit = number(bytes);
         self
