@@ -159,6 +159,7 @@ impl Stream {
     }
 
     /// Appends an entry with a key, unless its producer has done so before.
+    #[inline(never)]
     pub(super) fn append_once(
         &self,
         log: &Log,
@@ -173,6 +174,7 @@ impl Stream {
     }
 
     /// Makes room for what is remembered, or begins to remember.
+    #[cold]
     pub(super) fn make_other_room(
         &self,
         log: &Log,
