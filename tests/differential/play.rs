@@ -276,7 +276,8 @@ impl Player {
         for words in &sent {
             let (redis, ours) = self.read(client, words)?;
             self.compare(client, words, &redis, &ours)?;
-            self.note(client, words, &ours);
+            // The consumers were made within the burst, and may be gone by now.
+            self.count(words, &ours);
         }
         match sent.last() {
             Some(last) => self.woken(last),
@@ -359,13 +360,19 @@ impl Player {
         }
     }
 
-    /// What a reply has changed.
-    fn note(&mut self, client: usize, words: &Words, ours: &Reply) {
+    /// Whether a command was accepted.
+    fn count(&mut self, words: &Words, ours: &Reply) -> bool {
         let good = !matches!(ours, Reply::Error(_));
         if good {
             let name = String::from_utf8_lossy(&upper(words, 0)).into_owned();
             *self.commands.entry(name).or_default() += 1;
         }
+        good
+    }
+
+    /// What a reply has changed.
+    fn note(&mut self, client: usize, words: &Words, ours: &Reply) {
+        let good = self.count(words, ours);
         let state = &mut self.states[client];
         let queued = matches!(ours, Reply::Simple(text) if text == "QUEUED");
         match upper(words, 0).as_slice() {
