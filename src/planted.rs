@@ -153,8 +153,12 @@ faults! {
     claim_skipped;
     /// What goes by DELREF stays pending.
     references_left;
+    /// Each event of a call is a record of its own.
+    events_apart;
     /// Deliveries that pass over the trim of an append do not tell it.
     trim_untold;
+    /// A checkpoint forgets in which order entries were given back.
+    turns_forgotten;
     /// A checkpoint forgets deletions.
     deletions_dropped;
     /// A checkpoint goes over the last state but one before the last one is durable.

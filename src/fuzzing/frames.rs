@@ -113,8 +113,9 @@ fn raw(bytes: &[u8], offset: u64) -> bool {
         let mut again = Vec::new();
         // One that is malformed is none.
         let key = Extras::key(header.flags, body);
-        extras.write_with(&mut again, key);
-        let (extras, flags) = (Extras { keyed: key.is_some(), ..extras }, extras.flags_with(key));
+        extras.write_with(&mut again, key.as_ref());
+        let (extras, flags) =
+            (Extras { keyed: key.is_some(), ..extras }, extras.flags_with(key.as_ref()));
         assert_eq!(Extras::read(flags, &again, &mut 0), Some(extras));
         assert_eq!(Extras::key(flags, &again), key);
         contents(&header, body, at);

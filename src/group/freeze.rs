@@ -7,6 +7,7 @@ use super::pending::PendingCopy;
 use super::state::{GroupState, Groups};
 use crate::format::event::{Event, GroupNumber};
 use crate::id::EntryId;
+use crate::planted;
 use std::ops::Bound;
 
 /// How many records one event of a checkpoint holds.
@@ -67,7 +68,11 @@ impl Iterator for Chunks {
     type Item = Event;
 
     fn next(&mut self) -> Option<Event> {
-        let records: Vec<_> = self.pending.from(self.from).take(CHUNK).collect();
+        let mut records: Vec<_> = self.pending.from(self.from).take(CHUNK).collect();
+        if planted::turns_forgotten() {
+            let back = records.iter_mut().filter(|record| record.owner.is_none());
+            back.for_each(|record| record.time_ms = 0);
+        }
         self.from = Bound::Excluded(records.last()?.id);
         Some(Event::PendingSet { group: self.group, records, active_ms: None })
     }

@@ -208,3 +208,30 @@ impl Keyspace {
         self.laid_out.clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_in_the_place_of_what_went_is_for_everybody() {
+        let mut space = Keyspace::new();
+        space.begin_wait(b"k", false);
+        space.gone(b"k");
+        space.signal(b"k");
+        space.gone(b"k");
+        assert_eq!(space.take_ready(), [(b"k".to_vec(), Event::Ready)]);
+        space.signal(b"other");
+        assert!(!space.has_ready(), "nobody waits for it");
+    }
+
+    #[test]
+    fn what_groups_know_breaks_no_transaction() {
+        let mut space = Keyspace::new();
+        space.watch(b"k", 7);
+        space.kept_books(b"k", 2);
+        assert!(space.take_broken().is_empty());
+        space.changed(b"k", 1);
+        assert_eq!((space.take_broken(), space.dirty), (vec![7], 3));
+    }
+}

@@ -117,7 +117,8 @@ impl ServerOptions {
         self
     }
 
-    /// The longest command, and the most that may wait in a transaction; 1 GiB by default.
+    /// The longest command, and the most that may wait in a transaction; 1 GiB by default. Apart
+    /// from that, a command has at most 1,048,576 words.
     pub fn max_query_bytes(mut self, bytes: u64) -> ServerOptions {
         self.config.query_buffer_limit = number(bytes);
         self
@@ -168,15 +169,24 @@ impl ServerOptions {
         };
         let options = options.clone().durability(level);
         let dir = dir.as_ref().to_owned();
+        // A server that may not listen makes no store.
+        self.addresses()?;
         let store = options.open(&dir)?;
         self.listen(store, Some((dir, options)))
     }
 
+    /// Where to listen, if that is allowed.
+    fn addresses(&self) -> Result<Vec<SocketAddr>> {
+        let Some(port) = self.port else { return Ok(Vec::new()) };
+        let addresses = resolve(&self.bind, port)?;
+        check_guarded(&addresses, self.config.password.is_some())?;
+        Ok(addresses)
+    }
+
     fn listen(mut self, store: Store, home: Option<(PathBuf, StoreOptions)>) -> Result<Server> {
         let mut listeners = Vec::new();
-        if let Some(port) = self.port {
-            let addresses = resolve(&self.bind, port)?;
-            check_guarded(&addresses, self.config.password.is_some())?;
+        if self.port.is_some() {
+            let addresses = self.addresses()?;
             self.config.open = check_guarded(&addresses, false).is_err();
             listeners.push(Listener::tcp(&addresses)?);
         }

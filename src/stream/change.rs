@@ -173,7 +173,7 @@ impl StreamInner {
             let appended = if only_seen || is_skipped(events) {
                 Ok(0)
             } else {
-                shared.journal.append(&[(self.number, events)], grows)
+                self.record(shared, events, grows)
             };
             match appended {
                 Ok(position) => {

@@ -159,6 +159,7 @@ impl Stream {
     }
 
     /// Appends an entry with a key, unless its producer has done so before.
+    #[inline(never)]
     pub(super) fn append_once(
         &self,
         log: &Log,
@@ -173,6 +174,7 @@ impl Stream {
     }
 
     /// Makes room for what is remembered, or begins to remember.
+    #[cold]
     pub(super) fn make_other_room(
         &self,
         log: &Log,
@@ -213,7 +215,7 @@ impl Stream {
             return Err(Error::new(ErrorKind::EntryTooLarge { size: list.len() as u64, max }));
         }
         let id = next_id(want, appender.last_id(), now_ms)?;
-        if let Some(need) = appender.lacks_room(list.len(), Some(key)) {
+        if let Some(need) = appender.lacks_room(list.len(), Some(&key)) {
             return Ok(Err(NoRoom::Segment(need)));
         }
         if !shared.journal.reserve(table.growth(key.producer, key.iid)) {
@@ -221,13 +223,13 @@ impl Stream {
         }
         let plan = match &trim {
             Some(trim) => {
-                let joins = appender.joins_block(list.len(), Some(key));
+                let joins = appender.joins_block(list.len(), Some(&key));
                 plan_trim(&mut state, log, &appender, trim, Some((id, joins)))?
             }
             None => None,
         };
         let trimmed = plan.map(|plan| plan.trimmed);
-        let position = appender.append(id, list, trimmed, Some(key))?;
+        let position = appender.append(id, list, trimmed, Some(&key))?;
         if let Some(table) = &mut state.idempotency {
             table.insert(key.producer, key.iid, id, position, durable);
         }

@@ -83,6 +83,21 @@ impl Stream {
 }
 
 impl StreamInner {
+    /// Writes what one call has decided as one record: a crash leaves all of it or nothing.
+    pub(super) fn record(
+        &self,
+        shared: &Shared,
+        events: &[Event],
+        grows: bool,
+    ) -> Result<u64, Refused> {
+        if planted::events_apart() {
+            let each =
+                events.chunks(1).map(|one| shared.journal.append(&[(self.number, one)], grows));
+            return each.last().unwrap_or(Ok(0));
+        }
+        shared.journal.append(&[(self.number, events)], grows)
+    }
+
     fn record_picked(
         &self,
         shared: &Shared,
@@ -94,7 +109,7 @@ impl StreamInner {
     ) -> Result<u64, Refused> {
         let position = match planted::trim_unrecorded() {
             true => 0,
-            false => shared.journal.append(&[(self.number, events)], !picked.behind.is_empty())?,
+            false => self.record(shared, events, !picked.behind.is_empty())?,
         };
         events.iter().for_each(|event| state.apply(event));
         count_trim(state, log, tail, &picked.front);

@@ -217,6 +217,12 @@ fn an_iid_is_forgotten_when_the_time_of_its_entry_is_too_long_ago() {
         assert_eq!(counts(&stream), [1, 1, 2, 0]);
         assert!(!is_new(&stream, "p", "young"));
         assert!(is_new(&stream, "p", "old"));
+        // Whether or not anybody has asked what there is.
+        let other = store.stream("t").unwrap();
+        for seq in 0..2 {
+            let options = once("p", "x").id(EntryId::new(old.ms, seq));
+            assert!(!other.append_outcome([("a", "b")], options).unwrap().duplicate);
+        }
         // One that is too old stays as long as one stands in front of it that is not.
         stream.record_idempotency("q", "young", young).unwrap();
         stream.record_idempotency("q", "old", old).unwrap();
@@ -406,6 +412,21 @@ fn of_those_who_send_the_same_at_once_one_appends() {
         });
         assert_eq!((new, stream.len().unwrap()), (50, 50));
         assert_eq!(counts(&stream), [1, 50, 50, 150]);
+    });
+}
+
+/// Whoever wants it on disk gets that for what was sent before, too.
+#[test]
+fn a_duplicate_that_is_to_be_durable_waits_for_the_first() {
+    on_both(|store| {
+        let stream = store.stream("s").unwrap();
+        assert!(is_new(&stream, "p", "on disk"));
+        store.sync().unwrap();
+        let first = send(&stream, "p", "x").unwrap().id;
+        assert!(!is_new(&stream, "p", "x"));
+        assert!(stream.durable_id().unwrap() < first);
+        stream.append_with([("a", "b")], once("p", "x").durable()).unwrap();
+        assert_eq!(stream.durable_id().unwrap(), first);
     });
 }
 

@@ -16,6 +16,7 @@ mod invariants;
 mod journal;
 mod lost;
 mod made;
+mod producers;
 mod records;
 mod restart;
 mod segments;

@@ -164,6 +164,11 @@ impl Player {
         if blocks(words).is_some() && !in_multi && self.states.iter().any(losing) {
             return Adjusted::Skip;
         }
+        // 7.0.15 does not refuse times that it cannot count to, and its delivery counts wrap.
+        let far = |word: &Vec<u8>| word == b"9223372036854775807";
+        if (is(words, b"XCLAIM") && words.iter().any(far)) || blocks(words) == Some(i64::MAX) {
+            return Adjusted::Skip;
+        }
         if blocks(words).is_some() && names_a_key_twice(words) {
             return Adjusted::Skip;
         }

@@ -264,6 +264,26 @@ fn a_read_that_waits_gets_what_becomes_idle_enough() {
 }
 
 #[test]
+fn a_read_of_several_streams_waits_for_the_first_that_becomes_idle_enough() {
+    on_both(|store| {
+        let (_, _, a, b) = pending(store, "one", 1);
+        let (_, group, _, c) = pending(store, "two", 1);
+        // The one will be idle enough in an hour, the other in no time.
+        idle(&a, &["1-0"], 1);
+        let other = group.consumer("a").unwrap();
+        idle(&other, &["1-0"], 3_600_000 - 200);
+        let store = store.clone();
+        let waits = waiting(move || {
+            let from = [(&b, ReadFrom::New), (&c, ReadFrom::New)];
+            let found = store.read_group(&from, claim(HOUR).no_ack().block_forever()).unwrap();
+            found.iter().map(|(stream, read)| (stream.name(), told(read))).collect::<Vec<_>>()
+        });
+        assert_eq!(waits.join().unwrap(), [(b"two".to_vec(), vec!["1-0 1".to_owned()])]);
+        assert_eq!(records(&group), ["1-0 b 2"]);
+    });
+}
+
+#[test]
 fn of_two_that_wait_the_second_claims_what_the_first_was_given() {
     on_both(|store| {
         let (stream, _, a, b) = pending(store, "s", 0);

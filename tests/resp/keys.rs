@@ -79,6 +79,7 @@ fn keys_have_names_and_nothing_else() {
         ("OBJECT ENCODING s", "stream"),
         ("OBJECT ENCODING none", "$-1"),
         ("OBJECT NOSUCH s", "-ERR unknown subcommand 'NOSUCH'. Try OBJECT HELP."),
+        ("OBJECT HELP x", "-ERR wrong number of arguments for 'object|help' command"),
         ("OBJECT", "-ERR wrong number of arguments for 'object' command"),
         ("RENAME none t", "-ERR no such key"),
         ("RENAMENX s s", ":0"),
@@ -94,5 +95,9 @@ fn keys_have_names_and_nothing_else() {
         ("WAIT 0 0", ":0"),
     ] {
         assert_eq!(client.ask(words), reply, "{words}");
+    }
+    for command in ["OBJECT", "CLIENT", "CONFIG", "COMMAND", "MEMORY", "XGROUP", "XINFO"] {
+        let help = client.ask(&format!("{command} HELP"));
+        assert!(help.starts_with(&format!("*[+{command} <subcommand>")), "{help}");
     }
 }

@@ -40,7 +40,7 @@ impl Extras {
 
     /// The same for a frame with a key.
     #[inline]
-    pub(crate) fn flags_with(&self, key: Option<Key<'_>>) -> u8 {
+    pub(crate) fn flags_with(&self, key: Option<&Key<'_>>) -> u8 {
         self.flags() | if key.is_some() { ATTRIBUTES } else { 0 }
     }
 
@@ -51,7 +51,7 @@ impl Extras {
 
     /// Writes what a frame with these flags begins with ([`Extras::flags_with`]).
     #[inline]
-    pub(crate) fn write_with(&self, out: &mut Vec<u8>, key: Option<Key<'_>>) {
+    pub(crate) fn write_with(&self, out: &mut Vec<u8>, key: Option<&Key<'_>>) {
         if let Some(distance) = self.durable_distance {
             write_varint(out, distance);
         }

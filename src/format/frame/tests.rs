@@ -112,9 +112,9 @@ proptest! {
         let key = key.as_ref().map(|(producer, iid)| Key { producer, iid });
         let extras = Extras { durable_distance: distance, trimmed: trim, keyed: key.is_some() };
         let mut out = Vec::new();
-        extras.write_with(&mut out, key);
+        extras.write_with(&mut out, key.as_ref());
         let mut at = 0;
-        let flags = extras.flags_with(key);
+        let flags = extras.flags_with(key.as_ref());
         prop_assert_eq!(Extras::read(flags, &out, &mut at), Some(extras));
         prop_assert_eq!(at, out.len());
         prop_assert_eq!(Extras::key(flags, &out), key);

@@ -25,7 +25,6 @@ const PARTS: &[Command] = &[
     Command::server("getredir", 2, 0, get_redirection),
     Command::server("tracking", -3, 0, tracking),
     Command::server("trackinginfo", 2, 0, tracking_info),
-    Command::server("help", 2, 0, help),
 ];
 
 pub(super) const UNCLEAN_NAME: Refusal =
@@ -308,8 +307,4 @@ fn tracking_info(_: &mut Engine, _: usize, _: &[&[u8]], out: &mut Out) -> Answer
     out.bulk(b"prefixes");
     out.array(0);
     Ok(Done::Replied)
-}
-
-fn help(_: &mut Engine, _: usize, _: &[&[u8]], out: &mut Out) -> Answer {
-    super::server::help("CLIENT", PARTS, out)
 }

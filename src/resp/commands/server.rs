@@ -77,13 +77,19 @@ fn zero(_: &mut Engine, _: usize, _: &[&[u8]], out: &mut Out) -> Answer {
     Ok(Done::Replied)
 }
 
-/// The parts of a command, for its HELP.
-pub(super) fn help(command: &str, parts: &[Command], out: &mut Out) -> Answer {
-    out.array(parts.len() + 1);
-    out.simple(&format!("{command} <subcommand> [<arg> ...]. Subcommands are:"));
-    for part in parts {
+/// HELP of a command with parts that has none of its own: what parts there are.
+pub(super) fn help(_: &mut Engine, _: usize, args: &[&[u8]], out: &mut Out) -> Answer {
+    let Some(Found::Line(line)) = args.first().map(|name| Table::get().find(&[name])) else {
+        return Err(Refusal::SYNTAX);
+    };
+    let command = Table::get().lines[line].command;
+    out.array(command.parts.len() + 2);
+    let name = command.name.to_uppercase();
+    out.simple(&format!("{name} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"));
+    for part in command.parts {
         out.simple(&part.name.to_uppercase());
     }
+    out.simple("HELP");
     Ok(Done::Replied)
 }
 

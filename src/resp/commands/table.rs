@@ -118,6 +118,9 @@ impl Hasher for Fnv {
     fn write_usize(&mut self, _: usize) {}
 }
 
+/// The part that every command with parts has.
+static HELP: Command = Command::server("help", 2, 0, server::help);
+
 /// A line of the table.
 pub(crate) struct Line {
     pub(crate) command: &'static Command,
@@ -163,7 +166,9 @@ impl Table {
         ];
         for command in all.into_iter().flatten() {
             let mut parts = Names::default();
-            for part in command.parts {
+            let has_help = command.parts.iter().any(|part| part.name == HELP.name);
+            let help = (!command.parts.is_empty() && !has_help).then_some(&HELP);
+            for part in command.parts.iter().chain(help) {
                 let full_name = format!("{}|{}", command.name, part.name);
                 parts.insert(part.name.as_bytes(), table.lines.len());
                 table.lines.push(Line { command: part, full_name, parts: Names::default() });

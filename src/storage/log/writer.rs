@@ -75,7 +75,7 @@ impl Appender<'_> {
     }
 
     /// Whether an entry of this size would go into the block that is being filled.
-    pub(crate) fn joins_block(&self, len: usize, key: Option<Key<'_>>) -> bool {
+    pub(crate) fn joins_block(&self, len: usize, key: Option<&Key<'_>>) -> bool {
         let need = (HEADER + BLOCK_HEADER + 64 + len + room_of(key)) as u64;
         let fits = self.writer.active.as_ref().is_some_and(|a| a.size - a.end >= need);
         fits && self.writer.block_has_room(self.log, len)
@@ -96,7 +96,7 @@ impl Appender<'_> {
 
     /// How many bytes [`Log::make_room`] has to make room for before this entry is appended, with
     /// the writer free; `None` if there is room.
-    pub(crate) fn lacks_room(&self, len: usize, key: Option<Key<'_>>) -> Option<u64> {
+    pub(crate) fn lacks_room(&self, len: usize, key: Option<&Key<'_>>) -> Option<u64> {
         let need = (HEADER + BLOCK_HEADER + 64 + len + room_of(key)) as u64;
         (!self.writer.has_room(need)).then_some(need)
     }
@@ -125,7 +125,7 @@ impl Appender<'_> {
         id: EntryId,
         list: &[u8],
         trimmed: Option<EntryId>,
-        key: Option<Key<'_>>,
+        key: Option<&Key<'_>>,
     ) -> Result<u64> {
         let need = (HEADER + BLOCK_HEADER + 64 + list.len() + room_of(key)) as u64;
         let (log, writer) = (self.log, &mut *self.writer);
@@ -178,7 +178,7 @@ impl Appender<'_> {
 
 /// What a key takes of a frame at most.
 #[inline]
-fn room_of(key: Option<Key<'_>>) -> usize {
+fn room_of(key: Option<&Key<'_>>) -> usize {
     key.map_or(0, |key| key.len() + 32)
 }
 
