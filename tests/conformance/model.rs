@@ -14,9 +14,12 @@ use state::{Id, Model, shown};
 mod draw;
 mod rules;
 mod state;
+mod waits;
 
-pub(crate) const TESTS: &[Numbered] =
-    &[Numbered::new("m1", "random commands of groups do what a model does", m1).since(8, 10)];
+pub(crate) const TESTS: &[Numbered] = &[
+    Numbered::new("m1", "random commands of groups do what a model does", m1).since(8, 10),
+    Numbered::new("m2", "random waits are woken as those of a model", waits::m2).since(7, 2),
+];
 
 fn number(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)

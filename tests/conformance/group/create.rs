@@ -26,8 +26,9 @@ pub(super) const TESTS: &[Numbered] = &[
     .since(8, 2),
 ];
 
-const NO_KEY: &str = "-ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you \
-    may want to use the MKSTREAM option to create an empty stream automatically.";
+const NO_KEY: &str = "-ERR The XGROUP subcommand requires the key to exist. Note that for CREATE \
+                      you may want to use the MKSTREAM option to create an empty stream \
+                      automatically.";
 
 fn g1(env: &mut Env<'_>) -> Outcome {
     let c = &mut env.c;

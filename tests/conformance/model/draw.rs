@@ -41,7 +41,7 @@ impl Draw {
     }
 
     /// SplitMix64.
-    fn below(&mut self, n: u64) -> u64 {
+    pub(super) fn below(&mut self, n: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -53,7 +53,7 @@ impl Draw {
         self.below(100) < n
     }
 
-    fn one<T: Clone>(&mut self, all: &[T]) -> T {
+    pub(super) fn one<T: Clone>(&mut self, all: &[T]) -> T {
         all[self.below(all.len() as u64) as usize].clone()
     }
 

@@ -9,7 +9,8 @@ pub(crate) const TESTS: &[Numbered] = &[
     Numbered::new("s1", "XADD with too few or an odd number of words", s1),
     Numbered::new("s2", "XRANGE gives back what XADD put in", s2),
     Numbered::new("s3", "generated IDs grow", s3),
-    Numbered::new("s4", "IDs of one transaction share the millisecond and count on", s4),
+    Numbered::new("s4", "IDs of one transaction share the millisecond and count on", s4)
+        .since(7, 2),
     Numbered::new("s5", "behind the largest ID nothing can be added", s5),
     Numbered::new("s6", "ms-* continues the sequence of the last ID", s6),
     Numbered::new("s7", "ms-* of a later millisecond begins at 0", s7),
