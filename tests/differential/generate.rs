@@ -230,8 +230,13 @@ pub(crate) fn makes_consumer(words: &Words) -> Option<Vec<Words>> {
     match words.first()?.to_ascii_uppercase().as_slice() {
         b"XCLAIM" | b"XAUTOCLAIM" => Some(vec![made(words.get(1)?, words.get(2)?, words.get(3)?)]),
         b"XREADGROUP" => {
-            let find = |word: &[u8]| words.iter().position(|w| w.eq_ignore_ascii_case(word));
-            let (group, streams) = (find(b"GROUP")?, find(b"STREAMS")? + 1);
+            let find = |from: usize, word: &[u8]| {
+                let found = words.get(from..)?.iter().position(|w| w.eq_ignore_ascii_case(word))?;
+                Some(from + found)
+            };
+            let group = find(1, b"GROUP")?;
+            // A consumer may have the name of the keyword.
+            let streams = find(group + 3, b"STREAMS")? + 1;
             let (name, group) = (words.get(group + 2)?, words.get(group + 1)?);
             let keys = words.get(streams..streams + (words.len() - streams) / 2)?;
             Some(keys.iter().map(|key| made(key, group, name)).collect())
