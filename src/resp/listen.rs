@@ -134,13 +134,29 @@ impl Drop for Listener {
 }
 
 impl Socket {
-    /// Tells of what can be read and of when it can be written, once for each time.
+    /// Tells of what can be read, once for each time.
     pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        let both = Interest::READABLE | Interest::WRITABLE;
         match self {
-            Socket::Tcp(stream) => stream.register(registry, token, both),
+            Socket::Tcp(stream) => stream.register(registry, token, Interest::READABLE),
             #[cfg(unix)]
-            Socket::Unix(stream) => stream.register(registry, token, both),
+            Socket::Unix(stream) => stream.register(registry, token, Interest::READABLE),
+        }
+    }
+
+    /// Tells of room for writing as well, or no more. It is asked for only while there is none:
+    /// each reply that the other side takes would be told of otherwise.
+    pub(crate) fn tell_of_room(
+        &mut self,
+        registry: &Registry,
+        token: Token,
+        yes: bool,
+    ) -> io::Result<()> {
+        let both = Interest::READABLE | Interest::WRITABLE;
+        let what = if yes { both } else { Interest::READABLE };
+        match self {
+            Socket::Tcp(stream) => stream.reregister(registry, token, what),
+            #[cfg(unix)]
+            Socket::Unix(stream) => stream.reregister(registry, token, what),
         }
     }
 

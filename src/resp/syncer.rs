@@ -4,6 +4,8 @@
 //! streams that they have changed over to this thread, one set at a time. Replies are held back
 //! until the sync that began behind their command is done: so one sync is shared by all clients
 //! that have written meanwhile, and no one learns of an entry that a power cut could undo.
+//!
+//! While syncs are quick, the loop does them itself: see [`Syncer::is_quick`].
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::Store;
@@ -11,6 +13,10 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use mio::Waker;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// A sync that takes no longer than this holds nobody up who has nothing to do with it.
+const QUICK: Duration = Duration::from_micros(500);
 
 /// What is to be on disk.
 struct Job {
@@ -19,12 +25,17 @@ struct Job {
     store: Store,
 }
 
+/// A sync that has ended: its number, how it went, how long it took.
+type Done = (u64, Result<()>, Duration);
+
 /// See the module.
 pub(crate) struct Syncer {
     jobs: Option<Sender<Job>>,
-    done: Receiver<(u64, Result<()>)>,
+    done: Receiver<Done>,
     thread: Option<JoinHandle<()>>,
     busy: bool,
+    /// How long the last sync took.
+    took: Duration,
 }
 
 impl Syncer {
@@ -33,16 +44,18 @@ impl Syncer {
         let (told, done) = bounded(1);
         let run = move || {
             for Job { number, names, store } in todo {
+                let begun = Instant::now();
                 let synced = store.sync_named(&names);
+                let took = begun.elapsed();
                 // The store is closed by whoever has the last handle: not by this thread.
                 drop(store);
-                if told.send((number, synced)).is_err() || waker.wake().is_err() {
+                if told.send((number, synced, took)).is_err() || waker.wake().is_err() {
                     return;
                 }
             }
         };
         let thread = std::thread::Builder::new().name("streamlog-resp-sync".into()).spawn(run)?;
-        Ok(Syncer { jobs: Some(jobs), done, thread: Some(thread), busy: false })
+        Ok(Syncer { jobs: Some(jobs), done, thread: Some(thread), busy: false, took: QUICK })
     }
 
     pub(crate) fn is_busy(&self) -> bool {
@@ -55,11 +68,25 @@ impl Syncer {
         self.busy = matches!(sent, Some(Ok(())));
     }
 
+    /// Whether the next sync may be expected to take less time than anybody would notice, because
+    /// the last one did.
+    pub(crate) fn is_quick(&self) -> bool {
+        self.took < QUICK
+    }
+
+    /// Syncs in this thread.
+    pub(crate) fn at_once(&mut self, names: &[Vec<u8>], store: &Store) -> Result<()> {
+        let begun = Instant::now();
+        let synced = store.sync_named(names);
+        self.took = begun.elapsed();
+        synced
+    }
+
     /// The sync that has ended since, if one has.
     pub(crate) fn ended(&mut self) -> Option<(u64, Result<()>)> {
-        let ended = self.done.try_recv().ok();
-        self.busy &= ended.is_none();
-        ended
+        let (number, synced, took) = self.done.try_recv().ok()?;
+        (self.busy, self.took) = (false, took);
+        Some((number, synced))
     }
 
     /// Waits for the sync that was begun.
@@ -68,7 +95,10 @@ impl Syncer {
             return None;
         }
         self.busy = false;
-        Some(self.done.recv().unwrap_or((u64::MAX, Err(Error::new(ErrorKind::Closed)))))
+        Some(match self.done.recv() {
+            Ok((number, synced, _)) => (number, synced),
+            Err(_) => (u64::MAX, Err(Error::new(ErrorKind::Closed))),
+        })
     }
 }
 

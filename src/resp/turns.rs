@@ -4,6 +4,10 @@
 //! is left waits for the next one, so nobody can keep the others waiting. Replies are sent once
 //! after all turns, in one call for each client, and those of changes when they are on disk (see
 //! [`Syncer`]). Who does not read his replies is not read from, either.
+//!
+//! A disk that is quick is waited for between turns, once for all who have written: to hand the
+//! work over to another thread and to be woken by it would take as long. A slow one keeps waiting
+//! only those who have written.
 
 use super::arrivals::Arrivals;
 use super::engine::Engine;
@@ -51,6 +55,8 @@ struct Conn {
     unparsed: bool,
     /// It stands in the queue.
     queued: bool,
+    /// The socket had no room for what was to be sent, and tells when it has.
+    stuck: bool,
 }
 
 /// See the module.
@@ -252,6 +258,7 @@ impl Turns {
             ending: false,
             unparsed: false,
             queued: false,
+            stuck: false,
         });
     }
 

@@ -15,8 +15,9 @@ const CONNECTIONS: u32 = 64;
 pub enum Work {
     /// XADD by 64 connections, so many commands in flight on each; how many a full run sends.
     Append { pipeline: u32, commands: u32 },
-    /// XREADGROUP and XACK of so many entries at a time by 8 connections; how many entries in all.
-    Group { count: u32, entries: u32 },
+    /// XREADGROUP and XACK of so many entries at a time by so many connections; how many entries in
+    /// all.
+    Group { count: u32, connections: u32, entries: u32 },
 }
 
 /// One line of the table.
@@ -37,8 +38,10 @@ const fn append(pipeline: u32, commands: u32, by_socket: bool, fsync: &'static s
 }
 
 const fn read(count: u32, entries: u32, by_socket: bool, fsync: &'static str) -> Cell {
-    let floor = if matches!(fsync.as_bytes(), b"always") { 2.0 } else { 1.0 };
-    Cell { work: Work::Group { count, entries }, by_socket, fsync, floor: Some(floor) }
+    let (floor, connections) =
+        if matches!(fsync.as_bytes(), b"always") { (2.0, CONNECTIONS) } else { (1.0, 8) };
+    let work = Work::Group { count, connections, entries };
+    Cell { work, by_socket, fsync, floor: Some(floor) }
 }
 
 /// All of them, in the table's order.
@@ -78,8 +81,8 @@ impl Cell {
             Work::Append { pipeline, .. } => {
                 format!("XADD of {PAYLOAD} B, -c {CONNECTIONS} -P {pipeline}, {over}")
             }
-            Work::Group { count, .. } => {
-                format!("XREADGROUP COUNT {count} and XACK, 8 connections, {over}")
+            Work::Group { count, connections, .. } => {
+                format!("XREADGROUP COUNT {count} and XACK, {connections} connections, {over}")
             }
         }
     }
@@ -89,8 +92,8 @@ impl Cell {
         let share = |all: u32| if quick { all / 5 } else { all };
         match self.work {
             Work::Append { pipeline, commands } => self.append(server, pipeline, share(commands)),
-            Work::Group { count, entries } => {
-                group::measure(server, self.by_socket, count, share(entries))
+            Work::Group { count, connections, entries } => {
+                group::measure(server, (connections, self.by_socket), count, share(entries))
             }
         }
     }

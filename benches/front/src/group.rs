@@ -8,12 +8,17 @@ use crate::server::Server;
 use redis::{Connection, Value, cmd};
 use std::time::Instant;
 
-const CONNECTIONS: u32 = 8;
 /// Entries that are appended in one pipeline, before the clock starts.
 const FILL: u32 = 1000;
 
-/// Entries a second that 8 connections read and acknowledge, so many at a time.
-pub fn measure(server: &Server, by_socket: bool, count: u32, entries: u32) -> Outcome<f64> {
+/// Entries a second that some connections, over TCP or a unix socket, read and acknowledge, so many
+/// at a time.
+pub fn measure(
+    server: &Server,
+    (connections, by_socket): (u32, bool),
+    count: u32,
+    entries: u32,
+) -> Outcome<f64> {
     let mut first = server.connect(by_socket)?;
     cmd("XGROUP").arg(&["CREATE", "entries", "workers", "0", "MKSTREAM"]).exec(&mut first)?;
     let payload = "x".repeat(PAYLOAD);
@@ -24,13 +29,13 @@ pub fn measure(server: &Server, by_socket: bool, count: u32, entries: u32) -> Ou
         }
         pipe.exec(&mut first)?;
     }
-    let mut connections = Vec::new();
-    for _ in 0..CONNECTIONS {
-        connections.push(server.connect(by_socket)?);
+    let mut open = Vec::new();
+    for _ in 0..connections {
+        open.push(server.connect(by_socket)?);
     }
     let begun = Instant::now();
     let worked = std::thread::scope(|scope| {
-        let workers = connections.into_iter().enumerate();
+        let workers = open.into_iter().enumerate();
         let workers = workers.map(|(n, connection)| {
             scope.spawn(move || work(connection, n, count).map_err(|error| error.to_string()))
         });

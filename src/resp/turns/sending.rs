@@ -2,6 +2,7 @@
 
 use super::{BACKLOG, Turns};
 use crate::error::Result;
+use mio::Token;
 use std::io;
 
 /// How much is sent to one client before the others are looked at.
@@ -17,7 +18,12 @@ impl Turns {
             && let Some((number, names)) = self.engine.space.begin_sync()
         {
             self.engine.stats.syncs += 1;
-            self.syncer.begin(number, names, self.engine.store.clone());
+            let store = &self.engine.store;
+            if !self.syncer.is_quick() {
+                return self.syncer.begin(number, names, store.clone());
+            }
+            let synced = self.syncer.at_once(&names, store);
+            self.synced(number, synced);
         }
     }
 
@@ -75,6 +81,12 @@ impl Turns {
         }
         if client.closing && client.out.len() == 0 {
             return false;
+        }
+        if conn.stuck != full {
+            conn.stuck = full;
+            if conn.socket.tell_of_room(self.poll.registry(), Token(place), full).is_err() {
+                return false;
+            }
         }
         let (rest, runs) = (client.out.len(), client.out.len() <= BACKLOG && !client.blocked);
         if held {
