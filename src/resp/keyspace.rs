@@ -194,6 +194,13 @@ impl Keyspace {
         self.covered_by.retain(|_, sync| *sync > number);
     }
 
+    /// Everything was made durable, whatever sync it waited for.
+    pub(crate) fn end_all_syncs(&mut self) {
+        self.touched.clear();
+        self.end_sync(self.next_sync);
+        self.next_sync += 1;
+    }
+
     pub(crate) fn synced(&self) -> u64 {
         self.synced
     }

@@ -1,12 +1,13 @@
 //! The thread that waits for the disk while the event loop goes on.
 //!
-//! Under `appendfsync always` the loop runs all commands that have come, and hands the names of the
-//! streams that they have changed over to this thread, one set at a time. Replies are held back
-//! until the sync that began behind their command is done: so one sync is shared by all clients
-//! that have written meanwhile, and no one learns of an entry that a power cut could undo.
+//! Under `appendfsync always` the loop runs all commands that have come, and hands the streams
+//! that they have changed over to this thread, one set at a time. Replies are held back until the
+//! sync that began behind their command is done: so one sync is shared by all clients that have
+//! written meanwhile, and no one learns of an entry that a power cut could undo.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::Store;
+use crate::stream::StreamInner;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use mio::Waker;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use std::thread::JoinHandle;
 /// What is to be on disk.
 struct Job {
     number: u64,
-    names: Vec<Vec<u8>>,
+    streams: Vec<Arc<StreamInner>>,
     store: Store,
 }
 
@@ -32,8 +33,8 @@ impl Syncer {
         let (jobs, todo) = bounded::<Job>(1);
         let (told, done) = bounded(1);
         let run = move || {
-            for Job { number, names, store } in todo {
-                let synced = store.sync_named(&names);
+            for Job { number, streams, store } in todo {
+                let synced = store.sync_found(streams);
                 // The store is closed by whoever has the last handle: not by this thread.
                 drop(store);
                 if told.send((number, synced)).is_err() || waker.wake().is_err() {
@@ -50,8 +51,10 @@ impl Syncer {
     }
 
     /// Begins a sync. Only while there is none.
-    pub(crate) fn begin(&mut self, number: u64, names: Vec<Vec<u8>>, store: Store) {
-        let sent = self.jobs.as_ref().map(|jobs| jobs.send(Job { number, names, store }));
+    pub(crate) fn begin(&mut self, number: u64, names: &[Vec<u8>], store: Store) {
+        // Found now: the loop may give them other names before the thread comes to them.
+        let streams = store.found(names);
+        let sent = self.jobs.as_ref().map(|jobs| jobs.send(Job { number, streams, store }));
         self.busy = matches!(sent, Some(Ok(())));
     }
 
@@ -79,5 +82,25 @@ impl Drop for Syncer {
             // Its panic would be told by the thread itself.
             drop(thread.join());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::options::Durability;
+    use crate::store::StoreOptions;
+
+    /// The thread comes to a stream later than the loop, which may have renamed it meanwhile.
+    #[test]
+    fn a_stream_that_is_renamed_before_its_sync_is_synced() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = StoreOptions::default().durability(Durability::Manual).open(dir.path());
+        let store = store.unwrap();
+        store.stream("s").unwrap().append([("f", "v")]).unwrap();
+        let found = store.found(&[b"s".to_vec()]);
+        store.rename("s", "t").unwrap();
+        assert_ne!(store.health().unsynced_bytes, 0);
+        store.sync_found(found).unwrap();
+        assert_eq!(store.health().unsynced_bytes, 0);
     }
 }

@@ -374,18 +374,27 @@ impl Store {
         self.shared().flush()
     }
 
-    /// The same for some streams only, and for what is known of groups and names. A stream that is
-    /// there no more is passed over.
+    /// The streams that have these names now, to be made durable by [`Store::sync_found`] whatever
+    /// they are called by then.
     #[cfg(feature = "resp")]
-    pub(crate) fn sync_named(&self, names: &[Vec<u8>]) -> Result<()> {
+    pub(crate) fn found(&self, names: &[Vec<u8>]) -> Vec<Arc<StreamInner>> {
+        names.iter().filter_map(|name| self.find(name)).collect()
+    }
+
+    /// Like [`Store::sync`], for some streams only, and for what is known of groups and names. A
+    /// stream that is there no more is passed over: its removal is made durable.
+    #[cfg(feature = "resp")]
+    pub(crate) fn sync_found(&self, streams: Vec<Arc<StreamInner>>) -> Result<()> {
         let shared = self.shared();
         shared.check_open()?;
-        let upto = shared.journal.written();
-        let streams: Vec<_> = names.iter().filter_map(|name| self.find(name)).collect();
+        let mut upto = shared.journal.written();
         shared.flush_dirty(streams.iter().cloned());
-        // What failed has stopped its stream.
         for inner in streams {
+            // What failed has stopped its stream.
             inner.unless_gone(inner.check_sound(shared))?;
+            if inner.is_gone() {
+                upto = shared.journal.written();
+            }
         }
         shared.sync_journal(upto)
     }

@@ -104,3 +104,20 @@ fn who_wants_to_be_tried_again_at_once_is_tried_once() {
     assert!(clients.iter().all(|client| engine.clients.get(*client).unwrap().blocked));
     assert!(engine.waits.next_time().unwrap() > now);
 }
+
+/// The close is a sync. Fails if a sync that goes on meanwhile, and finds the store closed, counts.
+#[test]
+fn reopening_ends_the_syncs_that_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = crate::store::StoreOptions::default();
+    let store = options.open(dir.path()).unwrap();
+    let mut engine = Engine::new(store, Some((dir.path().into(), options)), Config::default());
+    engine.space.strict = true;
+    let writer = connect(&mut engine);
+    run(&mut engine, writer, "XADD s 1-1 f v");
+    let (sync, _) = engine.space.begin_sync().unwrap();
+    engine.reopen().unwrap();
+    assert!(engine.space.synced() >= sync);
+    let (may, all) = may_send(&mut engine, writer);
+    assert_eq!(may, all);
+}

@@ -17,7 +17,7 @@ impl Turns {
             && let Some((number, names)) = self.engine.space.begin_sync()
         {
             self.engine.stats.syncs += 1;
-            self.syncer.begin(number, names, self.engine.store.clone());
+            self.syncer.begin(number, &names, self.engine.store.clone());
         }
     }
 
@@ -96,8 +96,11 @@ impl Turns {
         if let Some((number, synced)) = self.syncer.wait() {
             self.synced(number, synced);
         }
+        // Those who wait for the next one, too, are put back.
+        self.send();
         if let Some((number, names)) = self.engine.space.begin_sync() {
-            let synced = self.engine.store.sync_named(&names);
+            let streams = self.engine.store.found(&names);
+            let synced = self.engine.store.sync_found(streams);
             self.synced(number, synced);
         }
         self.send();
