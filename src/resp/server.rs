@@ -195,7 +195,6 @@ impl ServerOptions {
         }
         let local_addr = listeners.iter().find_map(Listener::local_addr);
         self.fix(local_addr, home.as_ref());
-        bring_home(&store)?;
         // Built before the first client waits for it.
         Table::get();
         let mut engine = Engine::new(store, home, self.config);
@@ -234,19 +233,6 @@ const EVERY_SECOND: Durability =
 
 fn number(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
-}
-
-/// Ends a SWAPDB that a crash has interrupted.
-fn bring_home(store: &Store) -> Result<()> {
-    for name in store.names() {
-        if let Some((db, key)) = keys::stranded(&name)
-            && let Ok(home) = keys::name(db, key)
-            && !store.exists(&home)
-        {
-            store.rename(&name, &home)?;
-        }
-    }
-    Ok(())
 }
 
 /// A server that listens; from [`ServerOptions::start`] or [`ServerOptions::open`]. Clients are

@@ -23,6 +23,10 @@ fn what_was_written_is_there_when_the_store_is_opened_again() {
         client.ask("XGROUP CREATE s g 0 MKSTREAM");
         assert_eq!(client.ask("DEBUG RELOAD"), "+OK");
         assert_eq!(client.ask("EXISTS s"), ":1");
+        client.ask("SWAPDB 0 3");
+        assert_eq!(client.ask("DEBUG RELOAD"), "+OK");
+        assert_eq!(client.ask("XLEN s"), ":10");
+        client.ask("SWAPDB 3 0");
         client.ask("SELECT 0");
         assert_eq!(client.ask("XLEN s"), ":10");
         client.send("SHUTDOWN");

@@ -3,7 +3,7 @@
 use super::super::context::{Answer, Context, Done};
 use super::super::engine::Engine;
 use super::super::glob::fits;
-use super::super::keys::{key_of, name, name_on_the_way};
+use super::super::keys::{key_of, name};
 use super::super::out::Out;
 use super::super::refusal::Refusal;
 use super::super::request::integer;
@@ -286,8 +286,7 @@ fn flush_all(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) -> Answer
     Ok(Done::Replied)
 }
 
-/// SWAPDB: the streams of both databases get each other's prefix. After a crash in the middle of
-/// it the server finds those that were on their way, and brings them where they were to go.
+/// SWAPDB: the streams of both databases get each other's prefix, in one change.
 fn swap_db(engine: &mut Engine, _: usize, args: &[&[u8]], out: &mut Out) -> Answer {
     let index = |word: &[u8], error: &'static str| {
         integer(word).ok_or(Refusal::of(error)).and_then(|_| database(word))
@@ -296,28 +295,19 @@ fn swap_db(engine: &mut Engine, _: usize, args: &[&[u8]], out: &mut Out) -> Answ
     let second = index(args[2], "ERR invalid second DB index")?;
     if first != second {
         let mut context = engine.context(0, false);
-        let there = |context: &mut Context<'_>, db| -> Vec<Vec<u8>> {
-            let keys = names_of(context, db);
-            keys.iter().filter_map(|name| key_of(db, name)).map(<[u8]>::to_vec).collect()
-        };
-        let (ours, theirs) = (there(&mut context, first), there(&mut context, second));
-        for key in &ours {
-            let from = name(first, key)?;
-            context.store.rename(&from, name_on_the_way(second, key))?;
-        }
-        for key in &theirs {
-            let (from, to) = (name(second, key)?, name(first, key)?);
-            context.store.rename(&from, &to)?;
-        }
-        for key in &ours {
-            let to = name(second, key)?;
-            context.store.rename(name_on_the_way(second, key), &to)?;
-        }
-        for key in ours.iter().chain(&theirs) {
-            for db in [first, second] {
-                note_swapped(&mut context, &name(db, key)?);
+        let mut touched = Vec::new();
+        for (from, to) in [(first, second), (second, first)] {
+            for old in names_of(&mut context, from) {
+                let key = key_of(from, &old).unwrap_or_default();
+                touched.push(name(to, key)?.into_owned());
+                touched.push(old);
             }
         }
+        context.store.rename_all(|old| {
+            let there = |from, to| Some(name(to, key_of(from, old)?).ok()?.into_owned());
+            there(first, second).or_else(|| there(second, first))
+        })?;
+        touched.iter().for_each(|name| note_swapped(&mut context, name));
         context.space.dirty = context.space.dirty.saturating_add(1);
     }
     out.ok();
