@@ -25,7 +25,8 @@ streamlog serve DIR [options]
                              which he does not in the environment variable
                              STREAMLOG_PASSWORD
     --appendfsync WHEN       always, everysec (the default) or no
-    --maxclients N           10000 by default
+    --maxclients N           10000 by default; at most three quarters of the
+                             descriptors that the process may have
     --proto-max-bulk-len N   the longest word of a command, in bytes
     --client-query-buffer-limit N
     --client-output-buffer-limit N
@@ -68,6 +69,7 @@ fn run(task: Task) -> Result<(), Box<dyn Error>> {
 }
 
 fn serve(Serve { dir, options, store }: Serve) -> Result<(), Box<dyn Error>> {
+    raise_limit();
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let server = options.open(dir, &store)?;
     let (handle, closing) = (server.handle(), signals.handle());
@@ -87,6 +89,19 @@ fn serve(Serve { dir, options, store }: Serve) -> Result<(), Box<dyn Error>> {
     closing.close();
     drop(waiting.join());
     Ok(served?)
+}
+
+/// Lets the process have as many descriptors as it may ask for: the usual limit is less than the
+/// clients that there may be.
+fn raise_limit() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, getrlimit, setrlimit};
+        let mut limit = getrlimit(Resource::Nofile);
+        limit.current = limit.maximum;
+        // Where that is refused there is room for fewer clients.
+        setrlimit(Resource::Nofile, limit).ok();
+    }
 }
 
 fn parse() -> Result<Task, Box<dyn Error>> {

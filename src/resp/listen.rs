@@ -181,6 +181,17 @@ impl Socket {
     }
 }
 
+/// How many clients there can be with descriptors left for the store: of a quarter of those that the
+/// process may have, and of 32 at least, clients get none.
+pub(crate) fn room_for_clients() -> usize {
+    #[cfg(unix)]
+    if let Some(most) = rustix::process::getrlimit(rustix::process::Resource::Nofile).current {
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        return most.saturating_sub((most / 4).max(32)).max(1);
+    }
+    usize::MAX
+}
+
 /// Whether an address can be reached from this machine only, or else there has to be a password.
 pub(crate) fn check_guarded(addresses: &[SocketAddr], password: bool) -> Result<()> {
     match addresses.iter().find(|address| !address.ip().is_loopback()) {

@@ -104,7 +104,8 @@ impl ServerOptions {
         self
     }
 
-    /// How many clients there may be at a time; 10,000 by default.
+    /// How many clients there may be at a time; 10,000 by default, and in any case not more than
+    /// three quarters of the descriptors that the process may have: the store needs some, too.
     pub fn max_clients(mut self, clients: u32) -> ServerOptions {
         self.config.maxclients = i64::from(clients.max(1));
         self

@@ -7,7 +7,7 @@
 
 use super::arrivals::Arrivals;
 use super::engine::Engine;
-use super::listen::{Arrival, Listener, Socket};
+use super::listen::{Arrival, Listener, Socket, room_for_clients};
 use super::refusal::Refusal;
 use super::request::{Limits, Parser, Step};
 use super::syncer::Syncer;
@@ -230,7 +230,8 @@ impl Turns {
     fn welcome(&mut self, arrival: Arrival) {
         let Arrival { mut socket, address, local } = arrival;
         let most = usize::try_from(self.engine.config.maxclients).unwrap_or(usize::MAX);
-        if self.engine.clients.len() >= most {
+        // Whatever is allowed: a store that can open no file is of no use to those who are there.
+        if self.engine.clients.len() >= most.min(room_for_clients()) {
             self.engine.stats.rejected_connections += 1;
             // Who does not get it finds the connection closed.
             drop(socket.write(b"-ERR max number of clients reached\r\n"));
