@@ -4,6 +4,7 @@ use lexopt::prelude::*;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::error::Error;
+use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -118,7 +119,8 @@ fn parse() -> Result<Task, Box<dyn Error>> {
 
 fn parse_serve(mut parser: lexopt::Parser) -> Result<Task, Box<dyn Error>> {
     let (mut dir, mut options, mut store) = (None, ServerOptions::new(), StoreOptions::default());
-    let mut password = std::env::var("STREAMLOG_PASSWORD").ok();
+    let password = std::env::var_os("STREAMLOG_PASSWORD").map(OsString::into_encoded_bytes);
+    let mut password = password.filter(|word| !word.is_empty());
     while let Some(word) = parser.next()? {
         match word {
             Value(path) if dir.is_none() => dir = Some(PathBuf::from(path)),
@@ -126,10 +128,11 @@ fn parse_serve(mut parser: lexopt::Parser) -> Result<Task, Box<dyn Error>> {
             Long("port") => options = options.port(parser.value()?.parse()?),
             Long("no-port") => options = options.no_port(),
             Long("unixsocket") => options = options.unix_socket(parser.value()?),
-            Long("password") => password = Some(parser.value()?.string()?),
+            Long("password") => password = Some(parser.value()?.into_encoded_bytes()),
             Long("password-file") => {
-                let text = std::fs::read_to_string(parser.value()?)?;
-                password = Some(text.lines().next().unwrap_or_default().to_owned());
+                let text = std::fs::read(parser.value()?)?;
+                let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+                password = Some(line.strip_suffix(b"\r").unwrap_or(line).to_owned());
             }
             Long("appendfsync") => {
                 options = options.append_fsync(fsync(&parser.value()?.string()?)?)
@@ -156,6 +159,10 @@ fn parse_serve(mut parser: lexopt::Parser) -> Result<Task, Box<dyn Error>> {
     }
     let dir = dir.ok_or("serve needs the directory of the store")?;
     if let Some(password) = password {
+        // Who gives one does not want a server without.
+        if password.is_empty() {
+            return Err("the password is empty".into());
+        }
         options = options.password(password);
     }
     Ok(Task::Serve(Box::new(Serve { dir, options, store })))
