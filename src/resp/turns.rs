@@ -165,8 +165,7 @@ impl Turns {
         }
         let blocked = self.engine.clients.get(place).is_some_and(|client| client.blocked);
         if blocked && ends {
-            // It cannot be served any more.
-            return self.close(place);
+            return self.stop_waiting(place);
         }
         if read {
             self.enqueue(place);
@@ -326,6 +325,12 @@ impl Turns {
         }
     }
 
+    /// A client that waits will not be there when its wait is over; what was answered before is sent.
+    fn stop_waiting(&mut self, place: usize) {
+        self.engine.forget_wait(place);
+        self.hung_up(place);
+    }
+
     /// Keeps what was read and not run.
     fn keep(&mut self, place: usize, input: Vec<u8>) {
         let most = usize::try_from(self.engine.config.query_buffer_limit).unwrap_or(usize::MAX);
@@ -335,8 +340,7 @@ impl Turns {
         let blocked = self.engine.clients.get(place).is_some_and(|client| client.blocked);
         let Some(Some(conn)) = self.conns.get_mut(place) else { return };
         if blocked && conn.ending {
-            // It will not be there when its wait is over.
-            return self.close(place);
+            return self.stop_waiting(place);
         }
         if !input.is_empty() {
             conn.input = input;

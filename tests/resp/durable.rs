@@ -48,6 +48,11 @@ fn who_hangs_up_hears_of_what_he_has_written() {
         client.raw(format!("XADD s {n}-1 f v\r\n"));
         client.ends_sending();
         assert_eq!(client.until_end(), [format!("{n}-1")]);
+        // Also who would wait next.
+        let mut client = served.client();
+        client.raw(format!("XADD s {n}-2 f v\r\nXREAD BLOCK 0 STREAMS s $\r\n"));
+        client.ends_sending();
+        assert_eq!(client.until_end(), [format!("{n}-2")]);
     }
 }
 

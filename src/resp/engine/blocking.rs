@@ -44,7 +44,7 @@ impl Engine {
     }
 
     /// Takes a client out of all queues; it is blocked no more.
-    pub(super) fn forget_wait(&mut self, place: usize) -> Option<Waiting> {
+    pub(crate) fn forget_wait(&mut self, place: usize) -> Option<Waiting> {
         let waiting = self.waits.remove(place)?;
         for name in &waiting.names {
             self.space.end_wait(name, waiting.wait.on_no_key);
