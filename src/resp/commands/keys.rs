@@ -57,6 +57,7 @@ fn number(out: &mut Out, value: i64) -> Answer {
 
 /// Removes a name; `false` if there was none.
 fn remove(context: &mut Context<'_>, name: &[u8]) -> Result<bool, Refusal> {
+    context.space.note_read(name);
     let there = context.store.remove(name)?;
     if there {
         context.space.changed(name, 1);
@@ -155,6 +156,7 @@ fn copy(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) -> Answer {
         return Err(SAME);
     }
     context.space.note_read(&from);
+    context.space.note_read(&to);
     let copied = context.store.copy(&from, &to, replace)?;
     if copied {
         context.space.changed(&to, 1);
@@ -170,6 +172,8 @@ fn move_key(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) -> Answer 
         return Err(SAME);
     }
     let (from, to) = (name(context.db, args[1])?, name(db, args[1])?);
+    context.space.note_read(&from);
+    context.space.note_read(&to);
     if !context.store.exists(&from) || context.store.exists(&to) {
         return number(out, 0);
     }

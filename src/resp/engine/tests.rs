@@ -121,3 +121,25 @@ fn reopening_ends_the_syncs_that_go_on() {
     let (may, all) = may_send(&mut engine, writer);
     assert_eq!(may, all);
 }
+
+/// That nothing was done may tell of a change, too. Fails if `remove`, `copy`, `move_key` or `info`
+/// does not look for changes that wait.
+#[test]
+fn who_does_nothing_because_of_a_change_waits_for_it_too() {
+    let mut engine = strict();
+    let writer = connect(&mut engine);
+    for words in ["XADD gone 1-1 f v", "XADD there 1-1 f v"] {
+        run(&mut engine, writer, words);
+    }
+    let (sync, _) = engine.space.begin_sync().unwrap();
+    engine.space.end_sync(sync);
+    for words in ["DEL gone", "XADD new 1-1 f v"] {
+        run(&mut engine, writer, words);
+    }
+    let nothing = ["DEL gone", "MOVE gone 1", "COPY gone other", "COPY there new", "INFO keyspace"];
+    for words in nothing {
+        let reader = connect(&mut engine);
+        run(&mut engine, reader, words);
+        assert_eq!(may_send(&mut engine, reader).0, 0, "{words}");
+    }
+}
