@@ -14,6 +14,8 @@ pub(crate) struct Keyspace {
     waited: HashMap<Vec<u8>, Waited>,
     /// Names that something has happened to, in that order, for the blocked clients.
     ready: Vec<(Vec<u8>, Event)>,
+    /// The place of each name in `ready`.
+    ready_at: HashMap<Vec<u8>, usize>,
     /// Who watches a name.
     watched: HashMap<Vec<u8>, Vec<usize>>,
     /// Whose transaction is broken.
@@ -105,16 +107,21 @@ impl Keyspace {
         if !self.waited.contains_key(name) {
             return;
         }
-        match self.ready.iter_mut().find(|(other, _)| other == name) {
+        let at = self.ready_at.get(name);
+        match at.and_then(|at| self.ready.get_mut(*at)) {
             // Another stream came in the place of one that went: that is for everybody.
             Some((_, known)) if event == Event::Ready => *known = event,
             Some(_) => {}
-            None => self.ready.push((name.to_vec(), event)),
+            None => {
+                self.ready_at.insert(name.to_vec(), self.ready.len());
+                self.ready.push((name.to_vec(), event));
+            }
         }
     }
 
     /// The names that something has happened to since the last call.
     pub(crate) fn take_ready(&mut self) -> Vec<(Vec<u8>, Event)> {
+        self.ready_at.clear();
         std::mem::take(&mut self.ready)
     }
 
