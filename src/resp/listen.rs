@@ -181,8 +181,8 @@ impl Socket {
     }
 }
 
-/// How many clients there can be with descriptors left for the store: of a quarter of those that the
-/// process may have, and of 32 at least, clients get none.
+/// How many clients there can be with descriptors left for the store: a quarter of those that the
+/// process may have, and 32 at least.
 pub(crate) fn room_for_clients() -> usize {
     #[cfg(unix)]
     if let Some(most) = rustix::process::getrlimit(rustix::process::Resource::Nofile).current {

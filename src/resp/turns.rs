@@ -325,7 +325,7 @@ impl Turns {
         }
     }
 
-    /// A client that waits will not be there when its wait is over; what was answered before is sent.
+    /// A client that waits will not be there at the end of it; what was answered before is sent.
     fn stop_waiting(&mut self, place: usize) {
         self.engine.forget_wait(place);
         self.hung_up(place);
