@@ -35,7 +35,7 @@
 //!
 //! - Database 0 has the store's streams under their own names. The streams of databases 1 to 15 are
 //!   in the store under names with a prefix of four bytes (`\0db` and the number). SWAPDB renames
-//!   them one by one; one that a crash interrupts is ended when the next server starts.
+//!   them all in one change on disk.
 //! - SAVE and BGSAVE make everything durable, BGREWRITEAOF writes a checkpoint of the state journal
 //!   besides, and DEBUG RELOAD closes the store and opens it again, if the server has opened it.
 //! - WATCH hears of what clients change, not of what the application does with the library.

@@ -4,6 +4,7 @@ use lexopt::prelude::*;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::error::Error;
+use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -25,7 +26,8 @@ streamlog serve DIR [options]
                              which he does not in the environment variable
                              STREAMLOG_PASSWORD
     --appendfsync WHEN       always, everysec (the default) or no
-    --maxclients N           10000 by default
+    --maxclients N           10000 by default; at most three quarters of the
+                             descriptors that the process may have
     --proto-max-bulk-len N   the longest word of a command, in bytes
     --client-query-buffer-limit N
     --client-output-buffer-limit N
@@ -68,6 +70,7 @@ fn run(task: Task) -> Result<(), Box<dyn Error>> {
 }
 
 fn serve(Serve { dir, options, store }: Serve) -> Result<(), Box<dyn Error>> {
+    raise_limit();
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let server = options.open(dir, &store)?;
     let (handle, closing) = (server.handle(), signals.handle());
@@ -89,6 +92,19 @@ fn serve(Serve { dir, options, store }: Serve) -> Result<(), Box<dyn Error>> {
     Ok(served?)
 }
 
+/// Lets the process have as many descriptors as it may ask for: the usual limit is less than the
+/// clients that there may be.
+fn raise_limit() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, getrlimit, setrlimit};
+        let mut limit = getrlimit(Resource::Nofile);
+        limit.current = limit.maximum;
+        // Where that is refused there is room for fewer clients.
+        setrlimit(Resource::Nofile, limit).ok();
+    }
+}
+
 fn parse() -> Result<Task, Box<dyn Error>> {
     let mut parser = lexopt::Parser::from_env();
     match parser.next()? {
@@ -103,7 +119,8 @@ fn parse() -> Result<Task, Box<dyn Error>> {
 
 fn parse_serve(mut parser: lexopt::Parser) -> Result<Task, Box<dyn Error>> {
     let (mut dir, mut options, mut store) = (None, ServerOptions::new(), StoreOptions::default());
-    let mut password = std::env::var("STREAMLOG_PASSWORD").ok();
+    let password = std::env::var_os("STREAMLOG_PASSWORD").map(OsString::into_encoded_bytes);
+    let mut password = password.filter(|word| !word.is_empty());
     while let Some(word) = parser.next()? {
         match word {
             Value(path) if dir.is_none() => dir = Some(PathBuf::from(path)),
@@ -111,10 +128,11 @@ fn parse_serve(mut parser: lexopt::Parser) -> Result<Task, Box<dyn Error>> {
             Long("port") => options = options.port(parser.value()?.parse()?),
             Long("no-port") => options = options.no_port(),
             Long("unixsocket") => options = options.unix_socket(parser.value()?),
-            Long("password") => password = Some(parser.value()?.string()?),
+            Long("password") => password = Some(parser.value()?.into_encoded_bytes()),
             Long("password-file") => {
-                let text = std::fs::read_to_string(parser.value()?)?;
-                password = Some(text.lines().next().unwrap_or_default().to_owned());
+                let text = std::fs::read(parser.value()?)?;
+                let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+                password = Some(line.strip_suffix(b"\r").unwrap_or(line).to_owned());
             }
             Long("appendfsync") => {
                 options = options.append_fsync(fsync(&parser.value()?.string()?)?)
@@ -141,6 +159,10 @@ fn parse_serve(mut parser: lexopt::Parser) -> Result<Task, Box<dyn Error>> {
     }
     let dir = dir.ok_or("serve needs the directory of the store")?;
     if let Some(password) = password {
+        // Who gives one does not want a server without.
+        if password.is_empty() {
+            return Err("the password is empty".into());
+        }
         options = options.password(password);
     }
     Ok(Task::Serve(Box::new(Serve { dir, options, store })))

@@ -1,7 +1,7 @@
 //! What the server knows of each connection, beside its socket.
 
 use super::out::Out;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Instant;
 
 /// A connection, as commands see it.
@@ -19,7 +19,7 @@ pub(crate) struct Client {
     pub(crate) trusted: bool,
     pub(crate) multi: Option<Multi>,
     /// Names that it watches.
-    pub(crate) watching: Vec<Vec<u8>>,
+    pub(crate) watching: BTreeSet<Vec<u8>>,
     /// Something that it watches was changed.
     pub(crate) broken: bool,
     pub(crate) reply: Reply,
@@ -83,7 +83,7 @@ impl Client {
             db: 0,
             trusted: false,
             multi: None,
-            watching: Vec::new(),
+            watching: BTreeSet::new(),
             broken: false,
             reply: Reply::On,
             out,

@@ -34,7 +34,7 @@ pub(crate) type Retry = Box<dyn FnMut(&mut Context<'_>, &mut Out) -> Answer + Se
 
 /// A blocked command.
 pub(crate) struct Wait {
-    /// The keys that it waits for, as the client named them; in its database.
+    /// The keys that it waits for, as the client named them, some perhaps twice; in its database.
     pub(crate) keys: Vec<Vec<u8>>,
     /// When it ends with a null array; `None` for never.
     pub(crate) until: Option<Instant>,

@@ -316,11 +316,9 @@ impl Engine {
             ));
         };
         let closed = self.store.clone().close();
-        if closed.is_ok()
-            && let Some((sync, _)) = self.space.begin_sync()
-        {
-            // The close was one.
-            self.space.end_sync(sync);
+        if closed.is_ok() {
+            // The close was a sync, of what a sync that goes on was begun for, too.
+            self.space.end_all_syncs();
         }
         let opened = closed.and_then(|()| options.open(&dir));
         match opened {

@@ -12,9 +12,6 @@ pub(crate) const DATABASES: usize = 16;
 
 const PREFIX: [u8; 3] = *b"\0db";
 
-/// Names on their way from one database to another, while two are swapped.
-const ON_THE_WAY: u8 = 0x80;
-
 fn prefix(number: u8) -> [u8; 4] {
     [PREFIX[0], PREFIX[1], PREFIX[2], number]
 }
@@ -35,11 +32,6 @@ pub(crate) fn prefix_len(db: usize) -> usize {
     if db == 0 { 0 } else { PREFIX.len() + 1 }
 }
 
-/// The name that a key has while it is swapped into a database.
-pub(crate) fn name_on_the_way(db: usize, key: &[u8]) -> Vec<u8> {
-    prefixed(ON_THE_WAY | db as u8, key)
-}
-
 fn prefixed(number: u8, key: &[u8]) -> Vec<u8> {
     [&prefix(number)[..], key].concat()
 }
@@ -50,13 +42,6 @@ pub(crate) fn key_of(db: usize, name: &[u8]) -> Option<&[u8]> {
         Some((number, key)) => (usize::from(number) == db && db > 0).then_some(key),
         None => (db == 0).then_some(name),
     }
-}
-
-/// The database that a name was on its way to when the swap was interrupted, and its key there.
-pub(crate) fn stranded(name: &[u8]) -> Option<(usize, &[u8])> {
-    let (number, key) = place_of(name)?;
-    let db = usize::from(number & !ON_THE_WAY);
-    (number & ON_THE_WAY != 0 && db < DATABASES).then_some((db, key))
 }
 
 fn place_of(name: &[u8]) -> Option<(u8, &[u8])> {
@@ -76,8 +61,6 @@ mod tests {
             for other in 0..DATABASES {
                 assert_eq!(key_of(other, &name), (db == other).then_some(&b"k"[..]));
             }
-            assert_eq!(stranded(&name), None);
-            assert_eq!(stranded(&name_on_the_way(db, b"k")), Some((db, &b"k"[..])));
         }
         assert!(name(0, &name(3, b"k").unwrap()).is_err());
     }

@@ -14,6 +14,8 @@ pub(crate) struct Keyspace {
     waited: HashMap<Vec<u8>, Waited>,
     /// Names that something has happened to, in that order, for the blocked clients.
     ready: Vec<(Vec<u8>, Event)>,
+    /// The place of each name in `ready`.
+    ready_at: HashMap<Vec<u8>, usize>,
     /// Who watches a name.
     watched: HashMap<Vec<u8>, Vec<usize>>,
     /// Whose transaction is broken.
@@ -105,16 +107,21 @@ impl Keyspace {
         if !self.waited.contains_key(name) {
             return;
         }
-        match self.ready.iter_mut().find(|(other, _)| other == name) {
+        let at = self.ready_at.get(name);
+        match at.and_then(|at| self.ready.get_mut(*at)) {
             // Another stream came in the place of one that went: that is for everybody.
             Some((_, known)) if event == Event::Ready => *known = event,
             Some(_) => {}
-            None => self.ready.push((name.to_vec(), event)),
+            None => {
+                self.ready_at.insert(name.to_vec(), self.ready.len());
+                self.ready.push((name.to_vec(), event));
+            }
         }
     }
 
     /// The names that something has happened to since the last call.
     pub(crate) fn take_ready(&mut self) -> Vec<(Vec<u8>, Event)> {
+        self.ready_at.clear();
         std::mem::take(&mut self.ready)
     }
 
@@ -192,6 +199,13 @@ impl Keyspace {
     pub(crate) fn end_sync(&mut self, number: u64) {
         self.synced = self.synced.max(number);
         self.covered_by.retain(|_, sync| *sync > number);
+    }
+
+    /// Everything was made durable, whatever sync it waited for.
+    pub(crate) fn end_all_syncs(&mut self) {
+        self.touched.clear();
+        self.end_sync(self.next_sync);
+        self.next_sync += 1;
     }
 
     pub(crate) fn synced(&self) -> u64 {

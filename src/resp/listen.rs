@@ -197,6 +197,17 @@ impl Socket {
     }
 }
 
+/// How many clients there can be with descriptors left for the store: a quarter of those that the
+/// process may have, and 32 at least.
+pub(crate) fn room_for_clients() -> usize {
+    #[cfg(unix)]
+    if let Some(most) = rustix::process::getrlimit(rustix::process::Resource::Nofile).current {
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        return most.saturating_sub((most / 4).max(32)).max(1);
+    }
+    usize::MAX
+}
+
 /// Whether an address can be reached from this machine only, or else there has to be a password.
 pub(crate) fn check_guarded(addresses: &[SocketAddr], password: bool) -> Result<()> {
     match addresses.iter().find(|address| !address.ip().is_loopback()) {

@@ -104,7 +104,8 @@ impl ServerOptions {
         self
     }
 
-    /// How many clients there may be at a time; 10,000 by default.
+    /// How many clients there may be at a time; 10,000 by default, and in any case not more than
+    /// three quarters of the descriptors that the process may have: the store needs some, too.
     pub fn max_clients(mut self, clients: u32) -> ServerOptions {
         self.config.maxclients = i64::from(clients.max(1));
         self
@@ -195,7 +196,6 @@ impl ServerOptions {
         }
         let local_addr = listeners.iter().find_map(Listener::local_addr);
         self.fix(local_addr, home.as_ref());
-        bring_home(&store)?;
         // Built before the first client waits for it.
         Table::get();
         let mut engine = Engine::new(store, home, self.config);
@@ -234,19 +234,6 @@ const EVERY_SECOND: Durability =
 
 fn number(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
-}
-
-/// Ends a SWAPDB that a crash has interrupted.
-fn bring_home(store: &Store) -> Result<()> {
-    for name in store.names() {
-        if let Some((db, key)) = keys::stranded(&name)
-            && let Ok(home) = keys::name(db, key)
-            && !store.exists(&home)
-        {
-            store.rename(&name, &home)?;
-        }
-    }
-    Ok(())
 }
 
 /// A server that listens; from [`ServerOptions::start`] or [`ServerOptions::open`]. Clients are

@@ -1,14 +1,15 @@
 //! The thread that waits for the disk while the event loop goes on.
 //!
-//! Under `appendfsync always` the loop runs all commands that have come, and hands the names of the
-//! streams that they have changed over to this thread, one set at a time. Replies are held back
-//! until the sync that began behind their command is done: so one sync is shared by all clients
-//! that have written meanwhile, and no one learns of an entry that a power cut could undo.
+//! Under `appendfsync always` the loop runs all commands that have come, and hands the streams
+//! that they have changed over to this thread, one set at a time. Replies are held back until the
+//! sync that began behind their command is done: so one sync is shared by all clients that have
+//! written meanwhile, and no one learns of an entry that a power cut could undo.
 //!
 //! While syncs are quick, the loop does them itself: see [`Syncer::is_quick`].
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::Store;
+use crate::stream::StreamInner;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use mio::Waker;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ const QUICK: Duration = Duration::from_micros(500);
 /// What is to be on disk.
 struct Job {
     number: u64,
-    names: Vec<Vec<u8>>,
+    streams: Vec<Arc<StreamInner>>,
     store: Store,
 }
 
@@ -43,9 +44,9 @@ impl Syncer {
         let (jobs, todo) = bounded::<Job>(1);
         let (told, done) = bounded(1);
         let run = move || {
-            for Job { number, names, store } in todo {
+            for Job { number, streams, store } in todo {
                 let begun = Instant::now();
-                let synced = store.sync_named(&names);
+                let synced = store.sync_found(streams);
                 let took = begun.elapsed();
                 // The store is closed by whoever has the last handle: not by this thread.
                 drop(store);
@@ -63,8 +64,10 @@ impl Syncer {
     }
 
     /// Begins a sync. Only while there is none.
-    pub(crate) fn begin(&mut self, number: u64, names: Vec<Vec<u8>>, store: Store) {
-        let sent = self.jobs.as_ref().map(|jobs| jobs.send(Job { number, names, store }));
+    pub(crate) fn begin(&mut self, number: u64, names: &[Vec<u8>], store: Store) {
+        // Found now: the loop may give them other names before the thread comes to them.
+        let streams = store.found(names);
+        let sent = self.jobs.as_ref().map(|jobs| jobs.send(Job { number, streams, store }));
         self.busy = matches!(sent, Some(Ok(())));
     }
 
@@ -77,7 +80,7 @@ impl Syncer {
     /// Syncs in this thread.
     pub(crate) fn at_once(&mut self, names: &[Vec<u8>], store: &Store) -> Result<()> {
         let begun = Instant::now();
-        let synced = store.sync_named(names);
+        let synced = store.sync_found(store.found(names));
         self.took = begun.elapsed();
         synced
     }
@@ -109,5 +112,25 @@ impl Drop for Syncer {
             // Its panic would be told by the thread itself.
             drop(thread.join());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::options::Durability;
+    use crate::store::StoreOptions;
+
+    /// The thread comes to a stream later than the loop, which may have renamed it meanwhile.
+    #[test]
+    fn a_stream_that_is_renamed_before_its_sync_is_synced() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = StoreOptions::default().durability(Durability::Manual).open(dir.path());
+        let store = store.unwrap();
+        store.stream("s").unwrap().append([("f", "v")]).unwrap();
+        let found = store.found(&[b"s".to_vec()]);
+        store.rename("s", "t").unwrap();
+        assert_ne!(store.health().unsynced_bytes, 0);
+        store.sync_found(found).unwrap();
+        assert_eq!(store.health().unsynced_bytes, 0);
     }
 }

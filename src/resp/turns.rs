@@ -11,7 +11,7 @@
 
 use super::arrivals::Arrivals;
 use super::engine::Engine;
-use super::listen::{Arrival, Listener, Socket};
+use super::listen::{Arrival, Listener, Socket, room_for_clients};
 use super::refusal::Refusal;
 use super::request::{Limits, Parser, Step};
 use super::syncer::Syncer;
@@ -171,8 +171,7 @@ impl Turns {
         }
         let blocked = self.engine.clients.get(place).is_some_and(|client| client.blocked);
         if blocked && ends {
-            // It cannot be served any more.
-            return self.close(place);
+            return self.stop_waiting(place);
         }
         if read {
             self.enqueue(place);
@@ -236,7 +235,8 @@ impl Turns {
     fn welcome(&mut self, arrival: Arrival) {
         let Arrival { mut socket, address, local } = arrival;
         let most = usize::try_from(self.engine.config.maxclients).unwrap_or(usize::MAX);
-        if self.engine.clients.len() >= most {
+        // Whatever is allowed: a store that can open no file is of no use to those who are there.
+        if self.engine.clients.len() >= most.min(room_for_clients()) {
             self.engine.stats.rejected_connections += 1;
             // Who does not get it finds the connection closed.
             drop(socket.write(b"-ERR max number of clients reached\r\n"));
@@ -332,6 +332,12 @@ impl Turns {
         }
     }
 
+    /// A client that waits will not be there at the end of it; what was answered before is sent.
+    fn stop_waiting(&mut self, place: usize) {
+        self.engine.forget_wait(place);
+        self.hung_up(place);
+    }
+
     /// Keeps what was read and not run.
     fn keep(&mut self, place: usize, input: Vec<u8>) {
         let most = usize::try_from(self.engine.config.query_buffer_limit).unwrap_or(usize::MAX);
@@ -341,8 +347,7 @@ impl Turns {
         let blocked = self.engine.clients.get(place).is_some_and(|client| client.blocked);
         let Some(Some(conn)) = self.conns.get_mut(place) else { return };
         if blocked && conn.ending {
-            // It will not be there when its wait is over.
-            return self.close(place);
+            return self.stop_waiting(place);
         }
         if !input.is_empty() {
             conn.input = input;

@@ -270,14 +270,46 @@ impl Store {
         if let Some(inner) = replaced.and_then(|number| shared.take_gone(number)) {
             shared.discard(&inner);
         }
-        if let Some(inner) = self.find(to) {
+        self.tell_name(to);
+        Ok(())
+    }
+
+    /// Gives many streams other names in one change, which a crash leaves done or not begun: to
+    /// each stream the name that `to` has for its own. No two may come to have the same one.
+    #[cfg(feature = "resp")]
+    pub(crate) fn rename_all(&self, to: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Result<()> {
+        let shared = self.shared();
+        shared.check_open()?;
+        let mut checked = Ok(());
+        let mut given = Vec::new();
+        let position = shared.change_names(None, |names| {
+            let each = |(name, number): (&Vec<u8>, &u64)| Some((*number, to(name)?));
+            let renamed: Vec<(u64, Vec<u8>)> = names.by_name.iter().filter_map(each).collect();
+            checked = renamed.iter().try_for_each(|(_, name)| check_name("stream", name));
+            let any = checked.is_ok() && !renamed.is_empty();
+            given = renamed.iter().map(|(_, name)| name.clone()).collect();
+            let part = |(number, name): (u64, Vec<u8>)| {
+                (number, vec![Event::StreamRenamed { name: name.as_slice().into() }])
+            };
+            any.then(|| renamed.into_iter().map(part).collect())
+        })?;
+        checked?;
+        if let Some(position) = position {
+            shared.finish_names(position, None)?;
+            given.iter().for_each(|name| self.tell_name(name));
+        }
+        Ok(())
+    }
+
+    /// Tells a stream which name it has been given, and those who wait for it.
+    fn tell_name(&self, name: &[u8]) {
+        if let Some(inner) = self.find(name) {
             // Segments begun from now on tell the new name.
             if let Some(Ok(mut appender)) = inner.open_log().map(|log| log.writer()) {
-                appender.set_name(to);
+                appender.set_name(name);
             }
             inner.waiters.wake_all();
         }
-        Ok(())
     }
 
     /// Copies a stream with its groups under another name. The copy is on disk when this returns.
@@ -374,18 +406,27 @@ impl Store {
         self.shared().flush()
     }
 
-    /// The same for some streams only, and for what is known of groups and names. A stream that is
-    /// there no more is passed over.
+    /// The streams that have these names now, to be made durable by [`Store::sync_found`] whatever
+    /// they are called by then.
     #[cfg(feature = "resp")]
-    pub(crate) fn sync_named(&self, names: &[Vec<u8>]) -> Result<()> {
+    pub(crate) fn found(&self, names: &[Vec<u8>]) -> Vec<Arc<StreamInner>> {
+        names.iter().filter_map(|name| self.find(name)).collect()
+    }
+
+    /// Like [`Store::sync`], for some streams only, and for what is known of groups and names. A
+    /// stream that is there no more is passed over: its removal is made durable.
+    #[cfg(feature = "resp")]
+    pub(crate) fn sync_found(&self, streams: Vec<Arc<StreamInner>>) -> Result<()> {
         let shared = self.shared();
         shared.check_open()?;
-        let upto = shared.journal.written();
-        let streams: Vec<_> = names.iter().filter_map(|name| self.find(name)).collect();
+        let mut upto = shared.journal.written();
         shared.flush_dirty(streams.iter().cloned());
-        // What failed has stopped its stream.
         for inner in streams {
+            // What failed has stopped its stream.
             inner.unless_gone(inner.check_sound(shared))?;
+            if inner.is_gone() {
+                upto = shared.journal.written();
+            }
         }
         shared.sync_journal(upto)
     }

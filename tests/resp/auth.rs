@@ -108,3 +108,40 @@ fn a_socket_is_its_owners() {
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     }
 }
+
+/// Fails if an empty password, or one that is not UTF-8, is taken for none.
+#[cfg(unix)]
+#[test]
+fn a_password_that_was_given_is_needed() {
+    use std::os::unix::ffi::OsStrExt;
+    use std::process::{Command, Stdio};
+    let dir = tempfile::tempdir().unwrap();
+    let serve = || {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_streamlog"));
+        program.arg("serve").arg(dir.path().join("store")).args(["--port", "0"]);
+        program.env_remove("STREAMLOG_PASSWORD").stdout(Stdio::piped()).stderr(Stdio::piped());
+        program
+    };
+    let file = dir.path().join("password");
+    std::fs::write(&file, "\nsecret\n").unwrap();
+    let mut started = serve().arg("--password-file").arg(&file).spawn().unwrap();
+    let mut line = String::new();
+    let mut out = std::io::BufReader::new(started.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut out, &mut line).unwrap();
+    started.kill().unwrap();
+    started.wait().unwrap();
+    assert_eq!(line, "");
+    let password = std::ffi::OsStr::from_bytes(b"\xff\xfe");
+    let mut started = serve().env("STREAMLOG_PASSWORD", password).spawn().unwrap();
+    let mut out = std::io::BufReader::new(started.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut out, &mut line).unwrap();
+    let address = line.trim().rsplit(' ').next().unwrap().parse().unwrap();
+    let mut client = crate::client::Client::connect(address);
+    let refused = client.ask("PING");
+    client.send_words(&[b"AUTH", b"\xff\xfe"]);
+    let opened = client.reply();
+    started.kill().unwrap();
+    started.wait().unwrap();
+    assert_eq!(refused, "-NOAUTH Authentication required.");
+    assert_eq!(opened.as_deref(), Some("+OK"));
+}

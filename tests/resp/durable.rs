@@ -23,6 +23,10 @@ fn what_was_written_is_there_when_the_store_is_opened_again() {
         client.ask("XGROUP CREATE s g 0 MKSTREAM");
         assert_eq!(client.ask("DEBUG RELOAD"), "+OK");
         assert_eq!(client.ask("EXISTS s"), ":1");
+        client.ask("SWAPDB 0 3");
+        assert_eq!(client.ask("DEBUG RELOAD"), "+OK");
+        assert_eq!(client.ask("XLEN s"), ":10");
+        client.ask("SWAPDB 3 0");
         client.ask("SELECT 0");
         assert_eq!(client.ask("XLEN s"), ":10");
         client.send("SHUTDOWN");
@@ -44,6 +48,11 @@ fn who_hangs_up_hears_of_what_he_has_written() {
         client.raw(format!("XADD s {n}-1 f v\r\n"));
         client.ends_sending();
         assert_eq!(client.until_end(), [format!("{n}-1")]);
+        // Also who would wait next.
+        let mut client = served.client();
+        client.raw(format!("XADD s {n}-2 f v\r\nXREAD BLOCK 0 STREAMS s $\r\n"));
+        client.ends_sending();
+        assert_eq!(client.until_end(), [format!("{n}-2")]);
     }
 }
 

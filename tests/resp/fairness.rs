@@ -88,3 +88,20 @@ fn clients_that_are_silent_are_told_of_nothing() {
     assert_eq!(client.reply().unwrap(), "+OK");
     assert_eq!(client.reply().unwrap(), ":1");
 }
+
+/// Fails if each key is looked for among all that came before: that takes minutes.
+#[test]
+fn very_many_keys_are_waited_for_and_watched_without_delay() {
+    const KEYS: usize = 100_000;
+    let served = Served::start(ServerOptions::new());
+    let mut client = served.client();
+    let names: Vec<String> = (0..KEYS).map(|n| format!("key-{n}")).collect();
+    let names: Vec<&[u8]> = names.iter().map(String::as_bytes).collect();
+    let first: Vec<&[u8]> = "XREAD BLOCK 1 STREAMS".split(' ').map(str::as_bytes).collect();
+    let begun = Instant::now();
+    client.send_words(&[&first[..], &names[..], &vec![&b"0"[..]; KEYS][..]].concat());
+    assert_eq!(client.reply().as_deref(), Some("*-1"));
+    client.send_words(&[&[&b"WATCH"[..]][..], &names[..]].concat());
+    assert_eq!(client.reply().as_deref(), Some("+OK"));
+    assert!(begun.elapsed() < LONG);
+}

@@ -37,6 +37,32 @@ fn databases_are_name_spaces_of_their_own() {
     assert!(client.reply().unwrap().starts_with("-ERR keys that begin with"));
 }
 
+/// Fails if the streams are renamed one by one until one of them cannot be.
+#[test]
+fn a_swap_that_is_refused_leaves_everything_where_it_was() {
+    let store = Store::in_memory().unwrap();
+    let served = Served::on(&store, ServerOptions::new());
+    let mut client = served.client();
+    let long = "z".repeat(255);
+    for key in ["a", "m", &long] {
+        client.ask(&format!("XADD {key} 1-1 f v"));
+    }
+    client.ask("SELECT 5");
+    client.ask("XADD a 2-1 f v");
+    // In database 0 it would be a key of database 1.
+    client.send_words(&[b"XADD", b"\0db\x01s", b"3-1", b"f", b"v"]);
+    assert_eq!(client.reply().unwrap(), "3-1");
+    let before = store.names();
+    assert!(client.ask("SWAPDB 5 0").starts_with("-ERR keys that begin with"));
+    assert!(client.ask("SWAPDB 0 6").starts_with("-ERR the stream name has 259 bytes"));
+    assert_eq!(store.names(), before);
+    assert_eq!(client.ask("XRANGE a - +"), "*[*[2-1 *[f v]]]");
+    assert_eq!(client.ask("SWAPDB 5 6"), "+OK");
+    assert_eq!(client.ask("DBSIZE"), ":0");
+    client.ask("SELECT 6");
+    assert_eq!(client.ask("DBSIZE"), ":2");
+}
+
 #[test]
 fn a_scan_sees_every_key_that_stays() {
     let served = Served::start(ServerOptions::new());

@@ -1,6 +1,6 @@
 //! How much a client may send, and how much may wait for it.
 
-use crate::client::Served;
+use crate::client::{Client, Served};
 use streamlog::resp::ServerOptions;
 
 #[test]
@@ -15,6 +15,35 @@ fn there_are_so_many_clients_and_no_more() {
     drop(second);
     first.until_info("connected_clients", "1");
     assert_eq!(served.client().ask("PING"), "+PONG");
+}
+
+/// Fails if clients are taken as long as there is a descriptor.
+#[cfg(unix)]
+#[test]
+fn whoever_comes_the_store_can_open_its_files() {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+    let dir = tempfile::tempdir().unwrap();
+    let serve = "ulimit -n 64 && exec \"$0\" serve \"$1\" --port 0";
+    let mut server = Command::new("sh")
+        .args(["-c", serve, env!("CARGO_BIN_EXE_streamlog")])
+        .arg(dir.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let address = line.trim().rsplit(' ').next().unwrap().parse().unwrap();
+    let mut first = Client::connect(address);
+    assert_eq!(first.ask("PING"), "+PONG");
+    let others: Vec<Client> = (0..100).map(|_| Client::connect(address)).collect();
+    first.until_info("rejected_connections", "69");
+    for n in 0..5 {
+        assert_eq!(first.ask(&format!("XADD s{n} 1-1 f v")), "1-1");
+    }
+    drop(others);
+    first.send("SHUTDOWN");
+    assert!(server.wait().unwrap().success());
 }
 
 #[test]

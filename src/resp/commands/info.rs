@@ -27,6 +27,8 @@ const SECTIONS: &[(&str, bool, Section)] = &[
 
 pub(super) fn info(engine: &mut Engine, _: usize, args: &[&[u8]], out: &mut Out) -> Answer {
     let asked = |word: &str| args[1..].iter().any(|a| a.eq_ignore_ascii_case(word.as_bytes()));
+    // It tells how many keys there are.
+    engine.space.note_all();
     let (all, usual) = (asked("all") || asked("everything"), args.len() == 1 || asked("default"));
     let mut text = String::new();
     for (name, is_usual, section) in SECTIONS {

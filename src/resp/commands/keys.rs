@@ -3,7 +3,7 @@
 use super::super::context::{Answer, Context, Done};
 use super::super::engine::Engine;
 use super::super::glob::fits;
-use super::super::keys::{key_of, name, name_on_the_way};
+use super::super::keys::{key_of, name};
 use super::super::out::Out;
 use super::super::refusal::Refusal;
 use super::super::request::integer;
@@ -57,6 +57,7 @@ fn number(out: &mut Out, value: i64) -> Answer {
 
 /// Removes a name; `false` if there was none.
 fn remove(context: &mut Context<'_>, name: &[u8]) -> Result<bool, Refusal> {
+    context.space.note_read(name);
     let there = context.store.remove(name)?;
     if there {
         context.space.changed(name, 1);
@@ -155,6 +156,7 @@ fn copy(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) -> Answer {
         return Err(SAME);
     }
     context.space.note_read(&from);
+    context.space.note_read(&to);
     let copied = context.store.copy(&from, &to, replace)?;
     if copied {
         context.space.changed(&to, 1);
@@ -170,6 +172,8 @@ fn move_key(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) -> Answer 
         return Err(SAME);
     }
     let (from, to) = (name(context.db, args[1])?, name(db, args[1])?);
+    context.space.note_read(&from);
+    context.space.note_read(&to);
     if !context.store.exists(&from) || context.store.exists(&to) {
         return number(out, 0);
     }
@@ -286,8 +290,7 @@ fn flush_all(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) -> Answer
     Ok(Done::Replied)
 }
 
-/// SWAPDB: the streams of both databases get each other's prefix. After a crash in the middle of
-/// it the server finds those that were on their way, and brings them where they were to go.
+/// SWAPDB: the streams of both databases get each other's prefix, in one change.
 fn swap_db(engine: &mut Engine, _: usize, args: &[&[u8]], out: &mut Out) -> Answer {
     let index = |word: &[u8], error: &'static str| {
         integer(word).ok_or(Refusal::of(error)).and_then(|_| database(word))
@@ -296,28 +299,19 @@ fn swap_db(engine: &mut Engine, _: usize, args: &[&[u8]], out: &mut Out) -> Answ
     let second = index(args[2], "ERR invalid second DB index")?;
     if first != second {
         let mut context = engine.context(0, false);
-        let there = |context: &mut Context<'_>, db| -> Vec<Vec<u8>> {
-            let keys = names_of(context, db);
-            keys.iter().filter_map(|name| key_of(db, name)).map(<[u8]>::to_vec).collect()
-        };
-        let (ours, theirs) = (there(&mut context, first), there(&mut context, second));
-        for key in &ours {
-            let from = name(first, key)?;
-            context.store.rename(&from, name_on_the_way(second, key))?;
-        }
-        for key in &theirs {
-            let (from, to) = (name(second, key)?, name(first, key)?);
-            context.store.rename(&from, &to)?;
-        }
-        for key in &ours {
-            let to = name(second, key)?;
-            context.store.rename(name_on_the_way(second, key), &to)?;
-        }
-        for key in ours.iter().chain(&theirs) {
-            for db in [first, second] {
-                note_swapped(&mut context, &name(db, key)?);
+        let mut touched = Vec::new();
+        for (from, to) in [(first, second), (second, first)] {
+            for old in names_of(&mut context, from) {
+                let key = key_of(from, &old).unwrap_or_default();
+                touched.push(name(to, key)?.into_owned());
+                touched.push(old);
             }
         }
+        context.store.rename_all(|old| {
+            let there = |from, to| Some(name(to, key_of(from, old)?).ok()?.into_owned());
+            there(first, second).or_else(|| there(second, first))
+        })?;
+        touched.iter().for_each(|name| note_swapped(&mut context, name));
         context.space.dirty = context.space.dirty.saturating_add(1);
     }
     out.ok();

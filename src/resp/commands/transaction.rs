@@ -70,10 +70,8 @@ fn watch(engine: &mut Engine, place: usize, args: &[&[u8]], out: &mut Out) -> An
     }
     for key in &args[1..] {
         let name = keys::name(client.db, key)?.into_owned();
-        if !client.watching.contains(&name) {
-            engine.space.watch(&name, place);
-            client.watching.push(name);
-        }
+        engine.space.watch(&name, place);
+        client.watching.insert(name);
     }
     out.ok();
     Ok(Done::Replied)

@@ -12,6 +12,7 @@ use crate::resp::keyspace::Event;
 use crate::resp::out::Out;
 use crate::resp::refusal::Refusal;
 use crate::resp::waits::Waiting;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 /// A call is not tried again sooner than this without something having happened.
@@ -29,14 +30,10 @@ impl Engine {
     pub(super) fn block(&mut self, place: usize, line: usize, wait: Wait) {
         let Some(client) = self.clients.get_mut(place) else { return };
         client.blocked = true;
-        let mut names: Vec<Vec<u8>> = Vec::with_capacity(wait.keys.len());
-        for key in &wait.keys {
-            if let Ok(name) = keys::name(client.db, key)
-                && !names.iter().any(|other| **other == *name)
-            {
-                names.push(name.into_owned());
-            }
-        }
+        // Each once: there may be very many.
+        let name = |key: &Vec<u8>| Some(keys::name(client.db, key).ok()?.into_owned());
+        let names: BTreeSet<Vec<u8>> = wait.keys.iter().filter_map(name).collect();
+        let names: Vec<Vec<u8>> = names.into_iter().collect();
         for name in &names {
             self.space.begin_wait(name, wait.on_no_key);
         }
@@ -44,7 +41,7 @@ impl Engine {
     }
 
     /// Takes a client out of all queues; it is blocked no more.
-    pub(super) fn forget_wait(&mut self, place: usize) -> Option<Waiting> {
+    pub(crate) fn forget_wait(&mut self, place: usize) -> Option<Waiting> {
         let waiting = self.waits.remove(place)?;
         for name in &waiting.names {
             self.space.end_wait(name, waiting.wait.on_no_key);

@@ -104,3 +104,42 @@ fn who_wants_to_be_tried_again_at_once_is_tried_once() {
     assert!(clients.iter().all(|client| engine.clients.get(*client).unwrap().blocked));
     assert!(engine.waits.next_time().unwrap() > now);
 }
+
+/// The close is a sync. Fails if a sync that goes on meanwhile, and finds the store closed, counts.
+#[test]
+fn reopening_ends_the_syncs_that_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = crate::store::StoreOptions::default();
+    let store = options.open(dir.path()).unwrap();
+    let mut engine = Engine::new(store, Some((dir.path().into(), options)), Config::default());
+    engine.space.strict = true;
+    let writer = connect(&mut engine);
+    run(&mut engine, writer, "XADD s 1-1 f v");
+    let (sync, _) = engine.space.begin_sync().unwrap();
+    engine.reopen().unwrap();
+    assert!(engine.space.synced() >= sync);
+    let (may, all) = may_send(&mut engine, writer);
+    assert_eq!(may, all);
+}
+
+/// That nothing was done may tell of a change, too. Fails if `remove`, `copy`, `move_key` or `info`
+/// does not look for changes that wait.
+#[test]
+fn who_does_nothing_because_of_a_change_waits_for_it_too() {
+    let mut engine = strict();
+    let writer = connect(&mut engine);
+    for words in ["XADD gone 1-1 f v", "XADD there 1-1 f v"] {
+        run(&mut engine, writer, words);
+    }
+    let (sync, _) = engine.space.begin_sync().unwrap();
+    engine.space.end_sync(sync);
+    for words in ["DEL gone", "XADD new 1-1 f v"] {
+        run(&mut engine, writer, words);
+    }
+    let nothing = ["DEL gone", "MOVE gone 1", "COPY gone other", "COPY there new", "INFO keyspace"];
+    for words in nothing {
+        let reader = connect(&mut engine);
+        run(&mut engine, reader, words);
+        assert_eq!(may_send(&mut engine, reader).0, 0, "{words}");
+    }
+}

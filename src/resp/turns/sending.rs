@@ -20,7 +20,7 @@ impl Turns {
             self.engine.stats.syncs += 1;
             let store = &self.engine.store;
             if !self.syncer.is_quick() {
-                return self.syncer.begin(number, names, store.clone());
+                return self.syncer.begin(number, &names, store.clone());
             }
             let synced = self.syncer.at_once(&names, store);
             self.synced(number, synced);
@@ -108,8 +108,11 @@ impl Turns {
         if let Some((number, synced)) = self.syncer.wait() {
             self.synced(number, synced);
         }
+        // Those who wait for the next one, too, are put back.
+        self.send();
         if let Some((number, names)) = self.engine.space.begin_sync() {
-            let synced = self.engine.store.sync_named(&names);
+            let streams = self.engine.store.found(&names);
+            let synced = self.engine.store.sync_found(streams);
             self.synced(number, synced);
         }
         self.send();

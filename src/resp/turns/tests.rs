@@ -22,3 +22,40 @@ fn a_failed_sync_ends_the_connections_that_wait_for_it() {
     let dead = |place: usize| turns.engine.clients.get(place).unwrap().dead;
     assert_eq!(places.iter().map(|place| dead(*place)).collect::<Vec<_>>(), [true, false, false]);
 }
+
+/// At the end there are two syncs: the one that goes on, and one of what came behind it. Fails if
+/// who waits for the second is let go by the first.
+#[cfg(unix)]
+#[test]
+fn who_waits_for_a_last_sync_that_fails_hears_nothing() {
+    let store = Store::in_memory().unwrap();
+    let mut engine = Engine::new(store.clone(), None, Config::default());
+    engine.space.strict = true;
+    let mut turns = Turns::new(Wakes::new().unwrap(), Vec::new(), engine).unwrap();
+    let first = turns.engine.connect(String::new(), String::new());
+    turns.engine.execute(first, &[b"XADD", b"s", b"1-1", b"f", b"v"]);
+    turns.sync();
+    assert!(turns.syncer.is_busy());
+    let place = turns.engine.connect(String::new(), String::new());
+    let (ours, mut theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    let socket = Socket::Unix(mio::net::UnixStream::from_std(ours));
+    turns.conns.resize_with(place, || None);
+    turns.conns.push(Some(Conn {
+        socket,
+        parser: Parser::default(),
+        input: Vec::new(),
+        readable: false,
+        ending: false,
+        unparsed: false,
+        queued: false,
+    }));
+    turns.engine.execute(place, &[b"XADD", b"t", b"1-1", b"f", b"v"]);
+    turns.send();
+    assert_eq!(turns.held, [place]);
+    store.close().unwrap();
+    turns.end().unwrap();
+    let mut heard = Vec::new();
+    std::io::Read::read_to_end(&mut theirs, &mut heard).unwrap();
+    assert_eq!(heard, b"");
+}

@@ -77,17 +77,12 @@ pub(super) fn wait(
     // An end that no clock will show is none.
     let until = longest.and_then(|longest| Instant::now().checked_add(longest));
     let wanted = wanted();
-    let mut distinct: Vec<Vec<u8>> = Vec::with_capacity(words.keys.len());
-    for key in words.keys {
-        if !distinct.iter().any(|other| other == key) {
-            distinct.push(key.to_vec());
-        }
-    }
+    let keys = words.keys.iter().map(|key| key.to_vec()).collect();
     let retry = Box::new(move |context: &mut Context<'_>, out: &mut Out| {
         let words: Vec<&[u8]> = wanted.iter().map(Vec::as_slice).collect();
         execute(context, &words, out, Some(until))
     });
-    Done::Blocked(Wait { keys: distinct, until, again_at, on_no_key, retry })
+    Done::Blocked(Wait { keys, until, again_at, on_no_key, retry })
 }
 
 /// The streams that there are, and the positions behind which they are read; no position for `+`
