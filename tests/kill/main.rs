@@ -175,7 +175,8 @@ fn one_round(
     if first.in_checkpoint && !store.recovery().journal.skipped.is_empty() {
         tally.hit_checkpoint(level);
     }
-    let next = known.check(&store, &calls, ready)?;
+    let mut next = known.check(&store, &calls, ready)?;
+    next.send_again(&store, &calls)?;
     if random.one_in(3) {
         store.close().map_err(|error| error.to_string())?;
         let again = Store::open(dir).map_err(|error| error.to_string())?;
