@@ -9,6 +9,7 @@
 
 mod child;
 mod killer;
+mod lies;
 mod plan;
 mod race;
 mod report;
@@ -252,7 +253,8 @@ fn forgeries() -> Result<(), String> {
     let deaf = told.into_iter().filter(|call| !matches!(call.op, Op::Ack { .. }));
     let deaf: Vec<_> = deaf.collect();
     match Known::default().check(&store, &deaf, ready) {
-        Err(what) if what.contains("LOST to the group") => Ok(()),
-        other => Err(format!("a skipped entry was not found: {:?}", other.err())),
+        Err(what) if what.contains("LOST to the group") => {}
+        other => return Err(format!("a skipped entry was not found: {:?}", other.err())),
     }
+    lies::tell(&store, known)
 }
