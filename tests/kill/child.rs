@@ -1,8 +1,10 @@
 //! The child: opens the store, and has its threads do everything at once until it is killed.
 
+mod younger;
+
 use crate::plan::{
     BALLAST, BALLAST_CONSUMERS, BALLAST_GROUP, GROUPS, Random, STREAMS, ballast_consumer,
-    busy_journal, check_entry, fields, level, stream_options, token,
+    busy_journal, check_entry, fields, is_careful, level, stream_options, token,
 };
 use crate::report::{Done, Line, Op};
 use crate::trigger::{Target, Trigger};
@@ -23,6 +25,10 @@ const APPENDERS: u64 = 3;
 const READERS: u64 = 2;
 /// The most IDs in one line.
 const MANY: usize = 48;
+/// Among the dice of the appenders.
+const TRIM_REF: u64 = 100;
+const DELETE_WITH: u64 = 103;
+const ONCE: u64 = 106;
 
 /// What the parent tells a child.
 pub(crate) struct Orders<'a> {
@@ -75,6 +81,8 @@ struct Work<'a> {
     streams: Vec<Stream>,
     /// What was appended or delivered lately, for others to delete and to claim.
     recent: Vec<Mutex<VecDeque<EntryId>>>,
+    /// The numbers of entries that were sent once lately, for others to send again.
+    sent: Vec<Mutex<VecDeque<u64>>>,
 }
 
 /// Never returns: the parent ends the process.
@@ -98,6 +106,7 @@ pub(crate) fn run(orders: &Orders<'_>) -> ! {
         report,
         store,
         recent: streams.iter().map(|_| Mutex::default()).collect(),
+        sent: streams.iter().map(|_| Mutex::default()).collect(),
         streams,
     };
     std::thread::scope(|scope| {
@@ -133,6 +142,8 @@ fn prepare(report: &Reporter, store: &Store) -> streamlog::Result<Vec<Stream>> {
         for group in GROUPS {
             stream.group(group, Start::First)?;
         }
+        // So long and so many that no life of a store outlives them.
+        stream.set_idempotency(Some(Duration::from_secs(86_400)), Some(10_000))?;
         streams.push(stream);
     }
     Ok(streams)
@@ -183,9 +194,26 @@ impl Work<'_> {
             let number = token(self.orders.life, thread, call, 0);
             let wanted = self.wanted(
                 &mut random,
-                &[("trimlen", 0), ("trimmin", 0), ("delete", 4), ("batch", 9), ("sync", 25)],
+                &[
+                    ("trimlen", 0),
+                    ("trimmin", 0),
+                    ("delete", 4),
+                    ("batch", 9),
+                    ("sync", 25),
+                    ("once", ONCE),
+                    ("delex", DELETE_WITH),
+                    ("trimref", TRIM_REF),
+                ],
             );
-            match wanted.unwrap_or_else(|| random.below(100)) {
+            let usual = || match random.below(116) {
+                0..=3 | 26..=29 if is_careful(self.orders.life) => TRIM_REF,
+                4..=8 if is_careful(self.orders.life) => DELETE_WITH,
+                dice => dice,
+            };
+            match wanted.unwrap_or_else(usual) {
+                ONCE.. => self.once(thread, stream, call, &mut random),
+                DELETE_WITH.. => self.delete_with(thread, stream, &mut random),
+                TRIM_REF.. => self.trim_references(thread, stream, &mut random),
                 0..=3 => self.trim(thread, stream, &mut random),
                 4..=8 => self.delete(thread, stream, &mut random),
                 9..=24 => self.batch(thread, stream, number, 1 + random.below(MANY as u64)),
@@ -282,8 +310,21 @@ impl Work<'_> {
             let me = handle.consumer(format!("c{consumer}")).unwrap();
             let held = &mut held[stream * GROUPS.len() + group];
             let at = At { thread, stream, group, consumer };
-            let wanted = self.wanted(&mut random, &[("claim", 85), ("autoclaim", 93), ("read", 0)]);
-            match wanted.unwrap_or_else(|| random.below(100)) {
+            let wanted = self.wanted(
+                &mut random,
+                &[
+                    ("claim", 85),
+                    ("autoclaim", 93),
+                    ("read", 0),
+                    ("nack", 100),
+                    ("ackdel", 105),
+                    ("readclaim", 110),
+                ],
+            );
+            match wanted.unwrap_or_else(|| random.below(115)) {
+                100..=104 => self.nack(&at, &handle, held, &mut random),
+                105..=109 => self.ack_delete(&at, &handle, held, &mut random),
+                110.. => held.extend(self.read_claim(&at, &me, &mut random)),
                 0..=44 => held.extend(self.read(&at, &me, &mut random)),
                 45..=84 => self.ack(&at, &handle, held, &mut random),
                 85..=92 => held.extend(self.claim(&at, &me, &mut random)),
@@ -303,7 +344,8 @@ impl Work<'_> {
     }
 
     fn delivered(&self, delivery: &Delivery) -> Done {
-        Done { ids: self.checked(delivery), gone: delivery.missing().to_vec(), count: 0 }
+        let gone = delivery.missing().to_vec();
+        Done { ids: self.checked(delivery), gone, ..Done::default() }
     }
 
     fn read(&self, at: &At, me: &Consumer, random: &mut Random) -> Vec<EntryId> {

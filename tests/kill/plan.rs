@@ -3,7 +3,7 @@
 
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use streamlog::{Durability, EntryRef, StreamOptions};
+use streamlog::{AppendOptions, Durability, EntryRef, NackMode, NackOptions, StreamOptions};
 
 /// The streams that entries are appended to.
 pub(crate) const STREAMS: [&str; 2] = ["orders", "events"];
@@ -21,7 +21,7 @@ pub(crate) const CHECKPOINT: u64 = THREADS as u64;
 
 /// The kinds of calls that kills are aimed at, by the words of the announcements. Those of opening
 /// come before any other; a checkpoint is made by the background.
-pub(crate) const KINDS: [&str; 13] = [
+pub(crate) const KINDS: [&str; 19] = [
     "open",
     "recover",
     "append",
@@ -34,6 +34,12 @@ pub(crate) const KINDS: [&str; 13] = [
     "trimlen",
     "trimmin",
     "sync",
+    "once",
+    "nack",
+    "ackdel",
+    "delex",
+    "trimref",
+    "readclaim",
     "checkpoint",
 ];
 
@@ -81,6 +87,25 @@ fn mix(mut x: u64) -> u64 {
 /// Which entry this is, over all lives: the life, the thread, its call and the place in a batch.
 pub(crate) fn token(life: u64, thread: u64, call: u64, index: u64) -> u64 {
     life << 44 | thread << 40 | call << 8 | index
+}
+
+/// Where a token has the place in a batch: no batch is so long, so this is an entry that is appended
+/// once, however often it is sent.
+const ONCE: u64 = 255;
+
+/// The same of an entry that is sent until it was appended.
+pub(crate) fn once_token(life: u64, thread: u64, call: u64) -> u64 {
+    token(life, thread, call, ONCE)
+}
+
+pub(crate) fn is_once(token: u64) -> bool {
+    token & 255 == ONCE
+}
+
+/// How an entry that is appended once is sent: its producer is the thread that sent it first.
+pub(crate) fn once(token: u64) -> AppendOptions {
+    let producer = format!("p{}", token >> 40 & 15);
+    AppendOptions::new().idempotent(producer, token.to_string())
 }
 
 /// The fields of an entry. Most are short; some cross sectors and pages; some are empty or double.
@@ -159,6 +184,26 @@ pub(crate) fn highest_turn(dir: &Path) -> u64 {
         Some(u64::from_le_bytes(bytes))
     };
     ["0", "1", "2"].into_iter().filter_map(turn).max().unwrap_or(0)
+}
+
+/// Whether the threads of a life leave the groups' references alone: what goes goes by the policies
+/// that heed them, but for calls that are to be hit.
+pub(crate) fn is_careful(life: u64) -> bool {
+    life % 2 == 1
+}
+
+/// The ways of giving deliveries back, and what each makes of their count.
+pub(crate) const NACKS: u64 = 4;
+/// The count that the last of the ways sets.
+pub(crate) const RETRY_COUNT: u64 = 5;
+
+pub(crate) fn nack(how: u64) -> (NackMode, NackOptions) {
+    match how {
+        0 => (NackMode::Silent, NackOptions::new()),
+        1 => (NackMode::Fail, NackOptions::new()),
+        2 => (NackMode::Fatal, NackOptions::new()),
+        _ => (NackMode::Fail, NackOptions::new().retry_count(RETRY_COUNT)),
+    }
 }
 
 /// The name of a consumer of the ballast: long, so that few calls make many bytes.

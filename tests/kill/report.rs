@@ -5,7 +5,7 @@
 //! child had written stays in the pipe.
 
 use std::fmt::Write as _;
-use streamlog::EntryId;
+use streamlog::{EntryId, RefPolicy};
 
 /// What a call is about to do. Streams and groups are given by their places in the plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,9 +27,25 @@ pub(crate) enum Op {
         token: u64,
         count: u64,
     },
+    /// One entry, by its number, unless it was appended before.
+    Once {
+        stream: usize,
+        token: u64,
+    },
     Delete {
         stream: usize,
         ids: Vec<EntryId>,
+    },
+    DeleteWith {
+        stream: usize,
+        ids: Vec<EntryId>,
+        policy: RefPolicy,
+    },
+    /// To a lowest ID; never with the policy that heeds no group.
+    TrimRef {
+        stream: usize,
+        min: EntryId,
+        policy: RefPolicy,
     },
     TrimLen {
         stream: usize,
@@ -46,6 +62,12 @@ pub(crate) enum Op {
         group: usize,
         consumer: u64,
     },
+    /// Takes over what is pending, then new entries: the count is of the former.
+    ReadClaim {
+        stream: usize,
+        group: usize,
+        consumer: u64,
+    },
     History {
         stream: usize,
         group: usize,
@@ -55,6 +77,19 @@ pub(crate) enum Op {
         stream: usize,
         group: usize,
         ids: Vec<EntryId>,
+    },
+    AckDelete {
+        stream: usize,
+        group: usize,
+        ids: Vec<EntryId>,
+        policy: RefPolicy,
+    },
+    /// In one of the ways of the plan.
+    Nack {
+        stream: usize,
+        group: usize,
+        ids: Vec<EntryId>,
+        how: u64,
     },
     Claim {
         stream: usize,
@@ -77,10 +112,13 @@ pub(crate) enum Op {
 /// What a call gave.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Done {
-    /// The IDs that came back: of the entry, the first and last of a batch, what was delivered.
+    /// The IDs that came back: of the entry, the first and last of a batch, what was delivered,
+    /// what was deleted.
     pub(crate) ids: Vec<EntryId>,
-    /// Pending IDs that were reported to have no entry.
+    /// IDs that were reported to have no entry.
     pub(crate) gone: Vec<EntryId>,
+    /// What was not deleted because a group references it.
+    pub(crate) kept: Vec<EntryId>,
     pub(crate) count: u64,
 }
 
@@ -113,12 +151,18 @@ impl Op {
             Op::Recover { .. } => "recover",
             Op::Append { .. } => "append",
             Op::Batch { .. } => "batch",
+            Op::Once { .. } => "once",
             Op::Delete { .. } => "delete",
+            Op::DeleteWith { .. } => "delex",
+            Op::TrimRef { .. } => "trimref",
             Op::TrimLen { .. } => "trimlen",
             Op::TrimMin { .. } => "trimmin",
             Op::Read { .. } => "read",
+            Op::ReadClaim { .. } => "readclaim",
             Op::History { .. } => "history",
             Op::Ack { .. } => "ack",
+            Op::AckDelete { .. } => "ackdel",
+            Op::Nack { .. } => "nack",
             Op::Claim { .. } => "claim",
             Op::AutoClaim { .. } => "autoclaim",
             Op::Sync => "sync",
@@ -131,12 +175,18 @@ impl Op {
         match self {
             Op::Append { stream, .. }
             | Op::Batch { stream, .. }
+            | Op::Once { stream, .. }
             | Op::Delete { stream, .. }
+            | Op::DeleteWith { stream, .. }
+            | Op::TrimRef { stream, .. }
             | Op::TrimLen { stream, .. }
             | Op::TrimMin { stream, .. }
             | Op::Read { stream, .. }
+            | Op::ReadClaim { stream, .. }
             | Op::History { stream, .. }
             | Op::Ack { stream, .. }
+            | Op::AckDelete { stream, .. }
+            | Op::Nack { stream, .. }
             | Op::Claim { stream, .. }
             | Op::AutoClaim { stream, .. } => Some(*stream),
             Op::Open | Op::Recover { .. } | Op::Sync | Op::Ballast { .. } => None,
@@ -152,17 +202,29 @@ impl Op {
                 (vec![n(stream), *token, max_len.unwrap_or(u64::MAX)], &[])
             }
             Op::Batch { stream, token, count } => (vec![n(stream), *token, *count], &[]),
+            Op::Once { stream, token } => (vec![n(stream), *token], &[]),
             Op::Delete { stream, ids } => (vec![n(stream)], ids),
+            Op::DeleteWith { stream, ids, policy } => {
+                (vec![n(stream), policy_number(*policy)], ids)
+            }
+            Op::TrimRef { stream, min, policy } => {
+                (vec![n(stream), policy_number(*policy)], std::slice::from_ref(min))
+            }
             Op::TrimLen { stream, keep, exact } => (vec![n(stream), *keep, u64::from(*exact)], &[]),
             Op::TrimMin { stream, min, exact } => {
                 (vec![n(stream), u64::from(*exact)], std::slice::from_ref(min))
             }
             Op::Read { stream, group, consumer }
+            | Op::ReadClaim { stream, group, consumer }
             | Op::History { stream, group, consumer }
             | Op::AutoClaim { stream, group, consumer } => {
                 (vec![n(stream), n(group), *consumer], &[])
             }
             Op::Ack { stream, group, ids } => (vec![n(stream), n(group)], ids),
+            Op::AckDelete { stream, group, ids, policy } => {
+                (vec![n(stream), n(group), policy_number(*policy)], ids)
+            }
+            Op::Nack { stream, group, ids, how } => (vec![n(stream), n(group), *how], ids),
             Op::Claim { stream, group, consumer, ids } => {
                 (vec![n(stream), n(group), *consumer], ids)
             }
@@ -184,18 +246,38 @@ impl Op {
                 max_len: at(2).filter(|len| *len != u64::MAX),
             },
             "batch" => Op::Batch { stream: stream?, token: at(1)?, count: at(2)? },
+            "once" => Op::Once { stream: stream?, token: at(1)? },
             "delete" => Op::Delete { stream: stream?, ids },
+            "delex" => Op::DeleteWith { stream: stream?, ids, policy: policy(at(1)?)? },
+            "trimref" => {
+                Op::TrimRef { stream: stream?, min: *ids.first()?, policy: policy(at(1)?)? }
+            }
             "trimlen" => Op::TrimLen { stream: stream?, keep: at(1)?, exact: at(2)? == 1 },
             "trimmin" => Op::TrimMin { stream: stream?, min: *ids.first()?, exact: at(1)? == 1 },
             "read" => Op::Read { stream: stream?, group: place(1)?, consumer: at(2)? },
+            "readclaim" => Op::ReadClaim { stream: stream?, group: place(1)?, consumer: at(2)? },
             "history" => Op::History { stream: stream?, group: place(1)?, consumer: at(2)? },
             "autoclaim" => Op::AutoClaim { stream: stream?, group: place(1)?, consumer: at(2)? },
             "ack" => Op::Ack { stream: stream?, group: place(1)?, ids },
+            "ackdel" => {
+                Op::AckDelete { stream: stream?, group: place(1)?, ids, policy: policy(at(2)?)? }
+            }
+            "nack" => Op::Nack { stream: stream?, group: place(1)?, ids, how: at(2)? },
             "claim" => Op::Claim { stream: stream?, group: place(1)?, consumer: at(2)?, ids },
             "ballast" => Op::Ballast { life: at(0)?, call: at(1)? },
             _ => return None,
         })
     }
+}
+
+const POLICIES: [RefPolicy; 3] = [RefPolicy::KeepRef, RefPolicy::DelRef, RefPolicy::Acked];
+
+fn policy_number(policy: RefPolicy) -> u64 {
+    policy as u64
+}
+
+fn policy(number: u64) -> Option<RefPolicy> {
+    POLICIES.get(usize::try_from(number).ok()?).copied()
 }
 
 fn write_ids(line: &mut String, ids: &[EntryId]) {
@@ -238,6 +320,8 @@ impl Line {
                 write_ids(&mut line, &done.ids);
                 line.push(' ');
                 write_ids(&mut line, &done.gone);
+                line.push(' ');
+                write_ids(&mut line, &done.kept);
             }
             Line::Aimed { thread, call } => write!(line, "aimed {thread} {call}").unwrap(),
         }
@@ -268,7 +352,8 @@ impl Line {
                 let count = words.next()?.parse().ok()?;
                 let ids = parse_ids(words.next()?)?;
                 let gone = parse_ids(words.next()?)?;
-                let done = Done { ids, gone, count };
+                let kept = parse_ids(words.next()?)?;
+                let done = Done { ids, gone, kept, count };
                 Some(Line::Done { thread, done })
             }
             "aimed" => {

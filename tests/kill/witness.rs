@@ -6,8 +6,11 @@
 //! A call whose `done` line is missing may have had its effect or none; of one with several parts,
 //! all or nothing.
 
+mod counts;
 mod entries;
 mod groups;
+mod once;
+mod policies;
 
 use crate::plan::{
     BALLAST, BALLAST_CONSUMERS, BALLAST_GROUP, GROUPS, STREAMS, ballast_consumer, check_entry,
@@ -60,6 +63,9 @@ pub(crate) fn calls(lines: &[Line]) -> Outcome<(Vec<Call>, bool)> {
     Ok((calls, ready))
 }
 
+/// In the place of a consumer: what was given back belongs to the group.
+const NOBODY: u64 = u64::MAX;
+
 /// What a store held when it was last opened, as far as later lives must keep to it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Known {
@@ -74,12 +80,14 @@ struct StreamSeen {
     last_id: EntryId,
     added: u64,
     groups: Vec<GroupSeen>,
+    /// What was to be appended once, as far as it is known to have been.
+    sent: once::Sent,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct GroupSeen {
     cursor: EntryId,
-    /// Who has it, and how often it was delivered.
+    /// Who has it, or [`NOBODY`], and how often it was delivered.
     pending: BTreeMap<EntryId, (u64, u64)>,
     /// What the witness knows to be acknowledged.
     acked: BTreeSet<EntryId>,
@@ -104,10 +112,11 @@ impl Known {
             let seen = look(store, name, ready).map_err(|what| format!("{name}: {what}"))?;
             let of_stream: Vec<&Call> =
                 calls.iter().filter(|call| call.op.stream() == Some(number)).collect();
-            let checked = entries::check(&before, &of_stream, &seen)
-                .and_then(|()| groups::check(&before, &of_stream, &seen));
-            let groups = checked.map_err(|what| format!("{name}: {what}"))?;
-            next.streams.push(StreamSeen { groups, ..seen });
+            let checked = entries::check(&before, &of_stream, &seen).and_then(|(sent, gone)| {
+                Ok((sent, groups::check(&before, &of_stream, &seen, &gone)?))
+            });
+            let (sent, groups) = checked.map_err(|what| format!("{name}: {what}"))?;
+            next.streams.push(StreamSeen { groups, sent, ..seen });
         }
         next.ballast = self.check_ballast(store, calls)?;
         Ok(next)
@@ -214,8 +223,11 @@ fn look_at_group(stream: &Stream, name: &str, ready: bool) -> Outcome<GroupSeen>
     seen.cursor = info.last_delivered_id;
     let pending = group.pending_range(.., PendingFilter::new());
     for record in pending.map_err(text)? {
-        let owner = std::str::from_utf8(&record.consumer).ok();
-        let owner = owner.and_then(|name| name.strip_prefix('c')?.parse().ok());
+        let owner = match std::str::from_utf8(&record.consumer) {
+            Ok("") if record.unowned => Some(NOBODY),
+            Ok(name) => name.strip_prefix('c').and_then(|number| number.parse().ok()),
+            Err(_) => None,
+        };
         let owner = owner.ok_or("an unknown consumer")?;
         let record = (record.id, (owner, record.deliveries));
         if seen.pending.insert(record.0, record.1).is_some() {
@@ -231,6 +243,7 @@ fn look_at_group(stream: &Stream, name: &str, ready: bool) -> Outcome<GroupSeen>
         }
         counted += own.len();
     }
+    counted += seen.pending.values().filter(|(owner, _)| *owner == NOBODY).count();
     if counted != seen.pending.len() || info.pending != counted as u64 {
         return Err(format!(
             "{counted} entries are pending for consumers, {} for the group",

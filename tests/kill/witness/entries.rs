@@ -1,6 +1,9 @@
 //! The entries of one stream after one life: present, whole, in order, or removed by somebody.
 
+use super::once::{self, Sent};
+use super::policies::{Removals, is_all_or_nothing, is_back, named};
 use super::{Call, Outcome, StreamSeen};
+use crate::plan::is_once;
 use crate::report::{Done, Op};
 use std::collections::{BTreeMap, BTreeSet};
 use streamlog::EntryId;
@@ -20,13 +23,17 @@ struct Check<'a> {
     certain: BTreeMap<EntryId, Entry>,
     /// Every ID that an entry ever had, as far as one can know, ascending.
     ids: Vec<EntryId>,
-    /// What deletions name.
-    deleted: BTreeSet<EntryId>,
-    /// No trim can have removed this ID or a higher one.
-    trimmed: EntryId,
+    removals: Removals,
+    /// What is appended once, as far as it is known to have been.
+    sent: Sent,
 }
 
-pub(super) fn check(before: &StreamSeen, calls: &[&Call], seen: &StreamSeen) -> Outcome<()> {
+/// Gives what was sent, and what may have been removed.
+pub(super) fn check(
+    before: &StreamSeen,
+    calls: &[&Call],
+    seen: &StreamSeen,
+) -> Outcome<(Sent, Removals)> {
     let mut certain = BTreeMap::new();
     for (id, token) in &before.entries {
         let (token, told) = (*token, 0);
@@ -38,8 +45,8 @@ pub(super) fn check(before: &StreamSeen, calls: &[&Call], seen: &StreamSeen) -> 
         seen,
         certain,
         ids: Vec::new(),
-        deleted: BTreeSet::new(),
-        trimmed: EntryId::MIN,
+        removals: Removals::default(),
+        sent: before.sent.clone(),
     };
     check.collect_appends()?;
     check.collect_removals();
@@ -48,7 +55,12 @@ pub(super) fn check(before: &StreamSeen, calls: &[&Call], seen: &StreamSeen) -> 
     check.removed()?;
     check.stays_removed()?;
     check.unreported_deletions()?;
-    check.counters()
+    check.counters()?;
+    let gone = check.certain.keys().filter(|id| !seen.entries.contains_key(id)).copied();
+    check.removals.gone(gone);
+    let found = seen.entries.iter().filter(|(_, token)| is_once(**token));
+    check.sent.extend(found.map(|(id, token)| (*token, *id)));
+    Ok((check.sent, check.removals))
 }
 
 impl Check<'_> {
@@ -63,13 +75,30 @@ impl Check<'_> {
                 continue;
             };
             for (token, id) in appended(&call.op, result)? {
+                if let Op::Once { .. } = call.op {
+                    let (new, told) = (result.count == 0, *line);
+                    let known = self.before.sent.contains_key(&token);
+                    if known && new {
+                        return Err(format!("{token:x} was appended a second time, as {id}"));
+                    }
+                    once::answered(&mut self.sent, token, id, new)?;
+                    if !new {
+                        // Then an earlier call has appended it; maybe nobody has heard of that one.
+                        if !known {
+                            self.certain.entry(id).or_insert(Entry { token, told });
+                        }
+                        continue;
+                    }
+                }
                 let earlier = reported.partition_point(|(at, _)| *at < call.intent);
                 let floor = reported.get(earlier.wrapping_sub(1)).map(|(_, id)| *id);
                 if floor.is_some_and(|floor| id <= floor) {
                     return Err(format!("{id} was given after {floor:?}"));
                 }
                 let (told, entry) = (*line, Entry { token, told: *line });
-                if self.certain.insert(id, entry).is_some() {
+                let other = self.certain.insert(id, entry);
+                // A call that found it there may have been answered before the one that put it.
+                if other.is_some_and(|other| other.token != token || !is_once(token)) {
                     return Err(format!("{id} was given twice"));
                 }
                 let highest = reported.last().map_or(id, |(_, last)| id.max(*last));
@@ -85,17 +114,15 @@ impl Check<'_> {
             self.certain.keys().chain(self.seen.entries.keys()).copied().collect();
         self.ids = ids.into_iter().collect();
         for call in self.calls {
-            if let Op::Delete { ids, .. } = &call.op {
-                self.deleted.extend(ids);
-            }
-            self.trimmed = self.trimmed.max(self.trims_below(&call.op));
+            let below = self.trims_below(&call.op);
+            self.removals.add(call, below);
         }
     }
 
     /// A call removes at most what is below this ID: of a length, that many newer entries stay.
     fn trims_below(&self, op: &Op) -> EntryId {
         match op {
-            Op::TrimMin { min, .. } => *min,
+            Op::TrimMin { min, .. } | Op::TrimRef { min, .. } => *min,
             Op::TrimLen { keep: len, .. } | Op::Append { max_len: Some(len), .. } => {
                 let kept = usize::try_from(*len).unwrap_or(usize::MAX);
                 let first = self.ids.len().checked_sub(kept);
@@ -169,22 +196,16 @@ impl Check<'_> {
     }
 
     fn may_be_gone(&self, id: EntryId) -> bool {
-        id < self.trimmed || self.deleted.contains(&id)
+        self.removals.may_remove(id)
     }
 
     /// What a reported call removed is not there.
     fn stays_removed(&self) -> Outcome<()> {
         for call in self.calls.iter().filter(|call| !call.is_open()) {
             let back = match &call.op {
-                Op::Delete { ids, .. } => {
-                    ids.iter().find(|id| self.seen.entries.contains_key(id)).copied()
-                }
-                Op::TrimMin { min, exact: true, .. } => {
-                    self.seen.entries.range(..*min).next().map(|(id, _)| *id)
-                }
                 Op::TrimLen { keep: len, exact: true, .. }
                 | Op::Append { max_len: Some(len), .. } => self.too_many(call, *len),
-                _ => None,
+                _ => is_back(call, &self.seen.entries),
             };
             if let Some(id) = back {
                 return Err(format!("{id} is back after {:?}", call.op));
@@ -208,15 +229,14 @@ impl Check<'_> {
     /// Of a deletion that nobody reported, all is gone or nothing.
     fn unreported_deletions(&self) -> Outcome<()> {
         for call in self.calls.iter().filter(|call| call.is_open()) {
-            let Op::Delete { ids, .. } = &call.op else {
+            if !is_all_or_nothing(&call.op) {
                 continue;
-            };
+            }
+            let ids = named(call);
             let others = |id: &EntryId| {
-                let deletes = |other: &&&Call| match &other.op {
-                    Op::Delete { ids, .. } => !std::ptr::eq(**other, *call) && ids.contains(id),
-                    _ => false,
-                };
-                *id < self.trimmed || self.calls.iter().any(|other| deletes(&other))
+                let deletes =
+                    |other: &&Call| !std::ptr::eq(*other, *call) && named(other).contains(id);
+                self.removals.may_trim(*id) || self.calls.iter().any(deletes)
             };
             let there = ids.iter().any(|id| self.seen.entries.contains_key(id));
             let gone = ids.iter().any(|id| {
@@ -254,7 +274,7 @@ impl Check<'_> {
 /// The numbers of the entries that a call appends.
 fn tokens(op: &Op) -> std::ops::Range<u64> {
     match op {
-        Op::Append { token, .. } => *token..*token + 1,
+        Op::Append { token, .. } | Op::Once { token, .. } => *token..*token + 1,
         Op::Batch { token, count, .. } => *token..*token + *count,
         _ => 0..0,
     }

@@ -1,13 +1,14 @@
 //! The groups of one stream after one life: no entry skipped, none acknowledged by nobody, none
 //! pending for two.
 
-use super::{Call, GroupSeen, Outcome, StreamSeen};
+use super::policies::Removals;
+use super::{Call, GroupSeen, NOBODY, Outcome, StreamSeen, counts};
 use crate::plan::GROUPS;
 use crate::report::Op;
 use std::collections::{BTreeMap, BTreeSet};
-use streamlog::EntryId;
+use streamlog::{EntryId, RefPolicy};
 
-/// An entry came to a consumer, between these lines.
+/// An entry came to a consumer, or back from it, between these lines.
 struct Touch {
     consumer: u64,
     from: usize,
@@ -16,6 +17,9 @@ struct Touch {
 
 struct Check<'a> {
     before: &'a GroupSeen,
+    /// What was there before.
+    entries: &'a BTreeMap<EntryId, u64>,
+    gone: &'a Removals,
     /// The calls on this group.
     calls: Vec<&'a Call>,
     stream: &'a StreamSeen,
@@ -35,6 +39,7 @@ pub(super) fn check(
     before: &StreamSeen,
     calls: &[&Call],
     seen: &StreamSeen,
+    gone: &Removals,
 ) -> Outcome<Vec<GroupSeen>> {
     let mut groups = Vec::new();
     for (number, name) in GROUPS.into_iter().enumerate() {
@@ -42,6 +47,8 @@ pub(super) fn check(
         let now = seen.groups.get(number).unwrap_or(&fresh);
         let mut check = Check {
             before: before.groups.get(number).unwrap_or(&fresh),
+            entries: &before.entries,
+            gone,
             calls: calls
                 .iter()
                 .copied()
@@ -64,8 +71,11 @@ pub(super) fn check(
 fn group_of(op: &Op) -> Option<usize> {
     match op {
         Op::Read { group, .. }
+        | Op::ReadClaim { group, .. }
         | Op::History { group, .. }
         | Op::Ack { group, .. }
+        | Op::AckDelete { group, .. }
+        | Op::Nack { group, .. }
         | Op::Claim { group, .. }
         | Op::AutoClaim { group, .. } => Some(*group),
         _ => None,
@@ -75,10 +85,28 @@ fn group_of(op: &Op) -> Option<usize> {
 fn consumer_of(op: &Op) -> Option<u64> {
     match op {
         Op::Read { consumer, .. }
+        | Op::ReadClaim { consumer, .. }
         | Op::History { consumer, .. }
         | Op::Claim { consumer, .. }
         | Op::AutoClaim { consumer, .. } => Some(*consumer),
         _ => None,
+    }
+}
+
+/// Whether a call gives out new entries.
+fn reads(call: &Call) -> bool {
+    matches!(call.op, Op::Read { .. } | Op::ReadClaim { .. })
+}
+
+/// The new entries that a call gave out; what it took over comes before them.
+fn new_ones(call: &Call) -> &[EntryId] {
+    match (&call.op, &call.done) {
+        (Op::Read { .. }, Some((_, done))) => &done.ids,
+        (Op::ReadClaim { .. }, Some((_, done))) => {
+            let claimed = usize::try_from(done.count).unwrap_or(usize::MAX);
+            done.ids.get(claimed..).unwrap_or_default()
+        }
+        _ => &[],
     }
 }
 
@@ -88,6 +116,7 @@ impl<'a> Check<'a> {
         self.collect_acks();
         self.cursor()?;
         self.pending()?;
+        self.references()?;
         self.nothing_skipped()?;
         self.unreported_acks()
     }
@@ -113,16 +142,18 @@ impl<'a> Check<'a> {
             if let Some(id) = done.gone.iter().find(|id| self.stream.entries.contains_key(id)) {
                 return Err(format!("{id} was said to be gone and is there"));
             }
-            let Some(consumer) = consumer_of(&call.op) else {
-                continue;
-            };
-            for id in &done.ids {
-                if matches!(call.op, Op::Read { .. }) {
-                    if *id <= self.before.cursor || !given.insert(*id) {
-                        return Err(format!("{id} was delivered as new a second time"));
-                    }
-                    self.highest = self.highest.max(*id);
+            for id in new_ones(call) {
+                if *id <= self.before.cursor || !given.insert(*id) {
+                    return Err(format!("{id} was delivered as new a second time"));
                 }
+                self.highest = self.highest.max(*id);
+            }
+            let (consumer, ids) = match (&call.op, consumer_of(&call.op)) {
+                (Op::Nack { ids, .. }, _) => (NOBODY, ids),
+                (_, Some(consumer)) => (consumer, &done.ids),
+                (_, None) => continue,
+            };
+            for id in ids {
                 self.touches.entry(*id).or_default().push(Touch {
                     consumer,
                     from: call.intent,
@@ -136,19 +167,26 @@ impl<'a> Check<'a> {
     fn collect_acks(&mut self) {
         self.acked = self.before.acked.clone();
         for call in self.done() {
-            if let Op::Ack { ids, .. } = &call.op {
-                self.acked.extend(ids);
+            match (&call.op, &call.done) {
+                (Op::Ack { ids, .. }, _) => self.acked.extend(ids),
+                (Op::AckDelete { .. }, Some((_, done))) => {
+                    self.acked.extend(done.ids.iter().chain(&done.kept));
+                }
+                _ => {}
             }
         }
         for call in self.open() {
-            if let Op::Ack { ids, .. } = &call.op {
+            // Other policies acknowledge in one step with the removal.
+            if let Op::Ack { ids, .. } | Op::AckDelete { ids, policy: RefPolicy::Acked, .. } =
+                &call.op
+            {
                 self.maybe_acked.extend(ids);
             }
         }
     }
 
     fn reads_open(&self) -> bool {
-        self.open().any(|call| matches!(call.op, Op::Read { .. }))
+        self.open().any(reads)
     }
 
     fn cursor(&self) -> Outcome<()> {
@@ -185,12 +223,35 @@ impl<'a> Check<'a> {
             if !self.may_own(*owner, *id) {
                 return Err(format!("{id} is pending for c{owner}, who has lost it"));
             }
-            let least = known.map_or(0, |(_, times)| *times) + touched.len() as u64;
-            let most = least + self.open().filter(|c| consumer_of(&c.op).is_some()).count() as u64;
-            if *deliveries == 0 || !(least..=most).contains(deliveries) {
-                return Err(format!(
-                    "{id} was delivered {least} to {most} times and says {deliveries}"
-                ));
+            let given = touched.iter().filter(|touch| touch.consumer != NOBODY);
+            let last = given.clone().map(|touch| touch.to).max().unwrap_or(0);
+            let told = known.map_or(0, |(_, times)| *times) + given.count() as u64;
+            let open = self.open().filter(|c| consumer_of(&c.op).is_some()).count() as u64;
+            let counts = counts::possible(*id, &self.calls, (told, open), last);
+            let delivered = *deliveries > 0 || known.is_some() || !touched.is_empty();
+            if !delivered || !counts.contains(deliveries) {
+                return Err(format!("{id} was delivered {counts:?} times and says {deliveries}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whoever removes an entry leaves it pending, takes it from every group, or waits for them.
+    fn references(&self) -> Outcome<()> {
+        for id in self.seen.pending.keys() {
+            if self.gone.released.contains(id) {
+                return Err(format!("{id} is pending and was taken from all groups"));
+            }
+            let long = self.before.pending.contains_key(id) && !self.entries.contains_key(id);
+            let there = self.stream.entries.contains_key(id);
+            if !there && !long && !self.gone.may_leave_pending(*id) {
+                return Err(format!("{id} is pending and was removed with its references"));
+            }
+        }
+        for id in &self.gone.by_acked {
+            let settled = self.acked.contains(id) || self.maybe_acked.contains(id);
+            if *id > self.seen.cursor || !settled {
+                return Err(format!("{id} was removed, and the group was not done with it"));
             }
         }
         Ok(())
@@ -198,15 +259,10 @@ impl<'a> Check<'a> {
 
     /// What an unreported read was given lies above all that was delivered before it began.
     fn highest_before_open_reads(&self) -> EntryId {
-        let open = self.open().filter(|c| matches!(c.op, Op::Read { .. }));
+        let open = self.open().filter(|call| reads(call));
         let begin = open.map(|call| call.intent).min().unwrap_or(0);
         let delivered = self.done().filter(|call| call.end() < begin);
-        delivered
-            .filter(|call| matches!(call.op, Op::Read { .. }))
-            .flat_map(|call| call.done.iter().flat_map(|(_, done)| &done.ids))
-            .copied()
-            .max()
-            .unwrap_or(self.before.cursor)
+        delivered.flat_map(new_ones).copied().max().unwrap_or(self.before.cursor)
     }
 
     /// Whether some order of the calls that overlap leaves the entry with this consumer.
@@ -220,7 +276,8 @@ impl<'a> Check<'a> {
                     op => !matches!(op, Op::History { .. }),
                 }
         });
-        if open {
+        let back = |call: &Call| matches!(&call.op, Op::Nack { ids, .. } if ids.contains(&id));
+        if open || (owner == NOBODY && self.open().any(back)) {
             return true;
         }
         let last_of = |to: usize| touched.iter().all(|touch| touch.from <= to);
@@ -266,7 +323,9 @@ impl<'a> Check<'a> {
     /// No other unreported call acknowledges this entry.
     fn certain_ack(&self, call: &Call, id: &EntryId) -> bool {
         self.open().all(|other| match &other.op {
-            Op::Ack { ids, .. } => std::ptr::eq(other, call) || !ids.contains(id),
+            Op::Ack { ids, .. } | Op::AckDelete { ids, .. } => {
+                std::ptr::eq(other, call) || !ids.contains(id)
+            }
             _ => true,
         })
     }
