@@ -61,15 +61,19 @@ impl Listener {
     #[cfg(unix)]
     pub(crate) fn unix(path: &Path) -> Result<Listener> {
         use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-        let is_socket = std::fs::symlink_metadata(path).is_ok_and(|m| m.file_type().is_socket());
-        if is_socket && std::os::unix::net::UnixStream::connect(path).is_err() {
+        let is_socket =
+            |path: &Path| std::fs::symlink_metadata(path).is_ok_and(|m| m.file_type().is_socket());
+        if is_socket(path) && std::os::unix::net::UnixStream::connect(path).is_err() {
             std::fs::remove_file(path).map_err(|e| Error::io("remove", path, e))?;
         }
         // It gets its name when it is protected, so that nobody can slip in before.
         let mut first = path.as_os_str().to_owned();
         first.push("~");
         let first = PathBuf::from(first);
-        drop(std::fs::remove_file(&first));
+        if is_socket(&first) {
+            // A start that did not come to its end has left it.
+            std::fs::remove_file(&first).map_err(|e| Error::io("remove", &first, e))?;
+        }
         let listener = UnixListener::bind(&first).map_err(|e| Error::io("bind", &first, e))?;
         let mode = std::fs::Permissions::from_mode(0o600);
         std::fs::set_permissions(&first, mode).map_err(|e| Error::io("protect", path, e))?;

@@ -27,9 +27,9 @@ impl Refusal {
     /// Names in database 0 that would be taken for those of another one.
     pub(crate) const RESERVED_NAME: Refusal =
         Refusal::of("ERR keys that begin with these bytes are streamlog's own");
-    /// What every command on another type of data gets.
+    /// What every command of Redis gets that has no place here: other types of data, expiry, pub/sub.
     pub(crate) const NOT_OURS: Refusal =
-        Refusal::of("ERR streamlog serves streams only: this command needs another type of data");
+        Refusal::of("ERR streamlog serves streams only, and does not have this command");
 
     /// A text that is known beforehand.
     pub(crate) const fn of(text: &'static str) -> Refusal {

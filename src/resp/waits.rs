@@ -1,7 +1,7 @@
 //! The clients that are blocked: for which names, in which order, until when.
 
 use super::context::Wait;
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Instant;
 
 /// A blocked client.
@@ -16,8 +16,11 @@ pub(crate) struct Waiting {
 /// See the module. Clients are named by their places.
 #[derive(Default)]
 pub(crate) struct Waits {
-    by_client: HashMap<usize, Waiting>,
-    queues: BTreeMap<Vec<u8>, VecDeque<usize>>,
+    /// Each with its turn in all of its queues.
+    by_client: HashMap<usize, (u64, Waiting)>,
+    /// Who waits for a name, by turn.
+    queues: BTreeMap<Vec<u8>, BTreeMap<u64, usize>>,
+    next_turn: u64,
     /// When something is to be done about a client.
     times: BTreeSet<(Instant, usize)>,
     changed: bool,
@@ -31,24 +34,26 @@ impl Waits {
     /// Lines up at the end of the queues of all its names.
     pub(crate) fn add(&mut self, client: usize, waiting: Waiting) {
         self.changed = true;
+        self.next_turn += 1;
+        let turn = self.next_turn;
         for name in &waiting.names {
             match self.queues.get_mut(name) {
-                Some(queue) => queue.push_back(client),
-                None => drop(self.queues.insert(name.clone(), VecDeque::from([client]))),
+                Some(queue) => _ = queue.insert(turn, client),
+                None => _ = self.queues.insert(name.clone(), BTreeMap::from([(turn, client)])),
             }
         }
         for time in times_of(&waiting) {
             self.times.insert((time, client));
         }
-        self.by_client.insert(client, waiting);
+        self.by_client.insert(client, (turn, waiting));
     }
 
     pub(crate) fn remove(&mut self, client: usize) -> Option<Waiting> {
-        let waiting = self.by_client.remove(&client)?;
+        let (turn, waiting) = self.by_client.remove(&client)?;
         self.changed = true;
         for name in &waiting.names {
             if let Some(queue) = self.queues.get_mut(name) {
-                queue.retain(|other| *other != client);
+                queue.remove(&turn);
                 if queue.is_empty() {
                     self.queues.remove(name);
                 }
@@ -67,11 +72,11 @@ impl Waits {
 
     /// Who waits for a name, in order.
     pub(crate) fn queue(&self, name: &[u8]) -> Vec<usize> {
-        self.queues.get(name).map(|queue| queue.iter().copied().collect()).unwrap_or_default()
+        self.queues.get(name).map(|queue| queue.values().copied().collect()).unwrap_or_default()
     }
 
     pub(crate) fn get(&self, client: usize) -> Option<&Waiting> {
-        self.by_client.get(&client)
+        self.by_client.get(&client).map(|(_, waiting)| waiting)
     }
 
     /// When something is due next.

@@ -146,7 +146,9 @@ if [ -n "$table" ] && [ "$server" = streamlog ]; then
     echo "# Clients that were run against \`streamlog serve\`"
     echo
     echo "Written by \`sh tests/clients/run.sh --all\` on $(date -u +%F); what each step does is in"
-    echo "\`redis_py.py\`, and the same in every client's own words."
+    echo "\`redis_py.py\`, and the same in every client's own words. Of Go there is redigo, which is"
+    echo "Debian's; Java's clients (Jedis, Lettuce) come from Maven's repository alone, which was not"
+    echo "within reach where this was run, so none of them is here."
     echo
     # shellcheck disable=SC2086
     printf '| client | version |' && printf ' %s |' $steps && echo

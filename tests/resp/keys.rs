@@ -114,7 +114,7 @@ fn keys_have_names_and_nothing_else() {
         ("KEYS [a-t]", "*[t]"),
         ("UNLINK t none", ":1"),
         ("RANDOMKEY", "$-1"),
-        ("SET a b", "-ERR streamlog serves streams only: this command needs another type of data"),
+        ("SET a b", "-ERR streamlog serves streams only, and does not have this command"),
         ("SET a", "-ERR wrong number of arguments for 'set' command"),
         ("NOSUCH a b", "-ERR unknown command 'NOSUCH', with args beginning with: 'a' 'b' "),
         ("SCAN x", "-ERR invalid cursor"),
