@@ -49,6 +49,7 @@ fn who_waits_for_a_last_sync_that_fails_hears_nothing() {
         ending: false,
         unparsed: false,
         queued: false,
+        stuck: false,
     }));
     turns.engine.execute(place, &[b"XADD", b"t", b"1-1", b"f", b"v"]);
     turns.send();
