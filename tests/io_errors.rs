@@ -32,6 +32,8 @@ mod run;
 mod script;
 #[path = "io_errors/table.rs"]
 mod table;
+#[path = "io_errors/younger.rs"]
+mod younger;
 
 fn main() -> ExitCode {
     let filters: Vec<String> =

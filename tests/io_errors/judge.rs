@@ -5,6 +5,7 @@ use crate::error::ErrorKind;
 use crate::known::{Known, View, view};
 use crate::script::{DIR, Run, options};
 use crate::table::{self, Scope};
+use crate::younger;
 use crate::{Durability, EntryId, Start, Store, Trim};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -18,9 +19,26 @@ fn text(error: crate::Error) -> String {
 
 /// What a process finds that opens this disk.
 pub(crate) fn opened(disk: &FaultDisk, level: Durability) -> Judged<View> {
+    view(&open(disk, level)?).map_err(text)
+}
+
+fn open(disk: &FaultDisk, level: Durability) -> Judged<Store> {
     let store = Store::open_on(Arc::new(disk.clone()), Path::new(DIR), &options(level));
-    let store = store.map_err(|error| format!("the store does not open: {error}"))?;
-    view(&store).map_err(text)
+    store.map_err(|error| format!("the store does not open: {error}"))
+}
+
+/// The same, with a look at what it must not contradict, and with everything sent once more that
+/// is to be there once.
+fn looked_at(disk: &FaultDisk, level: Durability, known: &Known, cut: bool) -> Judged<View> {
+    let store = open(disk, level)?;
+    let view = view(&store).map_err(text)?;
+    check(known, &view, cut)?;
+    if let (Some(said), Some(seen)) =
+        (known.streams.get(younger::STREAM), view.get(younger::STREAM))
+    {
+        younger::send_again(&store, said, seen, cut)?;
+    }
+    Ok(view)
 }
 
 /// All names below the store but the journal's.
@@ -80,11 +98,11 @@ pub(crate) fn judge(run: &mut Run, level: Durability, errno: i32) -> Judged {
         .collect();
     let image = run.disk.image();
     let cut = run.disk.power_cut();
-    let after = opened(&image, level)?;
-    check(&run.known, &after, false).map_err(|what| format!("reopened: {what}"))?;
+    let reopened = looked_at(&image, level, &run.known, false);
+    let after = reopened.map_err(|what| format!("reopened: {what}"))?;
     same(&run.known, &live, &after)?;
-    let after = opened(&cut, level).map_err(|what| format!("after a power cut: {what}"))?;
-    check(&run.known, &after, true).map_err(|what| format!("after a power cut: {what}"))?;
+    let after = looked_at(&cut, level, &run.known, true);
+    let after = after.map_err(|what| format!("after a power cut: {what}"))?;
     for (name, id) in durable {
         mark_tells_the_truth(&live, &after, &String::from_utf8_lossy(&name), id)?;
     }
@@ -95,7 +113,13 @@ fn check(known: &Known, view: &View, power_lost: bool) -> Judged {
     for (name, said) in known.streams.iter().filter(|(_, said)| !said.loose) {
         let promised = !said.durable.is_empty() || (!power_lost && !said.entries.is_empty());
         match view.get(*name) {
-            Some(seen) => said.check(seen, power_lost).map_err(|what| format!("{name}: {what}"))?,
+            Some(seen) => {
+                let checked = said.check(seen, power_lost).and_then(|()| match *name {
+                    younger::STREAM => said.check_younger(seen, power_lost),
+                    _ => Ok(()),
+                });
+                checked.map_err(|what| format!("{name}: {what}"))?;
+            }
             None if promised => return Err(format!("the stream {name} is gone")),
             None => {}
         }
@@ -167,6 +191,10 @@ fn probe(run: &mut Run, store: bool, streams: &BTreeSet<u64>) -> Judged {
         };
         if !stopped {
             answer("append", run.put(name, 50, crate::AppendOptions::new()))?;
+            if name == younger::STREAM {
+                answer("append once", run.send("1"))?;
+                answer("append another once", run.send("2"))?;
+            }
         } else {
             answer("append", stream.append([("v", "no")]).map(drop))?;
         }

@@ -21,10 +21,28 @@ pub(crate) struct Said {
     pub(crate) acked: BTreeMap<EntryId, bool>,
     /// The same of acknowledgements that failed and may have taken place.
     pub(crate) acked_unsure: BTreeSet<EntryId>,
+    /// What the other group may have acknowledged.
+    pub(crate) acked_by_other: BTreeSet<EntryId>,
+    /// What may go if both groups are done with it.
+    pub(crate) by_acked: BTreeSet<EntryId>,
+    /// What was taken from all groups, and whether for good.
+    pub(crate) released: BTreeMap<EntryId, bool>,
+    /// What was to be appended once, by iid.
+    pub(crate) once: BTreeMap<&'static str, Once>,
     /// A call on its groups failed and may have taken place.
     pub(crate) groups_unsure: bool,
     /// A call on its name failed, so that it may be there or not, or be another one.
     pub(crate) loose: bool,
+}
+
+/// What was sent under one iid.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Once {
+    pub(crate) values: Vec<String>,
+    /// The ID, once it was told.
+    pub(crate) id: Option<EntryId>,
+    /// Some call may have appended it.
+    pub(crate) may_be_there: bool,
 }
 
 /// All that was said of a store.
@@ -47,7 +65,8 @@ impl Known {
 impl Said {
     pub(crate) fn settle(&mut self) {
         self.durable = self.entries.keys().copied().collect();
-        for durable in self.acked.values_mut().chain(self.removed.values_mut()) {
+        let acked = self.acked.values_mut().chain(self.released.values_mut());
+        for durable in acked.chain(self.removed.values_mut()) {
             *durable = true;
         }
     }
@@ -95,7 +114,7 @@ impl Said {
         let there: BTreeSet<EntryId> = seen.entries.iter().map(|(id, _)| *id).collect();
         for id in self.entries.keys().filter(|id| !self.dropped.contains(id)) {
             let promised = !power_lost || self.durable.contains(id);
-            if promised && !there.contains(id) {
+            if promised && !there.contains(id) && !self.went_by_acked(*id) {
                 return Err(format!("{id} was acknowledged and is LOST"));
             }
         }

@@ -4,6 +4,7 @@ use crate::disk::{FaultDisk, LONG};
 use crate::id::EntryId;
 use crate::known::{Known, Said};
 use crate::table::leaves_no_trace;
+use crate::younger;
 use crate::{
     AppendOptions, ClaimOptions, Durability, Error, ErrorKind, Group, GroupReadOptions, NewEntries,
     ReadOptions, Result, Start, Store, StoreOptions, Stream, StreamOptions, Trim,
@@ -69,7 +70,7 @@ impl Run {
         }
     }
 
-    fn is_always(&self, name: &str) -> bool {
+    pub(crate) fn is_always(&self, name: &str) -> bool {
         self.level_of(name) == Durability::Always
     }
 
@@ -112,12 +113,12 @@ impl Run {
         }
     }
 
-    fn group(&mut self, name: &'static str, group: &str) -> Result<Group> {
+    pub(crate) fn group(&mut self, name: &'static str, group: &str) -> Result<Group> {
         let found = self.stream(name)?.get_group(group)?;
         found.ok_or_else(not_there)
     }
 
-    fn value(&mut self, bytes: usize) -> String {
+    pub(crate) fn value(&mut self, bytes: usize) -> String {
         self.values += 1;
         let mut value = format!("#{}-", self.values);
         value.push_str(&"x".repeat(bytes.saturating_sub(value.len())));
@@ -153,7 +154,12 @@ impl Run {
         }
     }
 
-    fn put_batch(&mut self, name: &'static str, count: usize, bytes: usize) -> Result<()> {
+    pub(crate) fn put_batch(
+        &mut self,
+        name: &'static str,
+        count: usize,
+        bytes: usize,
+    ) -> Result<()> {
         let stream = self.stream(name)?;
         let values: Vec<String> = (0..count).map(|_| self.value(bytes)).collect();
         let mut batch = NewEntries::new();
@@ -215,7 +221,7 @@ impl Run {
     }
 
     /// A call on a group whose effect is not followed, only whether it may have had one.
-    fn grouped<T>(
+    pub(crate) fn grouped<T>(
         &mut self,
         name: &'static str,
         call: impl FnOnce(&mut Run) -> Result<T>,
@@ -227,14 +233,19 @@ impl Run {
         done
     }
 
-    fn read_as(&mut self, name: &'static str, consumer: &str, count: usize) -> Result<()> {
+    pub(crate) fn read_as(
+        &mut self,
+        name: &'static str,
+        consumer: &str,
+        count: usize,
+    ) -> Result<()> {
         self.grouped(name, |run| {
             let consumer = run.group(name, "g")?.consumer(consumer)?;
             consumer.read(GroupReadOptions::new().count(count)).map(drop)
         })
     }
 
-    fn ack(&mut self, name: &'static str, count: usize) -> Result<()> {
+    pub(crate) fn ack(&mut self, name: &'static str, count: usize) -> Result<()> {
         let group = self.group(name, "g")?;
         let pending = group.pending_range(.., crate::PendingFilter::new())?;
         let ids: Vec<EntryId> = pending.into_iter().take(count).map(|one| one.id).collect();
@@ -540,6 +551,9 @@ const LATER: &[Step] = &[
     ("remove", remove),
     ("sync the store", sync),
     ("append unsynced", |run| run.put("a", 700, plain())),
+];
+
+const LAST_LIVES: &[Step] = &[
     ("close", Run::close),
     ("open again", Run::open),
     ("read everything", read_everything),
@@ -566,7 +580,7 @@ pub(crate) fn goes_on(name: &str) -> bool {
 }
 
 pub(crate) fn steps() -> Vec<Step> {
-    let mut steps = FIRST_LIFE.to_vec();
+    let mut steps = [FIRST_LIFE, younger::EARLY].concat();
     for _ in 0..2 {
         steps.extend(TWICE);
     }
@@ -574,5 +588,9 @@ pub(crate) fn steps() -> Vec<Step> {
         steps.extend(FILL);
     }
     steps.extend(LATER);
+    steps.extend(younger::LATER);
+    steps.extend(&LAST_LIVES[..2]);
+    steps.extend(younger::NEXT);
+    steps.extend(&LAST_LIVES[2..]);
     steps
 }
