@@ -278,6 +278,8 @@ pub(crate) const NEXT: &[Step] = &[
 
 /// What comes last: nothing but its records says it.
 pub(crate) const LAST: &[Step] = &[
+    ("batch for the last reads", |run| run.put_batch(STREAM, 6, 40)),
+    ("read at last", |run| run.read_as(STREAM, "one", 20)),
     ("give back at last", |run| run.nack(NackMode::Fail, NackOptions::new())),
     ("read and claim at last", |run| run.read_and_claim("g", 1)),
 ];
