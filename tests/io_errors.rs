@@ -30,6 +30,8 @@ mod rest;
 mod run;
 #[path = "io_errors/script.rs"]
 mod script;
+#[path = "io_errors/steps.rs"]
+mod steps;
 #[path = "io_errors/table.rs"]
 mod table;
 #[path = "io_errors/younger.rs"]

@@ -86,6 +86,7 @@ pub(crate) fn judge(run: &mut Run, level: Durability, errno: i32) -> Judged {
     // The first call that begins afterwards finds out that the file system is gone.
     drop(run.store.as_ref().map(Store::health));
     waiters(run, store, &streams)?;
+    recorded(run, level)?;
     probe(run, store, &streams)?;
     health(run, store, &streams)?;
     let open = run.store.as_ref().ok_or("the store is gone")?;
@@ -159,6 +160,15 @@ fn same(known: &Known, live: &View, after: &View) -> Judged {
         }
     }
     Ok(())
+}
+
+/// The same before anything else happens: the checkpoint of the probe would write down what no
+/// record says.
+fn recorded(run: &Run, level: Durability) -> Judged {
+    let open = run.store.as_ref().ok_or("the store is gone")?;
+    let live = view(open).map_err(|error| format!("reads do not go on: {error}"))?;
+    let after = opened(&run.disk.image(), level)?;
+    same(&run.known, &live, &after).map_err(|what| format!("at the end of the script: {what}"))
 }
 
 fn waiters(run: &mut Run, store: bool, streams: &BTreeSet<u64>) -> Judged {

@@ -2,7 +2,8 @@
 
 use crate::disk::{Called, Fault};
 use crate::judge::{Judged, files, judge, opened};
-use crate::script::{self, Run, Step, steps};
+use crate::script::{Run, Step};
+use crate::steps::{self, steps};
 use crate::table::{EINTR, errors_of, fits, has_effect, leaves_no_trace};
 use crate::{Durability, ErrorKind};
 use std::collections::BTreeMap;
@@ -126,7 +127,7 @@ fn play(case: &Case, steps: &[Step], ends: &[usize], tally: &mut Tally) -> Judge
         failed = true;
         let (Some((was, image)), false) = (before, after) else { continue };
         let judged = now.len() > hits.len() && leaves_no_trace(error.kind());
-        if judged && !call.starts_with("remove") && !script::goes_on(name) {
+        if judged && !call.starts_with("remove") && !steps::goes_on(name) {
             let mut left = files(&run.disk);
             // A segment that cannot be written is ended where it is; a spare one may be given up.
             left.retain(|path| call != "write" || was.contains(path) || !is_segment(path));

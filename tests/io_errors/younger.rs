@@ -13,6 +13,7 @@ use crate::{
     AppendOptions, Deletion, Error, ErrorKind, Group, GroupReadOptions, NackMode, NackOptions,
     PendingFilter, RefPolicy, Result, Start, Store, Stream, Trim,
 };
+use std::collections::btree_map::Entry::Vacant;
 use std::time::Duration;
 
 /// The stream. Its groups are `g`, as everywhere, and [`OTHER`].
@@ -44,12 +45,12 @@ impl Run {
                 once.may_be_there = true;
                 if !sent.duplicate {
                     said.entries.insert(sent.id, value);
-                } else if !said.entries.contains_key(&sent.id) {
+                } else if let Vacant(place) = said.entries.entry(sent.id) {
                     // Then an earlier call, which failed, has appended it.
-                    let first =
-                        stream.get(sent.id)?.ok_or(ErrorKind::Closed).map_err(Error::new)?;
+                    let first = stream.get(sent.id)?.ok_or(ErrorKind::Closed);
+                    let first = first.map_err(Error::new)?;
                     let value = first.get("v").unwrap_or_default();
-                    said.entries.insert(sent.id, String::from_utf8_lossy(value).into_owned());
+                    place.insert(String::from_utf8_lossy(value).into_owned());
                 }
                 if durable {
                     said.durable.insert(sent.id);
@@ -273,4 +274,12 @@ pub(crate) const NEXT: &[Step] = &[
     ("send again after the opening", |run| run.send("2")),
     ("append a third once", |run| run.send("3")),
     ("read and claim after the opening", |run| run.read_and_claim("g", 3)),
+];
+
+/// What comes last: nothing but its records says it.
+pub(crate) const LAST: &[Step] = &[
+    ("batch for the last reads", |run| run.put_batch(STREAM, 6, 40)),
+    ("read at last", |run| run.read_as(STREAM, "one", 20)),
+    ("give back at last", |run| run.nack(NackMode::Fail, NackOptions::new())),
+    ("read and claim at last", |run| run.read_and_claim("g", 1)),
 ];
