@@ -1,8 +1,8 @@
 //! The event loop: reads what clients send, has it run, sends the replies.
 //!
 //! One thread. Each client has its turn, in order, of a bounded number of commands and bytes; what
-//! is left waits for the next one, so nobody can keep the others waiting. Replies are sent once
-//! after all turns, in one call for each client, and those of changes when they are on disk (see
+//! is left waits for the next one, so nobody can keep the others waiting. Replies are sent after
+//! some turns, in one call for each client, and those of changes when they are on disk (see
 //! [`Syncer`]). Who does not read his replies is not read from, either.
 //!
 //! A disk that is quick is waited for between turns, once for all who have written: to hand the
@@ -33,6 +33,9 @@ const LISTENERS: usize = usize::MAX - 16;
 const READ: usize = 64 << 10;
 /// How many commands one client may have run in a turn.
 const COMMANDS: usize = 1024;
+/// After so many turns replies are sent, so that clients work on them while others have their turn:
+/// each send may have to wake one, so not after every turn.
+const TOGETHER: usize = 16;
 /// A client that has more than this to read first is not served.
 const BACKLOG: usize = 1 << 20;
 /// The most words of one command.
@@ -194,9 +197,12 @@ impl Turns {
             (0..self.listeners.len()).for_each(|n| self.accept(n));
         }
         // Those who are queued up again have to wait for the next round.
-        for _ in 0..self.queue.len() {
+        for turn in 1..=self.queue.len() {
             if let Some(place) = self.queue.pop_front() {
                 self.turn(place);
+            }
+            if turn.is_multiple_of(TOGETHER) && !self.engine.space.strict {
+                self.send();
             }
         }
         self.engine.run_timers(Instant::now());
