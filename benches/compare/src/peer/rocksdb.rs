@@ -69,7 +69,7 @@ impl Peer for RocksDb {
             last = self.clock.next();
             batch.put(key(last), payload);
         }
-        self.entries.write_opt(&batch, &self.how())?;
+        self.entries.write_opt(batch, &self.how())?;
         Ok(last)
     }
 
