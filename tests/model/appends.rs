@@ -12,7 +12,7 @@ use crate::run::{Checked, Run, answer, class, good, holds, now_ms, plain, same};
 const TOO_LARGE: usize = 8500;
 
 /// Fields that no other entry has.
-fn fields(shape: Shape, serial: u64) -> Fields {
+pub(crate) fn fields(shape: Shape, serial: u64) -> Fields {
     let names = ["k", "", "k"];
     let value = |n: u64| {
         let byte = |at: u64| (serial.wrapping_mul(31).wrapping_add(at * 7 + n)) as u8;
@@ -23,7 +23,7 @@ fn fields(shape: Shape, serial: u64) -> Fields {
 }
 
 /// Why an append is refused for its fields, before anything else.
-fn refused_fields(fields: &Fields) -> Option<&'static str> {
+pub(crate) fn refused_fields(fields: &Fields) -> Option<&'static str> {
     match size(fields) {
         _ if fields.is_empty() => Some("NoFields"),
         size if size > TOO_LARGE => Some("EntryTooLarge"),
@@ -110,6 +110,48 @@ impl Run {
             return Ok(());
         }
         self.check_cut(stream, cut, exactly, removed)
+    }
+
+    /// An iid is remembered for longer than a list takes, unless its ID is an old one.
+    pub(crate) fn append_once(
+        &mut self,
+        stream: usize,
+        (producer, iid): (u8, u8),
+        shape: Shape,
+    ) -> Checked {
+        let handle = self.made(stream)?;
+        let fields = fields(shape, self.serial());
+        let options = AppendOptions::new().idempotent([producer], [iid]);
+        let begun = now_ms();
+        let got = answer(handle.append_outcome(fields.iter().map(|(n, v)| (n, v)), options));
+        let got = got.map(|got| (got.id, got.duplicate));
+        let model = self.model(stream);
+        // An ID that lies in the future, after an append that asked for it, keeps it as well.
+        let first = model.sent.get(&(producer, iid)).copied();
+        let last = model.last;
+        let wanted = match (refused_fields(&fields), first) {
+            (Some("NoFields"), _) => Err("NoFields"),
+            (_, Some(id)) => Ok((id, true)),
+            (Some(refusal), _) => Err(refusal),
+            (None, None) => match next_id(NewId::Auto, last, begun) {
+                Ok(_) => Ok((got.as_ref().map_or(last, |(id, _)| *id), false)),
+                Err(refusal) => Err(refused_id(refusal)),
+            },
+        };
+        let (id, duplicate) = match (got, wanted) {
+            (Ok(got), Ok(wanted)) => {
+                same("append once", got, wanted)?;
+                got
+            }
+            (got, wanted) => return same("append once", got, wanted.map_err(str::to_owned)),
+        };
+        if !duplicate {
+            holds("the new ID", follows(NewId::Auto, last, id, begun), (last, id))?;
+            let model = self.model(stream);
+            model.push(id, fields);
+            model.sent.insert((producer, iid), id);
+        }
+        Ok(())
     }
 
     pub(crate) fn batch(

@@ -28,6 +28,8 @@ pub(crate) struct NaiveStream {
     pub(crate) groups: BTreeMap<&'static str, NaiveGroup>,
     pub(crate) keep: Keep,
     pub(crate) options: StreamOptions,
+    /// What was appended once: the producer and the iid, with the ID.
+    pub(crate) sent: BTreeMap<(u8, u8), EntryId>,
     /// IDs that lived once, for operations to pick from.
     pub(crate) gone: Vec<EntryId>,
     /// Tells this stream from others that have had its name.
@@ -78,6 +80,7 @@ impl NaiveStream {
             groups: BTreeMap::new(),
             keep: Keep::default(),
             options,
+            sent: BTreeMap::new(),
             gone: Vec::new(),
             number,
         }

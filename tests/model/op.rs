@@ -136,6 +136,8 @@ pub(crate) enum Then {
 #[derive(Clone, Debug)]
 pub(crate) enum Op {
     Append { stream: usize, id: Want, shape: Shape, cut: Option<Cut>, durable: bool },
+    Once { stream: usize, producer: u8, iid: u8, shape: Shape },
+    AppendTrim { stream: usize, shape: Shape, cut: Cut, policy: RefPolicy },
     Batch { stream: usize, entries: Vec<(Want, Shape)>, durable: Option<bool> },
     Get { stream: usize, id: Pick },
     Range { stream: usize, from: Edge, to: Edge, snapshot: bool },
@@ -283,6 +285,8 @@ fn how() -> impl Strategy<Value = ClaimHow> {
 }
 
 fn appends() -> BoxedStrategy<Op> {
+    let trims = (stream(), shape(), cut(), policy())
+        .prop_map(|(stream, shape, cut, policy)| Op::AppendTrim { stream, shape, cut, policy });
     let cut = option::weighted(0.2, cut());
     let one = (stream(), want(), shape(), cut, prop::bool::weighted(0.1)).prop_map(
         |(stream, id, shape, cut, durable)| Op::Append { stream, id, shape, cut, durable },
@@ -294,7 +298,9 @@ fn appends() -> BoxedStrategy<Op> {
     let entries = prop_oneof![3 => alike, 1 => vec((want(), shape()), 0..9)];
     let batch = (stream(), entries, option::weighted(0.3, any::<bool>()))
         .prop_map(|(stream, entries, durable)| Op::Batch { stream, entries, durable });
-    prop_oneof![4 => one, 1 => batch].boxed()
+    let once = (stream(), 0..2u8, 0..3u8, shape())
+        .prop_map(|(stream, producer, iid, shape)| Op::Once { stream, producer, iid, shape });
+    prop_oneof![8 => one, 2 => batch, 3 => once, 1 => trims].boxed()
 }
 
 fn reads() -> BoxedStrategy<Op> {

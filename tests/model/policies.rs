@@ -2,12 +2,15 @@
 //! is given back and claimed by reads.
 
 use std::time::Duration;
-use streamlog::{Deletion, EntryId, GroupReadOptions, NackMode, NackOptions, RefPolicy};
+use streamlog::{
+    AppendOptions, Deletion, EntryId, GroupReadOptions, NackMode, NackOptions, RefPolicy,
+};
 
+use crate::appends::{fields, refused_fields};
 use crate::compare::HOUR;
 use crate::groups::{Age, NOBODY, NaiveGroup, Record};
 use crate::naive::NaiveStream;
-use crate::op::{CONSUMERS, Cut, GROUPS, Pick, Then, To, Who};
+use crate::op::{CONSUMERS, Cut, GROUPS, Pick, Shape, Then, To, Who};
 use crate::run::{Checked, Run, answer, good, holds, same};
 
 fn is_referenced(stream: &NaiveStream, id: EntryId) -> bool {
@@ -73,6 +76,51 @@ impl Run {
         let removed = got.map_err(|class| format!("trim: {class}"))?;
         let by_groups = policy == RefPolicy::Acked && !self.model(stream).groups.is_empty();
         if by_groups {
+            let goes = self.acked_of(stream, cut, min_id, removed)?;
+            return self.take_out(stream, &goes);
+        }
+        let exactly = self.cut_removes(stream, cut, min_id);
+        let before = self.model(stream).entries.clone();
+        self.check_cut(stream, cut, exactly, removed)?;
+        if policy == RefPolicy::DelRef {
+            let gone: Vec<EntryId> =
+                before.iter().take(removed as usize).map(|(id, _)| *id).collect();
+            release(self.model(stream), &gone);
+        }
+        Ok(())
+    }
+
+    /// An append, and the trim that it brings: a step of its own behind it, but for KEEPREF.
+    pub(crate) fn append_trim(
+        &mut self,
+        stream: usize,
+        shape: Shape,
+        cut: Cut,
+        policy: RefPolicy,
+    ) -> Checked {
+        if cut.limit.is_some() && !cut.approximate {
+            return Ok(());
+        }
+        let Some(handle) = self.stream(stream)? else {
+            return Ok(());
+        };
+        let fields = fields(shape, self.serial());
+        if refused_fields(&fields).is_some() || self.model(stream).is_limited() {
+            return Ok(());
+        }
+        let last = self.model(stream).last;
+        let min_id = match cut.to {
+            To::MinId(pick) => self.pick(stream, pick),
+            To::MaxLen(_) => EntryId::MIN,
+        };
+        let options = AppendOptions::new().trim(self.cut(stream, cut).references(policy));
+        let Ok(id) = handle.append_with(fields.iter().map(|(n, v)| (n, v)), options) else {
+            return holds("the append was refused", last.ms == u64::MAX, last);
+        };
+        let model = self.model(stream);
+        model.push(id, fields);
+        let removed = model.length() - good("len", handle.len())?;
+        if policy == RefPolicy::Acked && !model.groups.is_empty() {
             let goes = self.acked_of(stream, cut, min_id, removed)?;
             return self.take_out(stream, &goes);
         }
