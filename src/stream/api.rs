@@ -109,12 +109,7 @@ impl Stream {
         K: AsRef<[u8]>,
         V: AsRef<[u8]>,
     {
-        self.encoded(fields, &options, |list| {
-            let put = self.put(list, &options, None)?;
-            self.appended(put.log, put.position, options.durable)?;
-            self.trim_later(put.later);
-            Ok(put.id)
-        })
+        Ok(self.append_outcome(fields, options)?.id)
     }
 
     /// Calls `append` with the encoded fields.
