@@ -115,10 +115,6 @@ impl<'a> Context<'a> {
         }
         let options = self.config.laid_out(StreamOptions::new());
         let made = self.store.stream_with(&name, options)?;
-        let window = self.config.window();
-        if window != self.store.default_idempotency() {
-            made.set_idempotency(Some(window.duration), Some(window.max_iids))?;
-        }
         self.space.takes_nodes(&name);
         Ok(made)
     }

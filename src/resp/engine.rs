@@ -320,6 +320,8 @@ impl Engine {
             // The close was a sync, of what a sync that goes on was begun for, too.
             self.space.end_all_syncs();
         }
+        // What CONFIG SET has told the store holds on.
+        let options = options.idempotency(self.config.window());
         let opened = closed.and_then(|()| options.open(&dir));
         match opened {
             Ok(store) => {

@@ -143,3 +143,25 @@ fn who_does_nothing_because_of_a_change_waits_for_it_too() {
         assert_eq!(may_send(&mut engine, reader).0, 0, "{words}");
     }
 }
+
+/// New streams remember of producers what the store has them, whoever has said it last.
+#[test]
+fn what_the_store_says_of_producers_holds_for_streams_of_clients() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = crate::store::StoreOptions::default();
+    let store = options.open(dir.path()).unwrap();
+    let home = Some((dir.path().into(), options));
+    let mut engine = Engine::new(store.clone(), home, Config::default());
+    let client = connect(&mut engine);
+    let most = |engine: &Engine, name: &str| {
+        engine.store.get(name).unwrap().unwrap().idempotency().unwrap().max_iids
+    };
+    store.set_default_idempotency(crate::IdempotencyWindow::new().max_iids(7)).unwrap();
+    run(&mut engine, client, "XADD s 1-1 f v");
+    assert_eq!(most(&engine, "s"), 7);
+    drop(store);
+    run(&mut engine, client, "CONFIG SET stream-idmp-maxsize 9");
+    engine.reopen().unwrap();
+    run(&mut engine, client, "XADD t 1-1 f v");
+    assert_eq!(most(&engine, "t"), 9);
+}
