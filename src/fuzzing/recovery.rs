@@ -114,7 +114,10 @@ pub fn segment(data: &[u8]) -> bool {
         for (name, entries) in &before {
             let again = after.iter().find(|(other, _)| other == name);
             let (_, again) = again.expect("a stream is gone");
-            assert!(again.starts_with(entries), "the second opening differs");
+            assert!(
+                again.starts_with(entries),
+                "the second opening differs: {entries:?} then {again:?}"
+            );
         }
     }
     found

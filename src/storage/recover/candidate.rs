@@ -89,6 +89,10 @@ impl Candidate {
         if planted::any_chain() {
             return (self.number < next.number).then_some(end);
         }
+        // Numbers never fall, and nothing ends within its first frame.
+        if self.begin().ordinal > next.begin().ordinal || end < self.first.offset {
+            return None;
+        }
         let position = self.begin().position.checked_add(end)?;
         let near = position == next.begin().position;
         let far = next.restarts() && position < next.begin().position;

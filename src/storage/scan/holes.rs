@@ -102,8 +102,7 @@ impl Walk<'_> {
         let taken = header
             .body(bytes, self.seed, place)
             .and_then(|body| take(&mut after, header, body, place, &self.begin));
-        let from = self.uncounted(at);
-        let fits = self.fits(&then, header, from, place);
+        let fits = self.fits(&then, header, self.lost_from(at), place);
         if taken.is_none() || !fits || after.last_id >= next_id {
             return Ok(false);
         }
@@ -114,6 +113,12 @@ impl Walk<'_> {
     /// Where the entries begin that were not counted, of those in front of `at`.
     pub(super) fn uncounted(&self, at: u64) -> u64 {
         self.loose.and_then(|n| self.holes.get(n)).map_or(at, |hole| hole.from)
+    }
+
+    /// The same if what is lost goes on at `at`: with what is lost right before, it is one hole.
+    fn lost_from(&self, at: u64) -> u64 {
+        let near = self.holes.last().filter(|last| last.to == at);
+        self.uncounted(near.map_or(at, |last| last.from))
     }
 
     /// Whether there was room in `from..to` for the entries that a block start's number tells of.
