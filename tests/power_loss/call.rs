@@ -185,6 +185,8 @@ pub enum Call {
         from: Name,
         to: Name,
     },
+    /// Gives each stream that has one of the first names the second one, all in one change.
+    RenameAll(Vec<(Name, Name)>),
     /// `replace`: a stream that has the name already makes way.
     Copy {
         from: Name,
@@ -341,6 +343,12 @@ pub enum Call {
         id: EntryId,
     },
     Sync,
+    /// Finds the streams of these names, then makes a call that may give them others or take them
+    /// away, then makes durable what was found.
+    SyncFound {
+        streams: Vec<Name>,
+        between: Option<Box<Call>>,
+    },
     /// A call, and what another thread does while the first sync of a segment in it runs.
     Meanwhile {
         call: Box<Call>,
@@ -416,7 +424,7 @@ pub enum Answer {
     Lengths(Vec<(Name, u64)>),
     /// The stream that a copy made.
     Copied(Box<StreamView>),
-    /// Of a call and of what was done meanwhile, if it came to that.
+    /// Of a call and of what was done meanwhile (or before), if it came to that.
     Both(Box<Result<Answer, Fail>>, Option<Box<Result<Answer, Fail>>>),
     /// What became of each ID.
     Told(Vec<Deletion>),

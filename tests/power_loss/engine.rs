@@ -521,6 +521,21 @@ impl Subject for Engine {
                 self.streams.remove(to);
                 self.store.rename(&from.0, &to.0).map_err(fail)?;
             }
+            Call::RenameAll(names) => {
+                names.iter().for_each(|(from, _)| drop(self.streams.remove(from)));
+                let to = |old: &[u8]| {
+                    let found = names.iter().find(|(from, _)| from.0 == old);
+                    found.map(|(_, to)| to.0.clone())
+                };
+                self.store.rename_all(to).map_err(fail)?;
+            }
+            Call::SyncFound { streams, between } => {
+                let streams: Vec<Vec<u8>> = streams.iter().map(|name| name.0.clone()).collect();
+                let found = self.store.found(&streams);
+                let did = between.as_ref().map(|call| Box::new(self.call(call)));
+                let synced = self.store.sync_found(found).map(|()| Answer::Done).map_err(fail);
+                return Ok(Answer::Both(Box::new(synced), did));
+            }
             Call::Copy { from, to, replace } => return self.copy(from, to, *replace),
             Call::SetOptions { stream, layout } => {
                 let changed = self.stream(stream)?.set_options(&stream_options(layout));

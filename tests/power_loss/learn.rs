@@ -30,6 +30,9 @@ impl Model {
             (Call::Meanwhile { call, other }, Ok(Answer::Both(did, meanwhile))) => {
                 return self.learn_both(call, did, other, meanwhile.as_deref(), moment);
             }
+            (Call::SyncFound { streams, between }, Ok(Answer::Both(synced, did))) => {
+                return self.learn_found(call, streams, between.as_deref(), synced, did, moment);
+            }
             // No stream to do it on.
             (Call::Meanwhile { call, .. }, Err(_)) => return self.learn(call, got, moment),
             _ => {}
@@ -70,6 +73,30 @@ impl Model {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Streams were found, something was done, and what was found was synced.
+    fn learn_found(
+        &mut self,
+        call: &Call,
+        streams: &[Name],
+        between: Option<&Call>,
+        synced: &Result<Answer, Fail>,
+        did: &Option<Box<Result<Answer, Fail>>>,
+        moment: &Moment,
+    ) -> Learned {
+        let names = self.names.last();
+        let found: Vec<usize> =
+            streams.iter().filter_map(|name| names.get(name).copied()).collect();
+        if let (Some(between), Some(did)) = (between, did) {
+            self.learn(between, did, moment)?;
+        }
+        if let Err(fail) = synced {
+            return self.learn_failure(call, fail, moment);
+        }
+        self.names.settle();
+        found.into_iter().for_each(|life| self.lives[life].settle());
+        Ok(())
     }
 
     fn learn_failure(&mut self, call: &Call, fail: &Fail, moment: &Moment) -> Learned {
@@ -203,6 +230,7 @@ impl Model {
                     self.names.push_unsure(names);
                 }
             }
+            Call::RenameAll(all) => self.names.push_unsure(renamed(self.names.last(), all)),
             _ => self.group_may_have_changed(call),
         }
     }
@@ -280,6 +308,9 @@ impl Model {
                     names.insert(to.clone(), life);
                 }
                 self.names.push(names);
+            }
+            (Call::RenameAll(all), Answer::Done) => {
+                self.names.push(renamed(self.names.last(), all));
             }
             (Call::Copy { from, to, .. }, Answer::Copied(view)) => {
                 self.copied(from, to, view, moment)?;
@@ -578,6 +609,7 @@ impl Call {
             Call::CreateStream(_)
                 | Call::RemoveStream(_)
                 | Call::Rename { .. }
+                | Call::RenameAll(_)
                 | Call::Copy { .. }
                 | Call::SetBack { .. }
         )
@@ -607,6 +639,12 @@ impl Call {
             _ => None,
         }
     }
+}
+
+/// The streams under the names that they get in one change.
+fn renamed(names: &BTreeMap<Name, usize>, all: &[(Name, Name)]) -> BTreeMap<Name, usize> {
+    let given = |name: &Name| all.iter().find(|(from, _)| from == name).map(|(_, to)| to.clone());
+    names.iter().map(|(name, life)| (given(name).unwrap_or(name.clone()), *life)).collect()
 }
 
 /// The entries that an exact trim takes away, if the retention lets it.

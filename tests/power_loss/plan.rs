@@ -93,12 +93,14 @@ pub enum OpKind {
     SyncStream,
     WaitDurable,
     Sync,
+    SyncFound,
     StepSync,
     StepPrepare,
     StepCheckpoint,
     CreateStream,
     RemoveStream,
     Rename,
+    RenameAll,
     Copy,
     SetOptions,
     /// A sync of any kind, with another thread at work.
@@ -194,6 +196,8 @@ const OTHERS: &[(u64, OpKind)] = &[
     (4, OpKind::Nack),
     (3, OpKind::ReadClaim),
     (1, OpKind::ReopenOtherwise),
+    (2, OpKind::RenameAll),
+    (3, OpKind::SyncFound),
 ];
 
 /// All operations that the crate takes.

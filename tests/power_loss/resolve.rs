@@ -85,6 +85,8 @@ impl Resolver<'_> {
                     false => Call::Rename { from: stream, to },
                 }
             }
+            OpKind::RenameAll => Call::RenameAll(exchange(rng)),
+            OpKind::SyncFound => self.sync_found(stream, rng),
             OpKind::Copy => {
                 let to = Name::from(rng.pick(&[&b"s0"[..], b"s1", b"r0"]));
                 match to == stream {
@@ -204,6 +206,20 @@ impl Resolver<'_> {
             false => Other::Append { content: self.content(Size::Tiny, rng), stream },
         };
         Call::Meanwhile { call: Box::new(call), other: Box::new(other) }
+    }
+
+    /// Some streams that are found, and get other names or go before they are synced.
+    fn sync_found(&mut self, stream: Name, rng: &mut Rng) -> Call {
+        let others = self.model.names.last().keys().filter(|other| **other != stream);
+        let mut streams: Vec<Name> = others.filter(|_| rng.percent(30)).cloned().collect();
+        streams.push(stream.clone());
+        let between = match rng.below(5) {
+            0 => Some(Call::RenameAll(exchange(rng))),
+            1 => Some(Call::RemoveStream(stream)),
+            2 => Some(self.append(stream, Size::Tiny, WantId::Auto, false, rng)),
+            _ => None,
+        };
+        Call::SyncFound { streams, between: between.map(Box::new) }
     }
 
     /// A batch with IDs of all forms.
@@ -368,6 +384,17 @@ impl Resolver<'_> {
                 Call::Read { key, consumer, count, no_ack: kind == OpKind::Read { no_ack: true } }
             }
         }
+    }
+}
+
+/// Names that change places: two of them, or all three in turn.
+fn exchange(rng: &mut Rng) -> Vec<(Name, Name)> {
+    let names = [&b"s0"[..], b"s1", b"r0"].map(Name::from);
+    let first = rng.index(names.len());
+    let [a, b, c] = [first, first + 1, first + 2].map(|n| names[n % names.len()].clone());
+    match rng.percent(70) {
+        true => vec![(a.clone(), b.clone()), (b, a)],
+        false => vec![(a.clone(), b.clone()), (b, c.clone()), (c, a)],
     }
 }
 

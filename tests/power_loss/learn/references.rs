@@ -164,14 +164,17 @@ impl StreamLife {
         }
         self.agree(ids, &due, told)?;
         let uncertain = self.uncertain;
-        gone.retain(|id| uncertain || self.is_live(*id));
+        // Of an entry that a trim took before only the acknowledgement is new. The trim may be lost.
+        let live = |id: &EntryId| uncertain || self.is_live(*id);
+        let (gone, taken): (BTreeSet<EntryId>, BTreeSet<EntryId>) =
+            gone.into_iter().partition(live);
         let last = gone.last().copied().unwrap_or_default();
         self.max_deleted = self.max_deleted.max(last);
         if let Some(group) = self.group_mut(&key.group) {
             let cursor = group.seen.last().cursor;
             let (below, above): (Vec<_>, Vec<_>) = acked.into_iter().partition(|id| *id <= cursor);
             group.acked.extend(below);
-            group.excused.extend(above);
+            group.excused.extend(above.into_iter().chain(taken));
         }
         Ok(gone)
     }
