@@ -1,5 +1,6 @@
 //! The bodies of the state journal's frames: commands' events, parts of a checkpoint, its end.
 
+use super::brief::Brief;
 use super::event::Event;
 use super::packed::{Packed, write_events};
 use crate::entry::{read_varint, write_varint};
@@ -99,6 +100,29 @@ impl Record {
             write_varint(out, number.wrapping_sub(previous));
             write_events(out, events);
         }
+    }
+
+    /// The same for one event of one stream, where the record before it changed that stream too, as
+    /// the whole body of a frame. `false` if the event is not one of the brief ones.
+    #[inline]
+    pub(crate) fn write_brief(
+        out: &mut Brief,
+        number: u64,
+        (stream, previous): (u64, u64),
+        event: &Event,
+    ) -> bool {
+        out.number(number);
+        // It tells of the record in front of it, and of no other stream.
+        out.byte(0);
+        out.byte(1);
+        out.number(stream);
+        out.number(number.wrapping_sub(previous));
+        out.byte(1);
+        let len_at = out.here();
+        out.byte(0);
+        let is_brief = event.encode_brief(out);
+        out.count_behind(len_at);
+        is_brief
     }
 
     pub(crate) fn read(bytes: &[u8], mut at: usize) -> Option<Record> {

@@ -36,6 +36,26 @@ impl GroupState {
         });
     }
 
+    /// The same for one entry.
+    #[inline]
+    pub(crate) fn deliver_one(
+        &self,
+        consumer: ConsumerNumber,
+        id: EntryId,
+        no_ack: bool,
+        now: u64,
+        facts: &LogFacts,
+    ) -> Event {
+        Event::Delivered {
+            group: self.number,
+            consumer,
+            time_ms: now,
+            no_ack,
+            entries_read: facts.read_after(self.entries_read, self.last_id, &[id]),
+            ids: Few::One([id]),
+        }
+    }
+
     /// XREADGROUP with an ID: a consumer's own pending IDs after that one; a `count` of 0 is no
     /// limit.
     pub(crate) fn history(
@@ -75,6 +95,13 @@ impl GroupState {
         let count = found.len() as u64;
         self.removed(found, out);
         count
+    }
+
+    /// The same for one ID; `None` if it is not pending.
+    #[inline]
+    pub(crate) fn ack_one(&self, id: EntryId) -> Option<Event> {
+        let ids = self.is_pending(id).then_some(Few::One([id]))?;
+        Some(Event::PendingRemoved { group: self.number, ids })
     }
 
     /// The events that remove these pending records. Ascending.

@@ -251,14 +251,21 @@ impl<T: Item> Blocks<T> {
     }
 
     /// Drops a block that has become empty, and joins a small one with its neighbour.
+    #[inline]
     fn tidy(&mut self, n: usize) {
+        if self.blocks.len() > 1 {
+            self.tidy_among_others(n);
+        }
+    }
+
+    fn tidy_among_others(&mut self, n: usize) {
         let len_of = |n: usize| self.blocks.get(n).map_or(MOST, |block| block.rows.len());
         let len = len_of(n);
-        if len == 0 && self.blocks.len() > 1 {
+        if len == 0 {
             self.blocks.remove(n);
             return;
         }
-        if len >= MOST / 4 || self.blocks.len() < 2 {
+        if len >= MOST / 4 {
             return;
         }
         let first = match n.checked_sub(1) {
