@@ -98,8 +98,8 @@ impl PendingList {
     }
 
     /// A copy that costs a list of pointers.
-    pub(crate) fn copy(&self) -> PendingCopy {
-        PendingCopy(self.records.clone())
+    pub(crate) fn copy(&mut self) -> PendingCopy {
+        PendingCopy(self.records.share())
     }
 
     /// The IDs of a consumer's records from a bound on, ascending.
