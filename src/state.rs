@@ -149,6 +149,15 @@ impl StreamState {
         }
     }
 
+    /// What [`LogFacts::read_after`] says of one entry behind `last_id`, where that takes no more
+    /// than a look: no entry was ever deleted, and the first one lies in front.
+    #[inline]
+    pub(crate) fn read_one_after(&self, read: Option<u64>, last_id: EntryId) -> Option<u64> {
+        let live = self.live.as_ref()?;
+        let none_deleted = live.lost().max(self.counters.max_deleted) == EntryId::MIN;
+        read.filter(|_| none_deleted && live.begins_by(last_id)).map(|read| read.saturating_add(1))
+    }
+
     pub(crate) fn entries_added(&self, tail: Tail) -> u64 {
         tail.ordinal.wrapping_add(self.counters.added_offset).min(i64::MAX as u64)
     }

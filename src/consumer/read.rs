@@ -88,13 +88,17 @@ impl Consumer {
             else {
                 return Ok(None);
             };
-            let facts = locked.facts()?;
+            let read = state.entries_read();
+            let counted = locked.state.read_one_after(read, after);
+            let facts = if counted.is_none() { Some(locked.facts()?) } else { None };
             let Locked { state, span, .. } = &mut *locked;
             let resume = state.resume.entry(group.of.number).or_default();
             let place = resume.walk(span, after, from).next(&mut span.reading())?;
             resume.stands(span, place.map_or(after, |place| place.id));
             let Some(place) = place else { return Ok(None) };
-            let event = group.of(locked)?.deliver_one(consumer, place.id, no_ack, now, &facts);
+            let anew = || facts.and_then(|facts| facts.read_after(read, after, &[place.id]));
+            let read = counted.or_else(anew);
+            let event = group.of(locked)?.deliver_one(consumer, place.id, no_ack, now, read);
             Ok(Some((place, event)))
         };
         let inner = group.of.stream.inner();

@@ -30,6 +30,25 @@ impl Brief {
         self.end += 1;
     }
 
+    #[inline]
+    pub(crate) fn bytes<const N: usize>(&mut self, bytes: [u8; N]) {
+        if let Some(place) = self.bytes.get_mut(self.end..self.end + N) {
+            place.copy_from_slice(&bytes);
+        }
+        self.end += N;
+    }
+
+    /// Varints of which one follows the other.
+    #[inline]
+    pub(crate) fn pair(&mut self, first: u64, second: u64) {
+        if (first | second) < 0x80 {
+            self.bytes([first as u8, second as u8]);
+        } else {
+            self.number(first);
+            self.number(second);
+        }
+    }
+
     /// A varint.
     #[inline]
     pub(crate) fn number(&mut self, value: u64) {

@@ -113,13 +113,11 @@ impl Record {
     ) -> bool {
         out.number(number);
         // It tells of the record in front of it, and of no other stream.
-        out.byte(0);
-        out.byte(1);
-        out.number(stream);
-        out.number(number.wrapping_sub(previous));
-        out.byte(1);
-        let len_at = out.here();
-        out.byte(0);
+        out.bytes([0, 1]);
+        out.pair(stream, number.wrapping_sub(previous));
+        // One event, and its length, which is not known yet.
+        out.bytes([1, 0]);
+        let len_at = out.here() - 1;
         let is_brief = event.encode_brief(out);
         out.count_behind(len_at);
         is_brief

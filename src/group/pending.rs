@@ -92,6 +92,11 @@ impl PendingList {
         self.records.get(id)
     }
 
+    #[inline]
+    pub(crate) fn contains(&self, id: EntryId) -> bool {
+        self.records.contains(id)
+    }
+
     /// The records from an ID on, ascending.
     pub(crate) fn from(&self, first: EntryId) -> impl Iterator<Item = PendingRecord> {
         self.records.from(Bound::Included(first))

@@ -36,7 +36,7 @@ impl GroupState {
         });
     }
 
-    /// The same for one entry.
+    /// The same for one entry; `entries_read`: the counter after it.
     #[inline]
     pub(crate) fn deliver_one(
         &self,
@@ -44,16 +44,22 @@ impl GroupState {
         id: EntryId,
         no_ack: bool,
         now: u64,
-        facts: &LogFacts,
+        entries_read: Option<u64>,
     ) -> Event {
         Event::Delivered {
             group: self.number,
             consumer,
             time_ms: now,
             no_ack,
-            entries_read: facts.read_after(self.entries_read, self.last_id, &[id]),
+            entries_read,
             ids: Few::One([id]),
         }
+    }
+
+    /// How many entries the group counts as having read.
+    #[inline]
+    pub(crate) fn entries_read(&self) -> Option<u64> {
+        self.entries_read
     }
 
     /// XREADGROUP with an ID: a consumer's own pending IDs after that one; a `count` of 0 is no

@@ -103,6 +103,11 @@ impl<T: Item> Blocks<T> {
         if found { block.rows.get(at) } else { None }
     }
 
+    #[inline]
+    pub(super) fn contains(&self, id: EntryId) -> bool {
+        self.blocks.get(self.block_of(id)).is_some_and(|block| block.rows.find(id).1)
+    }
+
     pub(super) fn iter(&self) -> Iter<'_, T> {
         Iter { blocks: self, block: 0, row: 0 }
     }

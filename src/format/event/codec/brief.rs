@@ -14,11 +14,9 @@ impl Event {
             Event::Delivered { group, consumer, time_ms, no_ack, entries_read, ids } => {
                 let Some(id) = alone(ids) else { return false };
                 out.byte(DELIVERED);
-                out.number(u64::from(*group));
-                out.number(u64::from(*consumer));
+                out.pair(u64::from(*group), u64::from(*consumer));
                 out.number(*time_ms);
-                out.byte(u8::from(*no_ack));
-                out.byte(u8::from(entries_read.is_some()));
+                out.bytes([u8::from(*no_ack), u8::from(entries_read.is_some())]);
                 if let Some(read) = entries_read {
                     out.number(*read);
                 }
