@@ -168,6 +168,7 @@ impl Header {
     }
 
     /// The ID that an Entry frame gives, whether or not its body passes its checks.
+    #[inline]
     pub(crate) fn unchecked_id(&self, bytes: &[u8], base: EntryId) -> Option<EntryId> {
         if self.block.is_some() {
             return Some(base);
