@@ -410,7 +410,12 @@ impl Journal {
     }
 
     fn sync_file(&self) -> Result<()> {
-        let slot = self.inner.lock().slot;
+        let (slot, region, end) = {
+            let inner = self.inner.lock();
+            (inner.slot, Arc::clone(inner.region.region()), inner.end)
+        };
+        // But for the last page, to which the next record goes.
+        region.let_go(end);
         self.sync_slot(slot)
     }
 
