@@ -288,6 +288,9 @@ impl Group {
     #[doc(alias = "XACK")]
     pub fn ack(&self, ids: impl IntoIterator<Item = EntryId>) -> Result<u64> {
         let ids: Ids = ids.into_iter().collect();
+        if let [id] = *ids {
+            return self.ack_one(id).map(u64::from);
+        }
         let (shared, inner) = (self.shared(), self.of.stream.inner());
         let ack = |state: &mut MutexGuard<'_, StreamState>, out: &mut Vec<Event>| {
             self.within(state).map(|group| group.ack(&ids, out))
@@ -295,6 +298,18 @@ impl Group {
         let (count, (), position) = inner.change_held(shared, false, ack)?;
         inner.settle(shared, position)?;
         Ok(count)
+    }
+
+    /// The same for one of them. `false` if it was not pending any more.
+    pub(super) fn ack_one(&self, id: EntryId) -> Result<bool> {
+        let (shared, inner) = (self.shared(), self.of.stream.inner());
+        let ack = |state: &mut MutexGuard<'_, StreamState>| {
+            Ok(self.within(state)?.ack_one(id).map(|event| ((), event)))
+        };
+        match inner.change_one(shared, false, ack)? {
+            Some(((), (), position)) => inner.settle(shared, position).map(|()| true),
+            None => Ok(false),
+        }
     }
 
     /// How much is pending, and for whom (XPENDING).

@@ -54,13 +54,25 @@ pub(crate) fn write_varint(out: &mut Vec<u8>, value: u64) {
 }
 
 fn write_long_varint(out: &mut Vec<u8>, mut value: u64) {
+    if let Some((word, len)) = spread(value) {
+        let end = out.len() + len;
+        out.extend_from_slice(&word.to_le_bytes());
+        return out.truncate(end);
+    }
+    while value >= 0x80 {
+        out.push((value as u8) | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+/// The bytes of a LEB128 number, the first one lowest, and how many they are; `None` if they do not
+/// fit into a word.
+#[inline]
+pub(crate) fn spread(value: u64) -> Option<(u64, usize)> {
     let len = varint_len(value);
     if len > 8 {
-        while value >= 0x80 {
-            out.push((value as u8) | 0x80);
-            value >>= 7;
-        }
-        return out.push(value as u8);
+        return None;
     }
     // Seven bits to each byte, in three steps instead of one for each byte.
     let halves = (value & 0x0fff_ffff) | (value & 0x00ff_ffff_f000_0000) << 4;
@@ -68,9 +80,7 @@ fn write_long_varint(out: &mut Vec<u8>, mut value: u64) {
     let bytes = (pairs & 0x007f_007f_007f_007f) | (pairs & 0x3f80_3f80_3f80_3f80) << 1;
     // All but the last say that another one follows.
     let more = 0x8080_8080_8080_8080 & ((1 << (8 * (len - 1))) - 1);
-    let end = out.len() + len;
-    out.extend_from_slice(&(bytes | more).to_le_bytes());
-    out.truncate(end);
+    Some((bytes | more, len))
 }
 
 /// How many bytes [`write_varint`] takes for a number.

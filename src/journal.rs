@@ -27,6 +27,7 @@
 
 use crate::commit::{Commit, Mark};
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::brief::Brief;
 use crate::format::event::{Event, Events};
 use crate::format::frame::{Extras, FrameBuilder, Kind};
 use crate::format::header::{FILE_HEADER, FileHeader, FileKind};
@@ -285,11 +286,57 @@ impl Journal {
         if let Some(cause) = self.commit.poisoned() {
             return Err(Refused::Error(Error::poisoned(&cause).refused()));
         }
-        let number = inner.next_record;
-        let mut out = std::mem::take(&mut inner.scratch);
         let written = self.written.get();
         let durable = self.commit.durable();
         let extras = inner.extras(durable, written);
+        if extras.durable_distance.is_none()
+            && let [(stream, [event])] = parts
+            && inner.recent.goes_on(inner.next_record, *stream)
+            && let Some(len) = self.append_brief(inner, *stream, event, grows)?
+        {
+            self.written.advance_alone(written + len);
+            return Ok(written + len);
+        }
+        let len = self.append_any(inner, &extras, parts, grows)?;
+        if extras.durable_distance.is_some() {
+            inner.durable_told = durable;
+        }
+        self.written.advance_alone(written + len);
+        Ok(written + len)
+    }
+
+    /// A record with one of the most frequent events, of the stream that had the record before;
+    /// `None` if it is another event.
+    #[inline]
+    fn append_brief(
+        &self,
+        inner: &mut Inner,
+        stream: u64,
+        event: &Event,
+        grows: bool,
+    ) -> Result<Option<u64>, Refused> {
+        let (number, mut out) = (inner.next_record, Brief::new());
+        if !Record::write_brief(&mut out, number, (stream, inner.last.get(stream)), event) {
+            return Ok(None);
+        }
+        let Some(frame) = out.finish(Kind::Events, inner.seed, inner.end) else {
+            return Ok(None);
+        };
+        let len = frame.len() as u64;
+        self.store(inner, frame, grows, event.spare())?;
+        inner.recent.note_next((stream, inner.last.set(stream, number)), len);
+        Ok(Some(len))
+    }
+
+    fn append_any(
+        &self,
+        inner: &mut Inner,
+        extras: &Extras,
+        parts: &[(u64, &[Event])],
+        grows: bool,
+    ) -> Result<u64, Refused> {
+        let number = inner.next_record;
+        let mut out = std::mem::take(&mut inner.scratch);
         let frame = FrameBuilder::begin(&mut out, Kind::Events, extras.flags(), None);
         extras.write(&mut out);
         let last = &inner.last;
@@ -299,24 +346,37 @@ impl Journal {
         Record::write(&mut out, number, &before, borrowed);
         frame.end(&mut out, inner.seed, inner.end);
         let len = out.len() as u64;
-        let spare: u64 = parts.iter().flat_map(|(_, events)| *events).map(Event::spare).sum();
+        let spare = parts.iter().flat_map(|(_, events)| *events).map(Event::spare).sum();
+        let stored = self.store(inner, &out, grows, spare);
+        inner.scratch = out;
+        stored?;
+        let Inner { recent, last, .. } = inner;
+        let streams = parts.iter().map(|(stream, _)| (*stream, last.set(*stream, number)));
+        recent.note(number, streams, len);
+        Ok(len)
+    }
+
+    /// Puts the next record's frame behind the others, if there is room for it.
+    #[inline]
+    fn store(
+        &self,
+        inner: &mut Inner,
+        frame: &[u8],
+        grows: bool,
+        spare: u64,
+    ) -> Result<(), Refused> {
+        let len = frame.len() as u64;
         let growth = if grows || spare > 0 { len + spare } else { 0 };
         let room = inner.end + len + END_ROOM <= inner.size && !inner.outgrown;
         let tight = growth > 0 && inner.state_bytes + growth > inner.size / 2;
         if !room || tight {
-            inner.scratch = out;
             return Err(Refused::Full);
         }
-        let stored = inner.region.write(inner.end, &out);
-        inner.scratch = out;
-        if let Err(e) = stored {
+        if let Err(e) = inner.region.write(inner.end, frame) {
             return Err(Refused::Error(Error::io("write", &self.place.path(inner.slot), e)));
         }
         self.place.disk.step("record stored");
         inner.end += len;
-        if extras.durable_distance.is_some() {
-            inner.durable_told = durable;
-        }
         inner.next_record += 1;
         inner.events_bytes += len;
         inner.state_bytes += growth;
@@ -325,14 +385,7 @@ impl Journal {
             inner.ask_at = inner.end + inner.size / 16;
             self.due.store(true, Ordering::Relaxed);
         }
-        let Inner { recent, last, .. } = inner;
-        recent.note(
-            number,
-            parts.iter().map(|(stream, _)| (*stream, last.set(*stream, number))),
-            len,
-        );
-        self.written.advance_alone(written + len);
-        Ok(written + len)
+        Ok(())
     }
 
     /// Makes every record that is appended by now durable. The caller has synced what they refer
@@ -357,7 +410,12 @@ impl Journal {
     }
 
     fn sync_file(&self) -> Result<()> {
-        let slot = self.inner.lock().slot;
+        let (slot, region, end) = {
+            let inner = self.inner.lock();
+            (inner.slot, Arc::clone(inner.region.region()), inner.end)
+        };
+        // But for the last page, to which the next record goes.
+        region.let_go(end);
         self.sync_slot(slot)
     }
 

@@ -279,6 +279,15 @@ impl Batch {
         self.places.iter().map(|place| place.id)
     }
 
+    /// The ID of the entry, if it is just one.
+    #[inline]
+    pub(crate) fn one(&self) -> Option<EntryId> {
+        match *self.places {
+            [place] => Some(place.id),
+            _ => None,
+        }
+    }
+
     /// The ID of the last entry, from which to read on.
     #[must_use]
     pub fn last_id(&self) -> Option<EntryId> {

@@ -12,7 +12,7 @@ use crate::options::{Retention, StreamOptions};
 use crate::planted;
 use crate::storage::cursor::{Resume, Span};
 use crate::storage::live::Live;
-use crate::storage::log::Tail;
+use crate::storage::log::{Known, Tail};
 use std::collections::BTreeMap;
 
 mod idempotency;
@@ -43,6 +43,8 @@ pub(crate) struct StreamState {
     pub(crate) live: Option<Live>,
     /// Where the groups' next reads begin, by their numbers: a hint.
     pub(crate) resume: BTreeMap<GroupNumber, Resume>,
+    /// The log's segments, when a change of the state looked at them last.
+    pub(crate) segments: Known,
     pub(crate) removed: bool,
     /// The log was durable up to this position once.
     pub(crate) durable: u64,
@@ -147,6 +149,15 @@ impl StreamState {
         }
     }
 
+    /// What [`LogFacts::read_after`] says of one entry behind `last_id`, where that takes no more
+    /// than a look: no entry was ever deleted, and the first one lies in front.
+    #[inline]
+    pub(crate) fn read_one_after(&self, read: Option<u64>, last_id: EntryId) -> Option<u64> {
+        let live = self.live.as_ref()?;
+        let none_deleted = live.lost().max(self.counters.max_deleted) == EntryId::MIN;
+        read.filter(|_| none_deleted && live.begins_by(last_id)).map(|read| read.saturating_add(1))
+    }
+
     pub(crate) fn entries_added(&self, tail: Tail) -> u64 {
         tail.ordinal.wrapping_add(self.counters.added_offset).min(i64::MAX as u64)
     }
@@ -155,7 +166,18 @@ impl StreamState {
     /// counters, which go last. All that is done at once is to copy pointers.
     ///
     /// `end`: of the part of the log that is told of; what lies above is in frames alone.
-    pub(crate) fn dump(&self, end: u64) -> Events {
+    pub(crate) fn dump(&mut self, end: u64) -> Events {
+        let groups = self.groups.dump();
+        self.dump_with(end, groups)
+    }
+
+    /// The same, by copies of all that is pending.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn dump_copied(&self, end: u64) -> Events {
+        self.dump_with(end, self.groups.clone().dump())
+    }
+
+    fn dump_with(&self, end: u64, groups: impl Iterator<Item = Event> + 'static) -> Events {
         let mut events = Vec::new();
         if let Some(options) = self.options {
             events.push(Event::StreamCreated { name: self.name.clone().into(), options });
@@ -171,7 +193,7 @@ impl StreamState {
         if let Some(table) = &self.idempotency {
             events.extend(table.dump(end));
         }
-        Box::new(events.into_iter().chain(self.groups.dump()))
+        Box::new(events.into_iter().chain(groups))
     }
 }
 

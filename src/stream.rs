@@ -210,7 +210,7 @@ impl StreamInner {
         self.check(shared)?;
         let log = self.log(shared)?;
         let mut state = self.lock_state()?;
-        let (span, tail) = log.look();
+        let (span, tail) = log.look_again(&mut state.segments);
         if let Some(live) = &mut state.live {
             live.refresh(&span, tail);
         }

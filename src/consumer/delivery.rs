@@ -68,7 +68,7 @@ impl Delivery {
     /// As [`Group::ack`].
     #[doc(alias = "XACK")]
     pub fn ack(&self, id: EntryId) -> Result<bool> {
-        Ok(self.group.ack([id])? > 0)
+        self.group.ack_one(id)
     }
 
     /// Acknowledges all of them, missing ones included, and returns how many were pending.
@@ -77,8 +77,10 @@ impl Delivery {
     /// As [`Group::ack`].
     #[doc(alias = "XACK")]
     pub fn ack_all(self) -> Result<u64> {
-        if self.batch.is_empty() && self.missing.is_empty() {
-            return Ok(0);
+        match (self.batch.one(), self.batch.is_empty(), self.missing.is_empty()) {
+            (Some(id), _, true) => return self.group.ack_one(id).map(u64::from),
+            (_, true, true) => return Ok(0),
+            _ => {}
         }
         self.group.ack(self.batch.ids().chain(self.missing.iter().copied()))
     }

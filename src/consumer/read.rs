@@ -75,8 +75,59 @@ impl Consumer {
         Ok(done)
     }
 
+    /// One look for the next entry by a consumer that is there: the most frequent call, which is
+    /// one event then. `None` where it takes more than that, and nothing has happened.
+    #[inline]
+    fn look_for_one(&self, now: u64, no_ack: bool) -> Result<Option<Looked>> {
+        let group = &self.group;
+        let decide = |locked: &mut Locked<'_>| {
+            let state = group.of(locked)?;
+            let (after, last) = (state.last_id(), locked.tail.last_id);
+            let Some(consumer) = state.find_consumer(&self.name) else { return Ok(None) };
+            let Some(from) = after.next().filter(|_| after < last && after >= locked.state.trimmed)
+            else {
+                return Ok(None);
+            };
+            let read = state.entries_read();
+            let counted = locked.state.read_one_after(read, after);
+            let facts = if counted.is_none() { Some(locked.facts()?) } else { None };
+            let Locked { state, span, .. } = &mut *locked;
+            let resume = state.resume.entry(group.of.number).or_default();
+            let place = resume.walk(span, after, from).next(&mut span.reading())?;
+            resume.stands(span, place.map_or(after, |place| place.id));
+            let Some(place) = place else { return Ok(None) };
+            let anew = || facts.and_then(|facts| facts.read_after(read, after, &[place.id]));
+            let read = counted.or_else(anew);
+            let event = group.of(locked)?.deliver_one(consumer, place.id, no_ack, now, read);
+            Ok(Some((place, event)))
+        };
+        let inner = group.of.stream.inner();
+        let found = inner.change_one(group.shared(), true, decide)?;
+        Ok(found.map(|(place, span, _)| {
+            let delivery = Delivery::new(group, span, Few::One([place]), Vec::new());
+            Looked { delivery, more: true, answered: true }
+        }))
+    }
+
     fn look(&self, budget: &mut Budget, options: &GroupReadOptions) -> Result<Looked> {
         let now = self.group.shared().disk.now_ms();
+        if budget.is_for_one()
+            && options.claim.is_none()
+            && let Some(looked) = self.look_for_one(now, options.no_ack)?
+        {
+            budget.spend_one();
+            return Ok(looked);
+        }
+        self.look_at_all(now, budget, options)
+    }
+
+    /// The same whatever the options say.
+    fn look_at_all(
+        &self,
+        now: u64,
+        budget: &mut Budget,
+        options: &GroupReadOptions,
+    ) -> Result<Looked> {
         let (before, number) = (*budget, self.group.of.number);
         let group = &self.group;
         let decide = |locked: &mut Locked<'_>, events: &mut Vec<Event>| {

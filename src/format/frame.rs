@@ -168,6 +168,7 @@ impl Header {
     }
 
     /// The ID that an Entry frame gives, whether or not its body passes its checks.
+    #[inline]
     pub(crate) fn unchecked_id(&self, bytes: &[u8], base: EntryId) -> Option<EntryId> {
         if self.block.is_some() {
             return Some(base);
@@ -244,6 +245,18 @@ impl FrameBuilder {
         out.resize(padded(out.len()) as usize, 0);
         crc
     }
+}
+
+/// The header of a frame without flags that has this body and this place.
+#[inline]
+pub(crate) fn head_of(kind: Kind, body: &[u8], seed: u32, offset: u64) -> [u8; HEADER] {
+    let seed = seed_at(seed, offset);
+    let size = ((kind as u32) << 28) | body.len() as u32;
+    let word = u64::from(checksum(!seed, body)) | (u64::from(size) << 32);
+    let mut head = [0; HEADER];
+    head[..4].copy_from_slice(&checksum_of(seed, word, 0, None).to_le_bytes());
+    head[4..12].copy_from_slice(&word.to_le_bytes());
+    head
 }
 
 /// The chained checksum after one more frame.

@@ -2,6 +2,7 @@
 //!
 //! This module is pure: bytes in, values out. It opens no file, reads no clock, takes no lock.
 
+pub(crate) mod brief;
 pub(crate) mod content;
 pub(crate) mod event;
 pub(crate) mod footer;

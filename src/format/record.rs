@@ -1,5 +1,6 @@
 //! The bodies of the state journal's frames: commands' events, parts of a checkpoint, its end.
 
+use super::brief::Brief;
 use super::event::Event;
 use super::packed::{Packed, write_events};
 use crate::entry::{read_varint, write_varint};
@@ -99,6 +100,27 @@ impl Record {
             write_varint(out, number.wrapping_sub(previous));
             write_events(out, events);
         }
+    }
+
+    /// The same for one event of one stream, where the record before it changed that stream too, as
+    /// the whole body of a frame. `false` if the event is not one of the brief ones.
+    #[inline]
+    pub(crate) fn write_brief(
+        out: &mut Brief,
+        number: u64,
+        (stream, previous): (u64, u64),
+        event: &Event,
+    ) -> bool {
+        out.number(number);
+        // It tells of the record in front of it, and of no other stream.
+        out.bytes([0, 1]);
+        out.pair(stream, number.wrapping_sub(previous));
+        // One event, and its length, which is not known yet.
+        out.bytes([1, 0]);
+        let len_at = out.here() - 1;
+        let is_brief = event.encode_brief(out);
+        out.count_behind(len_at);
+        is_brief
     }
 
     pub(crate) fn read(bytes: &[u8], mut at: usize) -> Option<Record> {

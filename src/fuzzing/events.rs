@@ -87,7 +87,7 @@ fn states_of(loaded: &Loaded) -> States {
 /// All of a state as events, in the order in which a checkpoint has them.
 fn dump(state: &StreamState) -> Vec<Event> {
     let covered = state.idempotency.as_ref().map_or(0, |table| table.covered());
-    let mut events: Vec<Event> = state.dump(covered).collect();
+    let mut events: Vec<Event> = state.dump_copied(covered).collect();
     let mut deleted = state.deleted.clone();
     deleted.sort_unstable();
     deleted.dedup();

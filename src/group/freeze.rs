@@ -15,14 +15,15 @@ const CHUNK: usize = 4096;
 
 impl Groups {
     /// The shortest events that rebuild this state in an empty one.
-    pub(crate) fn dump(&self) -> impl Iterator<Item = Event> + use<> {
-        let groups: Vec<(Vec<Event>, Chunks)> = self.by_number().map(GroupState::freeze).collect();
+    pub(crate) fn dump(&mut self) -> impl Iterator<Item = Event> + use<> {
         // Last, because the events before raise the first two.
         let counters = (*self != Groups::default()).then_some(Event::GroupCounters {
             next_group: self.next,
             delivered: self.delivered,
             before: self.before,
         });
+        let groups: Vec<(Vec<Event>, Chunks)> =
+            self.by_number_mut().map(GroupState::freeze).collect();
         groups
             .into_iter()
             .flat_map(|(events, pending)| events.into_iter().chain(pending))
@@ -31,7 +32,7 @@ impl Groups {
 }
 
 impl GroupState {
-    fn freeze(&self) -> (Vec<Event>, Chunks) {
+    fn freeze(&mut self) -> (Vec<Event>, Chunks) {
         let group = self.number;
         let mut events = vec![Event::GroupCreated {
             group,

@@ -246,7 +246,7 @@ impl Rig {
 /// A state rebuilt from its checkpoint.
 pub(super) fn restored(groups: &Groups) -> Groups {
     let mut copy = Groups::default();
-    groups.dump().for_each(|event| {
+    groups.clone().dump().for_each(|event| {
         let mut bytes = Vec::new();
         event.encode(&mut bytes);
         copy.apply(&Event::decode(&bytes).unwrap());

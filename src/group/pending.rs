@@ -92,14 +92,19 @@ impl PendingList {
         self.records.get(id)
     }
 
+    #[inline]
+    pub(crate) fn contains(&self, id: EntryId) -> bool {
+        self.records.contains(id)
+    }
+
     /// The records from an ID on, ascending.
     pub(crate) fn from(&self, first: EntryId) -> impl Iterator<Item = PendingRecord> {
         self.records.from(Bound::Included(first))
     }
 
     /// A copy that costs a list of pointers.
-    pub(crate) fn copy(&self) -> PendingCopy {
-        PendingCopy(self.records.clone())
+    pub(crate) fn copy(&mut self) -> PendingCopy {
+        PendingCopy(self.records.share())
     }
 
     /// The IDs of a consumer's records from a bound on, ascending.

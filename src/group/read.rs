@@ -36,6 +36,32 @@ impl GroupState {
         });
     }
 
+    /// The same for one entry; `entries_read`: the counter after it.
+    #[inline]
+    pub(crate) fn deliver_one(
+        &self,
+        consumer: ConsumerNumber,
+        id: EntryId,
+        no_ack: bool,
+        now: u64,
+        entries_read: Option<u64>,
+    ) -> Event {
+        Event::Delivered {
+            group: self.number,
+            consumer,
+            time_ms: now,
+            no_ack,
+            entries_read,
+            ids: Few::One([id]),
+        }
+    }
+
+    /// How many entries the group counts as having read.
+    #[inline]
+    pub(crate) fn entries_read(&self) -> Option<u64> {
+        self.entries_read
+    }
+
     /// XREADGROUP with an ID: a consumer's own pending IDs after that one; a `count` of 0 is no
     /// limit.
     pub(crate) fn history(
@@ -75,6 +101,13 @@ impl GroupState {
         let count = found.len() as u64;
         self.removed(found, out);
         count
+    }
+
+    /// The same for one ID; `None` if it is not pending.
+    #[inline]
+    pub(crate) fn ack_one(&self, id: EntryId) -> Option<Event> {
+        let ids = self.is_pending(id).then_some(Few::One([id]))?;
+        Some(Event::PendingRemoved { group: self.number, ids })
     }
 
     /// The events that remove these pending records. Ascending.

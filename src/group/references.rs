@@ -82,6 +82,6 @@ impl Groups {
 impl GroupState {
     /// Whether this ID is pending, for anyone or for nobody.
     pub(crate) fn is_pending(&self, id: EntryId) -> bool {
-        self.pending.get(id).is_some()
+        self.pending.contains(id)
     }
 }

@@ -96,6 +96,10 @@ impl Groups {
         self.groups.iter()
     }
 
+    pub(super) fn by_number_mut(&mut self) -> impl Iterator<Item = &mut GroupState> {
+        self.groups.iter_mut()
+    }
+
     /// The highest ID that was ever delivered or claimed, whatever became of its group: no new
     /// entry may get it. Positions that a caller set do not count.
     pub(crate) fn max_delivered(&self) -> EntryId {

@@ -47,6 +47,22 @@ impl Recent {
         }
     }
 
+    /// Whether the record `next`, which changes this stream alone, tells of just one record, which
+    /// did so too.
+    #[inline]
+    pub(super) fn goes_on(&self, next: u64, stream: u64) -> bool {
+        self.bytes < LIST_EVERY && next != self.begins[0] && *self.newest == [stream]
+    }
+
+    /// [`Recent::note`] for a record of which that was so.
+    #[inline]
+    pub(super) fn note_next(&mut self, (stream, before): (u64, u64), len: u64) {
+        self.bytes += len;
+        if before < self.begins[1] {
+            self.changed[1].push(stream);
+        }
+    }
+
     /// As much as is known.
     pub(super) fn list(&self, next: u64, changes: impl Fn(u64) -> bool, last: &Last) -> Before {
         let record = |stream: &u64| last.get(*stream);
@@ -108,7 +124,14 @@ mod tests {
             }
             let len = 24 + below(400);
             let before = recent.before(number, |stream| streams.contains(&stream), &last);
-            recent.note(number, streams.iter().map(|s| (*s, last.set(*s, number))), len);
+            let brief = streams.len() == 1 && recent.goes_on(number, stream);
+            assert_eq!(brief, streams.len() == 1 && before == Before { reach: 1, changed: vec![] });
+            match brief {
+                true => recent.note_next((stream, last.set(stream, number)), len),
+                false => {
+                    recent.note(number, streams.iter().map(|s| (*s, last.set(*s, number))), len);
+                }
+            }
             records.push((streams, len, before));
         }
         records

@@ -49,6 +49,18 @@ impl Budget {
         *self = Budget { count: self.count, ..other };
     }
 
+    /// Whether there is one entry of a stream at the most, and nothing else is limited.
+    #[inline]
+    pub(crate) fn is_for_one(&self) -> bool {
+        self.count == Some(1) && self.most.is_none() && self.bytes.is_none()
+    }
+
+    /// One entry is handed out of a stream, where no bytes count.
+    #[inline]
+    pub(crate) fn spend_one(&mut self) {
+        self.given += 1;
+    }
+
     /// Whether no stream gets anything any more.
     pub(crate) fn is_spent(&self) -> bool {
         self.most.is_some_and(|most| self.given >= most)

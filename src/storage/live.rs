@@ -81,6 +81,12 @@ impl Live {
         self.lost
     }
 
+    /// Whether an entry lives at or below this ID, as far as is known without looking.
+    #[inline]
+    pub(crate) fn begins_by(&self, id: EntryId) -> bool {
+        self.head.is_some_and(|(first, _)| first <= id)
+    }
+
     /// The number of live entries of a log that ends at `tail`.
     pub(crate) fn len(&self, tail: Tail) -> u64 {
         tail.ordinal.saturating_sub(self.first_ordinal).saturating_sub(self.deleted)

@@ -31,13 +31,14 @@ use crate::format::header::{FILE_HEADER, FileHeader};
 use crate::format::name;
 use crate::id::EntryId;
 use crate::planted;
-use parking_lot::{Mutex, MutexGuard, RwLock};
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 mod ahead;
 mod begin;
+mod list;
 mod next;
 mod rest;
 mod restart;
@@ -47,6 +48,8 @@ mod view;
 mod writer;
 use ahead::Pace;
 use begin::{Active, Begun, Prepared};
+pub(crate) use list::Known;
+use list::List;
 use next::Making;
 pub(crate) use restart::Restart;
 use trims::AppendTrims;
@@ -64,7 +67,7 @@ const BEGIN_ROOM: u64 = 448;
 
 pub(crate) struct Log {
     pub(crate) home: Home,
-    segments: RwLock<Segments>,
+    segments: List,
     writer: Mutex<Writer>,
     written: Mark,
     pub(crate) view: View,
@@ -175,7 +178,7 @@ impl Log {
         };
         Ok(Log {
             home,
-            segments: RwLock::new(Arc::new(parts.segments)),
+            segments: List::new(Arc::new(parts.segments)),
             writer: Mutex::new(writer),
             written: Mark::new(position),
             view: View::new(Seen { tail: parts.tail, published: position, trimmed: parts.trimmed }),
@@ -195,7 +198,7 @@ impl Log {
     }
 
     pub(crate) fn segments(&self) -> Segments {
-        Arc::clone(&self.segments.read())
+        self.segments.get()
     }
 
     /// A segment that is written from now on.
@@ -218,9 +221,15 @@ impl Log {
 
     /// What readers see, and its end: of the same moment.
     pub(crate) fn look(&self) -> (Span, Tail) {
+        self.look_again(&mut Known::default())
+    }
+
+    /// The same for who has looked before.
+    #[inline]
+    pub(crate) fn look_again(&self, known: &mut Known) -> (Span, Tail) {
         let Seen { tail, published, trimmed } = self.view.look();
         // After the mark: segments are added before the mark moves into them.
-        let segments = self.segments();
+        let segments = self.segments.get_again(known);
         self.note_used();
         (Span { published, segments, trimmed, skip_damage: self.skip_damage }, tail)
     }

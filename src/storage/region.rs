@@ -103,6 +103,10 @@ impl Drop for HeapMem {
     }
 }
 
+/// No system has smaller pages.
+#[cfg(target_os = "linux")]
+const PAGE: usize = 4096;
+
 enum Mem {
     Map(memmap2::MmapRaw),
     Heap(Arc<HeapMem>),
@@ -209,6 +213,28 @@ impl Region {
             #[cfg(not(target_os = "linux"))]
             Mem::Map(_) => Err(io::ErrorKind::Unsupported.into()),
         }
+    }
+
+    /// Gives up the process's own record of which pages of a map it has changed, below `upto`: the
+    /// file's pages are as changed as before, and whoever touches the map there finds them again.
+    ///
+    /// A sync asks every processor on which the process runs about each page that the map has
+    /// changed, one after the other, and interrupts what it does there. This does so once for all.
+    pub(crate) fn let_go(&self, upto: u64) {
+        #[cfg(target_os = "linux")]
+        if let Mem::Map(map) = &self.mem
+            && let len @ 1.. = upto.min(self.len) as usize / PAGE * PAGE
+        {
+            let advice = memmap2::UncheckedAdvice::DontNeed;
+            // SAFETY: all maps are shared with their files (`Region::map`), so the system takes
+            // what it lets go from the file when it is touched again: no byte changes (I3), for
+            // those who have borrowed some, too.
+            let done = unsafe { map.unchecked_advise_range(advice, 0, len) };
+            // Without it the sync takes longer, and nothing else.
+            drop(done);
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = upto;
     }
 
     fn base(&self) -> *mut u8 {

@@ -178,15 +178,7 @@ impl StreamInner {
             match appended {
                 Ok(position) => {
                     locked.make(self.log.get(), events);
-                    if position > 0 {
-                        shared.kick.dirty();
-                        if self.is_limited_by_groups() {
-                            shared.kick.retention();
-                        }
-                    }
-                    if shared.journal.asks_for_care() {
-                        shared.kick.care();
-                    }
+                    self.tell_background(shared, position);
                     return Ok((result, locked.release(), position));
                 }
                 Err(Refused::Error(error)) => return Err(error),
@@ -196,6 +188,58 @@ impl StreamInner {
                     again = true;
                 }
             }
+        }
+    }
+
+    /// [`StreamInner::change_held`] for what is one event, if anything: `decide` gives `None` where
+    /// there is nothing to change, or where it takes more than that. For the most frequent calls,
+    /// which do not pay for a list of events.
+    #[inline]
+    pub(crate) fn change_one<'a, H: Held<'a>, T>(
+        &'a self,
+        shared: &Shared,
+        grows: bool,
+        mut decide: impl FnMut(&mut H) -> Result<Option<(T, Event)>>,
+    ) -> Result<Option<(T, H::Rest, u64)>> {
+        let mut again = false;
+        loop {
+            let mut locked = H::hold(self, shared)?;
+            self.check_writable(shared)?;
+            let Some((result, event)) = decide(&mut locked)? else {
+                return Ok(None);
+            };
+            let event = std::slice::from_ref(&event);
+            let appended = match is_skipped(event) {
+                true => Ok(0),
+                false => shared.journal.append(&[(self.number, event)], grows),
+            };
+            match appended {
+                Ok(position) => {
+                    locked.make(None, event);
+                    self.tell_background(shared, position);
+                    return Ok(Some((result, locked.release(), position)));
+                }
+                Err(Refused::Error(error)) => return Err(error),
+                Err(Refused::Full) => {
+                    drop(locked);
+                    shared.make_room(again)?;
+                    again = true;
+                }
+            }
+        }
+    }
+
+    /// After a change whose record, if there is one, ends at this position.
+    #[inline]
+    fn tell_background(&self, shared: &Shared, position: u64) {
+        if position > 0 {
+            shared.kick.dirty();
+            if self.is_limited_by_groups() {
+                shared.kick.retention();
+            }
+        }
+        if shared.journal.asks_for_care() {
+            shared.kick.care();
         }
     }
 }

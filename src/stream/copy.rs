@@ -71,7 +71,7 @@ impl StreamInner {
 
     /// The stream at one moment: its entries, its end, and its state as events.
     fn picture(&self, shared: &Shared) -> Result<(Snapshot, Tail, Events)> {
-        let locked = self.lock(shared)?;
+        let mut locked = self.lock(shared)?;
         // Deletions stay behind with the entries that they hid; what they raised is in the
         // counters.
         let counters = Event::Counters(locked.state.counters);

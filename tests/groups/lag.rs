@@ -2,7 +2,7 @@
 //! closed and opened in between, so that the counters must have been kept.
 
 use crate::ground::{id, put, put_range};
-use streamlog::{Durability, GroupReadOptions, Start, Store, Stream, Trim};
+use streamlog::{Durability, EntryId, GroupReadOptions, Start, Store, Stream, Trim};
 
 /// A store that is opened anew before each step.
 struct Steps {
@@ -194,4 +194,53 @@ fn raising_the_entries_added_leaves_what_was_read() {
     assert_eq!(s.read("g", 3), 3);
     s.stream().set_id(id("5-0"), Some(100), None).unwrap();
     assert_eq!(s.counters("g"), (Some(3), Some(97)));
+}
+
+/// A read of one entry counts by a shorter way. Fails if that forgets what was deleted, in front of
+/// the group, behind it or between, before it reads or while it does.
+#[test]
+fn one_by_one_counts_as_at_once() {
+    const ENTRIES: u64 = 5;
+    // Which entries are deleted, which one while half was read, and what is trimmed then.
+    for case in 0..(1 << ENTRIES) * 6u64 {
+        let (deleted, rest) = (case % (1 << ENTRIES), case >> ENTRIES);
+        let late = rest / 2;
+        let store = Store::in_memory().unwrap();
+        let stream = store.stream("s").unwrap();
+        put_range(&stream, 1, ENTRIES);
+        let gone = (1..=ENTRIES).filter(|n| deleted >> (n - 1) & 1 == 1);
+        stream.delete(gone.map(|n| id(&format!("{n}-0")))).unwrap();
+        // In front of all entries, but with a counter that says otherwise; and behind the first.
+        let (start, read) = match rest % 2 {
+            0 => (EntryId::MIN, Some(3)),
+            _ => (id("1-0"), None),
+        };
+        let groups = ["singly", "at once"]
+            .map(|name| stream.create_group_with(name, Start::After(start), read).unwrap());
+        // What makes a consumer is no short way.
+        groups.iter().for_each(|group| assert!(group.create_consumer("c").unwrap()));
+        let consumers = groups.each_ref().map(|group| group.consumer("c").unwrap());
+        let read = |n: usize, count| {
+            consumers[n].read(GroupReadOptions::new().count(count)).unwrap().len()
+        };
+        let same = |when| {
+            let [singly, at_once] = groups.each_ref().map(|group| group.info().unwrap());
+            let of = |info: &streamlog::GroupInfo| (info.entries_read, info.lag, info.pending);
+            assert_eq!(of(&singly), of(&at_once), "{when}, {deleted:b}, {late}");
+        };
+        for step in 0..2 {
+            assert_eq!(read(0, 1) + read(0, 1), read(1, 2));
+            same("read");
+            if step == 0 && late == 1 {
+                stream.delete([id("4-0")]).unwrap();
+            } else if step == 0 && late == 2 {
+                stream.trim(Trim::min_id(id("5-0"))).unwrap();
+            }
+            same("deleted");
+            put(&stream, &format!("{}-0", ENTRIES + 1 + step));
+        }
+        while read(0, 1) > 0 {}
+        while read(1, 9) > 0 {}
+        same("at the end");
+    }
 }

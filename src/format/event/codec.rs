@@ -45,6 +45,7 @@ const GROUP_COUNTERS: u8 = 26;
 const CONSUMER_COUNTER: u8 = 27;
 const TRIMMED_OUT: u8 = 30;
 
+mod brief;
 mod idempotency;
 
 impl Event {

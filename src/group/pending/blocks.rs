@@ -12,10 +12,11 @@ use crate::id::EntryId;
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::ops::Bound;
-use std::sync::Arc;
 
 mod by_time;
+mod held;
 mod rows;
+use held::Held;
 use rows::Rows;
 
 /// The most items of a block.
@@ -26,7 +27,7 @@ struct Block<T: Item> {
     from: EntryId,
     /// No item has an earlier time. What asks for the times sets it anew.
     earliest: Cell<u64>,
-    rows: Arc<Rows<T>>,
+    rows: Held<T>,
 }
 
 impl<T: Item> Block<T> {
@@ -67,6 +68,16 @@ impl<T: Item> Blocks<T> {
         self.len
     }
 
+    /// A copy that shares the blocks.
+    pub(super) fn share(&mut self) -> Blocks<T> {
+        let block = |block: &mut Block<T>| Block {
+            from: block.from,
+            earliest: block.earliest.clone(),
+            rows: block.rows.share(),
+        };
+        Blocks { blocks: self.blocks.iter_mut().map(block).collect(), len: self.len }
+    }
+
     pub(super) fn first(&self) -> Option<T> {
         self.blocks.front()?.rows.get(0)
     }
@@ -90,6 +101,11 @@ impl<T: Item> Blocks<T> {
         let block = self.blocks.get(self.block_of(id))?;
         let (at, found) = block.rows.find(id);
         if found { block.rows.get(at) } else { None }
+    }
+
+    #[inline]
+    pub(super) fn contains(&self, id: EntryId) -> bool {
+        self.blocks.get(self.block_of(id)).is_some_and(|block| block.rows.find(id).1)
     }
 
     pub(super) fn iter(&self) -> Iter<'_, T> {
@@ -120,7 +136,7 @@ impl<T: Item> Blocks<T> {
         let (at, found) = block.rows.find(id);
         block.comes(item.time());
         if found {
-            let rows = Arc::make_mut(&mut block.rows);
+            let rows = block.rows.change();
             let before = rows.get(at);
             rows.set(at, item);
             return before;
@@ -128,7 +144,7 @@ impl<T: Item> Blocks<T> {
         let len = block.rows.len();
         if len < MOST {
             block.from = block.from.min(id);
-            Arc::make_mut(&mut block.rows).insert(at, item);
+            block.rows.change().insert(at, item);
             self.len += 1;
             return None;
         }
@@ -150,12 +166,12 @@ impl<T: Item> Blocks<T> {
                 Some(block) if block.rows.len() == 0 => {
                     let Some(item) = items.next() else { return };
                     block.from = item.id();
-                    Arc::make_mut(&mut block.rows).insert(0, item);
+                    block.rows.change().insert(0, item);
                     self.len += 1;
                 }
                 Some(block) => {
                     let count = items.len().min(MOST - block.rows.len());
-                    Arc::make_mut(&mut block.rows).extend(items.by_ref().take(count));
+                    block.rows.change().extend(items.by_ref().take(count));
                     self.len += count;
                 }
                 None => items.next().into_iter().for_each(|item| self.push_block(item)),
@@ -172,7 +188,7 @@ impl<T: Item> Blocks<T> {
                     block.from = item.id();
                 }
                 block.comes(item.time());
-                Arc::make_mut(&mut block.rows).push(item);
+                block.rows.change().push(item);
                 self.len += 1;
             }
             None => self.push_block(item),
@@ -185,7 +201,7 @@ impl<T: Item> Blocks<T> {
         let block = self.blocks.get_mut(n)?;
         let (at, found) = block.rows.find(id);
         let item = block.rows.get(at).filter(|_| found)?;
-        Arc::make_mut(&mut block.rows).cut(at, at + 1);
+        block.rows.change().cut(at, at + 1);
         self.len -= 1;
         self.tidy(n);
         Some(item)
@@ -193,17 +209,21 @@ impl<T: Item> Blocks<T> {
 
     fn push_block(&mut self, item: T) {
         let earliest = Cell::new(item.time());
-        self.blocks.push_back(Block { from: item.id(), earliest, rows: Arc::new(Rows::new(item)) });
+        self.blocks.push_back(Block {
+            from: item.id(),
+            earliest,
+            rows: Held::new(Rows::new(item)),
+        });
         self.len += 1;
     }
 
     fn split(&mut self, n: usize) {
         let Some(block) = self.blocks.get_mut(n) else { return };
-        let rows = Arc::make_mut(&mut block.rows);
+        let rows = block.rows.change();
         let rest = rows.split_off(rows.len() / 2);
         if let Some(first) = rest.get(0) {
             let earliest = block.earliest.clone();
-            self.blocks.insert(n + 1, Block { from: first.id(), earliest, rows: Arc::new(rest) });
+            self.blocks.insert(n + 1, Block { from: first.id(), earliest, rows: Held::new(rest) });
         }
     }
 
@@ -235,7 +255,7 @@ impl<T: Item> Blocks<T> {
             if !found {
                 continue;
             }
-            let rows = Arc::make_mut(&mut block.rows);
+            let rows = block.rows.change();
             rows.get(from).into_iter().for_each(&mut gone);
             let mut to = from + 1;
             while let ([next, rest @ ..], Some(item)) = (ids, rows.get(to))
@@ -251,14 +271,21 @@ impl<T: Item> Blocks<T> {
     }
 
     /// Drops a block that has become empty, and joins a small one with its neighbour.
+    #[inline]
     fn tidy(&mut self, n: usize) {
+        if self.blocks.len() > 1 {
+            self.tidy_among_others(n);
+        }
+    }
+
+    fn tidy_among_others(&mut self, n: usize) {
         let len_of = |n: usize| self.blocks.get(n).map_or(MOST, |block| block.rows.len());
         let len = len_of(n);
-        if len == 0 && self.blocks.len() > 1 {
+        if len == 0 {
             self.blocks.remove(n);
             return;
         }
-        if len >= MOST / 4 || self.blocks.len() < 2 {
+        if len >= MOST / 4 {
             return;
         }
         let first = match n.checked_sub(1) {
@@ -274,7 +301,7 @@ impl<T: Item> Blocks<T> {
             let mut items = block.rows.items();
             block.comes(second.earliest.get());
             items.extend(second.rows.items());
-            block.rows = Arc::new(Rows::of(items));
+            block.rows = Held::new(Rows::of(items));
         }
     }
 
@@ -286,7 +313,7 @@ impl<T: Item> Blocks<T> {
         if let Some(mut item) = block.rows.get(at).filter(|_| found) {
             change(&mut item);
             block.comes(item.time());
-            Arc::make_mut(&mut block.rows).set(at, item);
+            block.rows.change().set(at, item);
         }
     }
 }

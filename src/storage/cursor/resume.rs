@@ -23,8 +23,13 @@ impl Resume {
         let stands = self.after.take() == Some(after);
         let known = self.walk.as_mut().filter(|_| stands);
         let goes_on = known.is_some_and(|walk| {
-            let segment = span.segments.partition_point(|s| s.number() < self.segment);
-            let is_there = span.segments.get(segment).is_some_and(|s| s.number() == self.segment);
+            let is_at = |n: usize| span.segments.get(n).is_some_and(|s| s.number() == self.segment);
+            // Nearly always the list is the one of before.
+            let segment = match is_at(walk.segment) {
+                true => walk.segment,
+                false => span.segments.partition_point(|s| s.number() < self.segment),
+            };
+            let is_there = is_at(segment);
             if is_there {
                 walk.go_on(span, segment, from);
             }

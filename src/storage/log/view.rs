@@ -1,12 +1,12 @@
 //! What readers see of a log: where it ends, and what is trimmed.
 //!
-//! The end moves with each append, so whoever moves it takes no lock for that: it makes a number
-//! odd before and even after. A reader that finds the number odd, or another one when it has read,
-//! reads again. What is trimmed changes seldom, behind a lock that readers take, too; so what a
+//! Nobody who looks takes a lock: whoever moves the end makes a number odd before and even after. A
+//! reader that finds the number odd, or another one when it has read, reads again. What is trimmed
+//! has a number of its own, which is odd as well while the end moves in one step with it; so what a
 //! reader gets is of one moment, in which nobody trims and nobody moves the end.
 //!
 //! It relies on its users for one thing: the end is moved by one thread at a time (that which holds
-//! the log's writer).
+//! the log's writer). Who trims need not be that thread, so there is a lock for those who trim.
 
 use crate::commit::Mark;
 use crate::id::EntryId;
@@ -40,7 +40,12 @@ pub(crate) struct View {
     seq: AtomicU64,
     ordinal: AtomicU64,
     published: Mark,
-    trimmed: Mutex<EntryId>,
+    /// Odd while what is trimmed changes.
+    trims: AtomicU64,
+    trimmed_ms: AtomicU64,
+    trimmed_seq: AtomicU64,
+    /// Held by who trims.
+    trimming: Mutex<()>,
 }
 
 impl View {
@@ -51,7 +56,10 @@ impl View {
             seq: AtomicU64::new(seen.tail.last_id.seq),
             ordinal: AtomicU64::new(seen.tail.ordinal),
             published: Mark::new(seen.published),
-            trimmed: Mutex::new(seen.trimmed),
+            trims: AtomicU64::new(0),
+            trimmed_ms: AtomicU64::new(seen.trimmed.ms),
+            trimmed_seq: AtomicU64::new(seen.trimmed.seq),
+            trimming: Mutex::new(()),
         }
     }
 
@@ -78,14 +86,30 @@ impl View {
     }
 
     fn with_trim(&self, tail: Tail, publish: impl FnOnce(), trim: impl FnOnce(EntryId) -> EntryId) {
-        // The lock first: a reader that has it waits for the turn to be over.
-        let mut trimmed = self.trimmed.lock();
-        *trimmed = trim(*trimmed);
         if planted::NO_TRIM_LOCK {
-            drop(trimmed);
+            self.change_trim(trim, || ());
             return self.take_turn(tail, publish);
         }
-        self.take_turn(tail, publish);
+        self.change_trim(trim, || self.take_turn(tail, publish));
+    }
+
+    /// Changes what is trimmed; what `meanwhile` does is seen in one step with that.
+    fn change_trim(&self, trim: impl FnOnce(EntryId) -> EntryId, meanwhile: impl FnOnce()) {
+        let one = self.trimming.lock();
+        let trimmed = trim(self.raw_trimmed());
+        let turn = self.trims.load(Ordering::Relaxed);
+        self.trims.store(turn.wrapping_add(1), Ordering::Relaxed);
+        before_stores();
+        self.trimmed_ms.store(trimmed.ms, Ordering::Relaxed);
+        self.trimmed_seq.store(trimmed.seq, Ordering::Relaxed);
+        meanwhile();
+        self.trims.store(turn.wrapping_add(2), TURN_OVER);
+        drop(one);
+    }
+
+    fn raw_trimmed(&self) -> EntryId {
+        let ms = self.trimmed_ms.load(Ordering::Relaxed);
+        EntryId::new(ms, self.trimmed_seq.load(Ordering::Relaxed))
     }
 
     #[inline]
@@ -102,12 +126,11 @@ impl View {
 
     /// Trims up to an ID, if not more is trimmed already.
     pub(crate) fn trim(&self, to: EntryId) {
-        let mut trimmed = self.trimmed.lock();
-        *trimmed = to.max(*trimmed);
+        self.change_trim(|trimmed| to.max(trimmed), || ());
     }
 
     pub(crate) fn trimmed(&self) -> EntryId {
-        *self.trimmed.lock()
+        self.with_trimmed(|| ()).1
     }
 
     pub(crate) fn published(&self) -> u64 {
@@ -119,10 +142,28 @@ impl View {
     }
 
     /// All of it, as it is at one moment.
+    #[inline]
     pub(crate) fn look(&self) -> Seen {
-        let trimmed = self.trimmed.lock();
-        let (tail, published) = self.end();
-        Seen { tail, published, trimmed: *trimmed }
+        let ((tail, published), trimmed) = self.with_trimmed(|| self.end());
+        Seen { tail, published, trimmed }
+    }
+
+    /// What is trimmed, and something else that is of the same moment.
+    #[inline]
+    fn with_trimmed<T>(&self, look: impl Fn() -> T) -> (T, EntryId) {
+        let mut waits = 0;
+        loop {
+            let before = self.trims.load(Ordering::Acquire);
+            if before.is_multiple_of(2) {
+                let (seen, trimmed) = (look(), self.raw_trimmed());
+                after_loads();
+                if self.trims.load(Ordering::Relaxed) == before {
+                    return (seen, trimmed);
+                }
+            }
+            waits += 1;
+            wait_a_turn(waits);
+        }
     }
 
     fn end(&self) -> (Tail, u64) {

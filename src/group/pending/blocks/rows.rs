@@ -18,6 +18,12 @@ pub(super) enum Rows<T: Item> {
     Far(VecDeque<T>),
 }
 
+impl<T: Item> Default for Rows<T> {
+    fn default() -> Rows<T> {
+        Rows::Far(VecDeque::new())
+    }
+}
+
 impl<T: Item> Rows<T> {
     pub(super) fn new(first: T) -> Rows<T> {
         Rows::of(std::iter::once(first).collect())

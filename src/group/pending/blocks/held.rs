@@ -1,0 +1,62 @@
+//! The rows of a block: its own, or shared with copies of the list.
+//!
+//! Own ones are changed without asking whether somebody else has them, which takes a locked
+//! instruction each time.
+
+use super::super::row::Item;
+use super::rows::Rows;
+use std::ops::Deref;
+use std::sync::Arc;
+
+#[derive(Clone)]
+pub(super) enum Held<T: Item> {
+    Own(Rows<T>),
+    Shared(Arc<Rows<T>>),
+}
+
+impl<T: Item> Held<T> {
+    pub(super) fn new(rows: Rows<T>) -> Held<T> {
+        Held::Own(rows)
+    }
+
+    /// The same rows for somebody else, too.
+    pub(super) fn share(&mut self) -> Held<T> {
+        if let Held::Own(rows) = self {
+            *self = Held::Shared(Arc::new(std::mem::take(rows)));
+        }
+        self.clone()
+    }
+
+    /// To change them: own ones from here on.
+    #[inline]
+    pub(super) fn change(&mut self) -> &mut Rows<T> {
+        if let Held::Shared(rows) = self {
+            *self = Held::Own(own(rows));
+        }
+        match self {
+            Held::Own(rows) => rows,
+            Held::Shared(rows) => Arc::make_mut(rows),
+        }
+    }
+}
+
+impl<T: Item> Deref for Held<T> {
+    type Target = Rows<T>;
+
+    #[inline]
+    fn deref(&self) -> &Rows<T> {
+        match self {
+            Held::Own(rows) => rows,
+            Held::Shared(rows) => rows,
+        }
+    }
+}
+
+/// Without a copy, where the others are gone.
+#[cold]
+fn own<T: Item>(rows: &mut Arc<Rows<T>>) -> Rows<T> {
+    match Arc::get_mut(rows) {
+        Some(rows) => std::mem::take(rows),
+        None => Rows::clone(rows),
+    }
+}
