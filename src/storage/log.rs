@@ -24,7 +24,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::event::StoredOptions;
 use crate::format::footer::BlockStart;
 use crate::format::frame::{
-    BLOCK, BLOCK_HEADER, Begin, COMMIT, Extras, FrameBuilder, HEADER, Key, Kind, MAX_BODY, chain,
+    BLOCK_HEADER, Begin, COMMIT, Extras, FRONT, FrameBuilder, HEADER, Key, Kind, MAX_BODY, chain,
     padded, write_id,
 };
 use crate::format::header::{FILE_HEADER, FileHeader};
@@ -52,7 +52,7 @@ pub(crate) use restart::Restart;
 use trims::AppendTrims;
 pub(crate) use view::{Seen, Tail, View};
 use writer::Writer;
-pub(crate) use writer::{Appender, Block};
+pub(crate) use writer::{Appender, Block, Draft};
 
 /// The smallest segment, in bytes; each one is twice as large as the one before, up to the option.
 /// A stream of few entries takes no more room than this and a directory.
