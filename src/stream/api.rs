@@ -89,7 +89,7 @@ impl Stream {
         K: AsRef<[u8]>,
         V: AsRef<[u8]>,
     {
-        self.append_with(fields, AppendOptions::new())
+        self.encoded(fields, |draft| self.append_plain(draft))
     }
 
     /// Appends an entry, with an ID of the caller's choice, a trim in the same step, or more
@@ -112,20 +112,16 @@ impl Stream {
         Ok(self.append_outcome(fields, options)?.id)
     }
 
-    /// Calls `append` with the encoded fields.
+    /// Calls `append` with the encoded fields. What the options ask for has been looked at before.
     pub(super) fn encoded<K, V, T>(
         &self,
         fields: impl IntoIterator<Item = (K, V)>,
-        options: &AppendOptions,
         append: impl FnOnce(&mut Draft) -> Result<T>,
     ) -> Result<T>
     where
         K: AsRef<[u8]>,
         V: AsRef<[u8]>,
     {
-        if let Some(trim) = &options.trim {
-            trim.check()?;
-        }
         // Taken out of its cell, so that fields which append themselves find an empty one.
         let mut scratch = SCRATCH.try_with(Cell::take).ok().flatten().unwrap_or_default();
         // The writer knows the stream's own limit; no stream takes more than a frame.
@@ -137,6 +133,18 @@ impl Stream {
             SCRATCH.try_with(|cell| cell.set(Some(scratch))).unwrap_or_default();
         }
         appended
+    }
+
+    /// Appends what was asked for without any options, as most is: what [`Stream::put`] does with
+    /// them is not even looked at.
+    fn append_plain(&self, draft: &mut Draft) -> Result<EntryId> {
+        let log = self.log()?;
+        self.shared().check_writable()?;
+        self.wait_for_room(log, draft.list().len(), None, None)?;
+        let (id, position) =
+            self.with_room(log, || self.try_append(log, draft, NewId::Auto, None))?;
+        self.appended(log, position, false)?;
+        Ok(id)
     }
 
     /// Writes an entry, and waits for nothing but room: `most` is for levels without a limit to
@@ -175,6 +183,7 @@ impl Stream {
     }
 
     /// Tries an append until there is a segment for it, which is made while the writer is free.
+    #[inline]
     pub(super) fn with_room<T>(
         &self,
         log: &Log,
@@ -201,6 +210,7 @@ impl Stream {
         }
     }
 
+    #[inline]
     fn try_append(
         &self,
         log: &Log,

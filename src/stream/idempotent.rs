@@ -150,7 +150,8 @@ impl Stream {
         K: AsRef<[u8]>,
         V: AsRef<[u8]>,
     {
-        self.encoded(fields, &options, |draft| {
+        options.check()?;
+        self.encoded(fields, |draft| {
             let put = self.put(draft, &options, None)?;
             self.appended(put.log, put.position, options.durable)?;
             self.trim_later(put.later);

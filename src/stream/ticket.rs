@@ -203,7 +203,8 @@ impl Stream {
         K: AsRef<[u8]>,
         V: AsRef<[u8]>,
     {
-        self.encoded(fields, &options, |draft| {
+        options.check()?;
+        self.encoded(fields, |draft| {
             let put = self.put(draft, &options, Some(MOST_UNSYNCED))?;
             let mut ticket = self.ticket(put.log, (put.id, put.id), put.position);
             ticket.duplicate = put.duplicate;
