@@ -7,7 +7,7 @@
 mod extras;
 pub(crate) use extras::{Extras, Key};
 
-use super::{checksum, seed_of, short, u32_at, u64_at};
+use super::{checksum, checksum_soon, seed_of, short, u32_at, u64_at};
 use crate::entry::{check_fields, read_bytes, read_varint, write_bytes, write_varint};
 use crate::id::EntryId;
 use crate::planted;
@@ -235,8 +235,8 @@ impl FrameBuilder {
         FrameBuilder { kind, flags: flags | BLOCK, start: 0 }
     }
 
-    /// The frame of an entry whose field list lies in a buffer behind [`FRONT`] free bytes, in the
-    /// same buffer; `None` if what stands in front of the list takes more. `from`: the block's base.
+    /// The frame of an entry whose field list lies in a buffer behind [`FRONT`] free bytes, in that
+    /// buffer; `None` if what stands in front of the list takes more. `from`: the block's base.
     #[inline]
     pub(crate) fn around(out: &mut [u8], from: EntryId, id: EntryId) -> Option<FrameBuilder> {
         let (ms, seq) = id_behind(from, id);
@@ -258,7 +258,7 @@ impl FrameBuilder {
         let body_len = frame.len() - header_len;
         debug_assert!(body_len <= MAX_BODY);
         let seed = seed_at(seed, offset);
-        let body_crc = checksum(!seed, &frame[header_len..]);
+        let body_crc = checksum_soon(!seed, &frame[header_len..]);
         let size = ((self.kind as u32) << 28) | body_len as u32;
         let word = u64::from(body_crc) | (u64::from(size) << 32);
         let block = if is_block { frame[HEADER..].first_chunk() } else { None };

@@ -38,6 +38,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 mod ahead;
 mod begin;
+mod draft;
 mod next;
 mod rest;
 mod restart;
@@ -47,12 +48,13 @@ mod view;
 mod writer;
 use ahead::Pace;
 use begin::{Active, Begun, Prepared};
+pub(crate) use draft::Draft;
 use next::Making;
 pub(crate) use restart::Restart;
 use trims::AppendTrims;
 pub(crate) use view::{Seen, Tail, View};
 use writer::Writer;
-pub(crate) use writer::{Appender, Block, Draft};
+pub(crate) use writer::{Appender, Block};
 
 /// The smallest segment, in bytes; each one is twice as large as the one before, up to the option.
 /// A stream of few entries takes no more room than this and a directory.

@@ -42,7 +42,7 @@ const HOLDER: u64 = 256;
 pub(crate) fn unix_ms() -> u64 {
     let now = SystemTime::now();
     let (from, to, ms) = MILLISECOND.get();
-    // Thousands of entries may come within one millisecond, and to compare is cheaper than to count.
+    // Thousands of entries may come within a millisecond; to compare is cheaper than to count.
     if from <= now && now < to { ms } else { count_ms(now) }
 }
 

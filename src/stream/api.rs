@@ -135,8 +135,7 @@ impl Stream {
         appended
     }
 
-    /// Appends what was asked for without any options, as most is: what [`Stream::put`] does with
-    /// them is not even looked at.
+    /// [`Stream::put`] without any options, as most appends go.
     fn append_plain(&self, draft: &mut Draft) -> Result<EntryId> {
         let log = self.log()?;
         self.shared().check_writable()?;
