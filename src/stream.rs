@@ -20,7 +20,7 @@ use crate::read::{Batch, Budget, OwnedRange, Snapshot};
 use crate::state::{StreamState, deletions};
 use crate::storage::cursor::Span;
 use crate::storage::live::{Live, TrimPlan};
-use crate::storage::log::{Appender, Log, Restart, Tail};
+use crate::storage::log::{Appender, Draft, Log, Restart, Tail};
 use crate::storage::recover::{Gap, Known, recover};
 use crate::storage::segment::{Home, Segment};
 use crate::store::{ClampedGroup, Handle, Shared};
@@ -53,13 +53,10 @@ pub(crate) use recovery::Frozen;
 pub use ticket::Ticket;
 use trim::count_trim;
 
-/// Behind a pointer, which is taken out and put back in one step.
-#[derive(Default)]
-struct Scratch(Vec<u8>);
-
 thread_local! {
     /// Field lists are encoded here, outside all locks and without an allocation of their own.
-    static SCRATCH: Cell<Option<Box<Scratch>>> = const { Cell::new(None) };
+    /// Behind a pointer, which is taken out and put back in one step.
+    static SCRATCH: Cell<Option<Box<Draft>>> = const { Cell::new(None) };
 }
 
 /// Whether the level has acknowledgements wait for the disk.

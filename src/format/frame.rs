@@ -7,7 +7,7 @@
 mod extras;
 pub(crate) use extras::{Extras, Key};
 
-use super::{checksum, seed_of, short, u32_at, u64_at};
+use super::{checksum, checksum_soon, seed_of, short, u32_at, u64_at};
 use crate::entry::{check_fields, read_bytes, read_varint, write_bytes, write_varint};
 use crate::id::EntryId;
 use crate::planted;
@@ -198,14 +198,25 @@ impl Header {
     }
 }
 
-/// Builds a frame in a buffer: `begin`, then the body is appended, then `end`.
-#[derive(Debug)]
+/// Room in front of a field list for all that the frame of most entries has there.
+pub(crate) const FRONT: usize = HEADER + 3;
+
+/// Builds a frame in a buffer: `begin`, then the body is appended, then `end`. Or `around` what is
+/// in the buffer, then `end`.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct FrameBuilder {
     kind: Kind,
     flags: u8,
+    /// Where in the buffer the frame begins.
+    pub(crate) start: usize,
 }
 
 impl FrameBuilder {
+    #[inline]
+    pub(crate) fn begins_block(&self) -> bool {
+        self.flags & BLOCK != 0
+    }
+
     /// Clears the buffer and leaves room for the header.
     #[inline]
     pub(crate) fn begin(
@@ -217,12 +228,25 @@ impl FrameBuilder {
         out.clear();
         out.extend_from_slice(&[0; HEADER]);
         let Some((id, ordinal)) = block else {
-            return FrameBuilder { kind, flags };
+            return FrameBuilder { kind, flags, start: 0 };
         };
         for number in [id.ms, id.seq, ordinal] {
             out.extend_from_slice(&number.to_le_bytes());
         }
-        FrameBuilder { kind, flags: flags | BLOCK }
+        FrameBuilder { kind, flags: flags | BLOCK, start: 0 }
+    }
+
+    /// The frame of an entry whose field list lies in a buffer behind [`FRONT`] free bytes, in that
+    /// buffer; `None` if what stands in front of the list takes more. `from`: the block's base.
+    #[inline]
+    pub(crate) fn around(out: &mut [u8], from: EntryId, id: EntryId) -> Option<FrameBuilder> {
+        let (ms, seq) = id_behind(from, id);
+        let front: &mut [u8; FRONT] = out.first_chunk_mut()?;
+        if ms >= 0x80 || seq >= 0x80 {
+            return None;
+        }
+        front[FRONT - 2..].copy_from_slice(&[ms as u8, seq as u8]);
+        Some(FrameBuilder { kind: Kind::Entry, flags: 0, start: FRONT - 2 - HEADER })
     }
 
     /// Pads the frame and fills in length and checksums for its place. The body must not be longer
@@ -231,18 +255,20 @@ impl FrameBuilder {
     pub(crate) fn end(self, out: &mut Vec<u8>, seed: u32, offset: u64) -> u32 {
         let is_block = self.flags & BLOCK != 0;
         let header_len = if is_block { HEADER + BLOCK_HEADER } else { HEADER };
-        let body_len = out.len() - header_len;
+        let frame = &mut out[self.start..];
+        let body_len = frame.len() - header_len;
         debug_assert!(body_len <= MAX_BODY);
         let seed = seed_at(seed, offset);
-        let body_crc = checksum(!seed, &out[header_len..]);
+        let body_crc = checksum_soon(!seed, &frame[header_len..]);
         let size = ((self.kind as u32) << 28) | body_len as u32;
         let word = u64::from(body_crc) | (u64::from(size) << 32);
-        let block = if is_block { out[HEADER..].first_chunk() } else { None };
+        let block = if is_block { frame[HEADER..].first_chunk() } else { None };
         let crc = checksum_of(seed, word, self.flags, block);
-        out[..4].copy_from_slice(&crc.to_le_bytes());
-        out[4..12].copy_from_slice(&word.to_le_bytes());
-        out[12] = self.flags;
-        out.resize(padded(out.len()) as usize, 0);
+        frame[..4].copy_from_slice(&crc.to_le_bytes());
+        frame[4..12].copy_from_slice(&word.to_le_bytes());
+        frame[12] = self.flags;
+        let padding = padded(frame.len()) as usize - frame.len();
+        out.extend_from_slice(&[0; ALIGN as usize][..padding]);
         crc
     }
 }
@@ -268,9 +294,16 @@ pub(crate) fn chain(before: u64, header_crc: u32) -> u64 {
 /// Appends an ID as its distance from another one that is not greater.
 #[inline]
 pub(crate) fn write_id(out: &mut Vec<u8>, from: EntryId, id: EntryId) {
-    let ms = id.ms.wrapping_sub(from.ms);
+    let (ms, seq) = id_behind(from, id);
     write_varint(out, ms);
-    write_varint(out, if ms == 0 { id.seq.wrapping_sub(from.seq) } else { id.seq });
+    write_varint(out, seq);
+}
+
+/// The two numbers that tell an ID by another one that is not greater.
+#[inline]
+fn id_behind(from: EntryId, id: EntryId) -> (u64, u64) {
+    let ms = id.ms.wrapping_sub(from.ms);
+    (ms, if ms == 0 { id.seq.wrapping_sub(from.seq) } else { id.seq })
 }
 
 #[inline]

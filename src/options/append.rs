@@ -35,6 +35,11 @@ impl AppendOptions {
         AppendOptions::default()
     }
 
+    /// Refuses what no append can do, whatever its fields are.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.trim.as_ref().map_or(Ok(()), Trim::check)
+    }
+
     /// Which ID the entry gets.
     #[must_use]
     pub fn id(mut self, id: impl Into<NewId>) -> AppendOptions {

@@ -24,7 +24,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::event::StoredOptions;
 use crate::format::footer::BlockStart;
 use crate::format::frame::{
-    BLOCK, BLOCK_HEADER, Begin, COMMIT, Extras, FrameBuilder, HEADER, Key, Kind, MAX_BODY, chain,
+    BLOCK_HEADER, Begin, COMMIT, Extras, FRONT, FrameBuilder, HEADER, Key, Kind, MAX_BODY, chain,
     padded, write_id,
 };
 use crate::format::header::{FILE_HEADER, FileHeader};
@@ -38,6 +38,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 mod ahead;
 mod begin;
+mod draft;
 mod list;
 mod next;
 mod rest;
@@ -48,6 +49,7 @@ mod view;
 mod writer;
 use ahead::Pace;
 use begin::{Active, Begun, Prepared};
+pub(crate) use draft::Draft;
 pub(crate) use list::Known;
 use list::List;
 use next::Making;

@@ -286,6 +286,34 @@ pub(crate) fn prefetch(bytes: &[u8], at: usize) {
     let _ = (bytes, at);
 }
 
+/// How far behind a store the processor is asked for the lines of the stores to come: as far as a
+/// writer of small frames comes while a line is on its way from another processor, which zeroed it.
+const AHEAD: usize = 512;
+const LINE: usize = 64;
+/// What is stored at once and is longer than this, the processor foresees by itself.
+const MOST_LINES: usize = 8;
+
+/// Asks the processor to have these bytes of a map at hand soon, to be stored to: until they are,
+/// the next locked instruction waits. Bytes behind the map are left out.
+#[inline]
+fn expect_stores(map: &memmap2::MmapRaw, from: usize, len: usize) {
+    #[cfg(target_arch = "x86_64")]
+    for at in (from..map.len().min(from + len)).step_by(LINE).take(MOST_LINES) {
+        // Not the intrinsic, which only asks to read where the target may lack the instruction: on
+        // processors without it, it does nothing.
+        // SAFETY: it changes nothing that a program sees, and takes any address.
+        unsafe {
+            std::arch::asm!(
+                "prefetchw byte ptr [{}]",
+                in(reg) map.as_mut_ptr().wrapping_add(at),
+                options(nostack, preserves_flags, readonly),
+            );
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (map, from, len);
+}
+
 impl fmt::Debug for Region {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match &self.mem {
@@ -362,6 +390,7 @@ impl RegionWriter {
                         bytes.len(),
                     );
                 }
+                expect_stores(map, offset as usize + AHEAD, bytes.len());
                 Ok(())
             }
         }

@@ -89,7 +89,7 @@ impl Stream {
         K: AsRef<[u8]>,
         V: AsRef<[u8]>,
     {
-        self.append_with(fields, AppendOptions::new())
+        self.encoded(fields, |draft| self.append_plain(draft))
     }
 
     /// Appends an entry, with an ID of the caller's choice, a trim in the same step, or more
@@ -112,45 +112,51 @@ impl Stream {
         Ok(self.append_outcome(fields, options)?.id)
     }
 
-    /// Calls `append` with the encoded fields.
+    /// Calls `append` with the encoded fields. What the options ask for has been looked at before.
     pub(super) fn encoded<K, V, T>(
         &self,
         fields: impl IntoIterator<Item = (K, V)>,
-        options: &AppendOptions,
-        append: impl FnOnce(&[u8]) -> Result<T>,
+        append: impl FnOnce(&mut Draft) -> Result<T>,
     ) -> Result<T>
     where
         K: AsRef<[u8]>,
         V: AsRef<[u8]>,
     {
-        if let Some(trim) = &options.trim {
-            trim.check()?;
-        }
         // Taken out of its cell, so that fields which append themselves find an empty one.
         let mut scratch = SCRATCH.try_with(Cell::take).ok().flatten().unwrap_or_default();
-        let list = &mut scratch.0;
-        list.clear();
         // The writer knows the stream's own limit; no stream takes more than a frame.
         let max = crate::format::frame::MAX_BODY - 4096;
-        let appended = encode_fields(list, fields, max).and_then(|()| append(list));
-        if list.capacity() <= 1 << 20 {
+        let encoded = encode_fields(scratch.begin(), fields, max);
+        let appended = encoded.and_then(|()| append(&mut scratch));
+        if scratch.capacity() <= 1 << 20 {
             // A thread that ends has no place for it any more.
             SCRATCH.try_with(|cell| cell.set(Some(scratch))).unwrap_or_default();
         }
         appended
     }
 
+    /// [`Stream::put`] without any options, as most appends go.
+    fn append_plain(&self, draft: &mut Draft) -> Result<EntryId> {
+        let log = self.log()?;
+        self.shared().check_writable()?;
+        self.wait_for_room(log, draft.list().len(), None, None)?;
+        let (id, position) =
+            self.with_room(log, || self.try_append(log, draft, NewId::Auto, None))?;
+        self.appended(log, position, false)?;
+        Ok(id)
+    }
+
     /// Writes an entry, and waits for nothing but room: `most` is for levels without a limit to
     /// what may not be on disk.
     pub(super) fn put(
         &self,
-        list: &[u8],
+        draft: &mut Draft,
         options: &AppendOptions,
         most: Option<u64>,
     ) -> Result<Put<'_>> {
         let log = self.log()?;
         self.shared().check_writable()?;
-        self.wait_for_room(log, list.len(), options.timeout, most)?;
+        self.wait_for_room(log, draft.list().len(), options.timeout, most)?;
         // A frame may be on disk earlier than the acknowledgements that its trim would rest on, and
         // has no place for what it takes from the groups.
         let waits = || self.inner.state.lock().retention().keep_unacked;
@@ -159,12 +165,12 @@ impl Stream {
         });
         let trim = options.trim.filter(|_| later.is_none());
         if let Some(idempotent) = &options.idempotent {
-            let tried = self.append_once(log, list, options.id, trim, idempotent)?;
+            let tried = self.append_once(log, draft.list(), options.id, trim, idempotent)?;
             let Tried { id, position, duplicate } = tried;
             return Ok(Put { log, id, position, later: later.filter(|_| !duplicate), duplicate });
         }
         let (id, position) =
-            self.with_room(log, || self.try_append(log, list, options.id, trim))?;
+            self.with_room(log, || self.try_append(log, draft, options.id, trim))?;
         Ok(Put { log, id, position, later, duplicate: false })
     }
 
@@ -176,6 +182,7 @@ impl Stream {
     }
 
     /// Tries an append until there is a segment for it, which is made while the writer is free.
+    #[inline]
     pub(super) fn with_room<T>(
         &self,
         log: &Log,
@@ -202,33 +209,36 @@ impl Stream {
         }
     }
 
+    #[inline]
     fn try_append(
         &self,
         log: &Log,
-        list: &[u8],
+        draft: &mut Draft,
         want: NewId,
         trim: Option<Trim>,
     ) -> Result<Result<(EntryId, u64), NoRoom>> {
+        // Before the lock, as nobody needs to wait meanwhile; the last ID has a say in any case.
+        let now = if want == NewId::Auto { self.shared().disk.now_ms() } else { 0 };
+        let len = draft.list().len();
         let mut appender = log.writer()?;
         appender.wake()?;
         let max = appender.options().max_entry_bytes;
-        if list.len() as u64 > max {
-            return Err(Error::new(ErrorKind::EntryTooLarge { size: list.len() as u64, max }));
+        if len as u64 > max {
+            return Err(Error::new(ErrorKind::EntryTooLarge { size: len as u64, max }));
         }
-        let now = if want == NewId::Auto { self.shared().disk.now_ms() } else { 0 };
         let id = next_id(want, appender.last_id(), now)?;
-        if let Some(need) = appender.lacks_room(list.len(), None) {
+        if let Some(need) = appender.lacks_room(len, None) {
             return Ok(Err(NoRoom::Segment(need)));
         }
         let plan = match &trim {
             Some(trim) => {
-                let joins = appender.joins_block(list.len(), None);
+                let joins = appender.joins_block(len, None);
                 let mut state = self.inner.state.lock();
                 plan_trim(&mut state, log, &appender, trim, Some((id, joins)))?
             }
             None => None,
         };
-        let position = appender.append(id, list, plan.map(|plan| plan.trimmed), None)?;
+        let position = appender.append_in_place(id, draft, plan.map(|plan| plan.trimmed))?;
         if let Some(plan) = plan.filter(|plan| !appender.trims(plan)) {
             count_trim(&mut self.inner.state.lock(), log, appender.tail(), &plan);
         }

@@ -150,8 +150,9 @@ impl Stream {
         K: AsRef<[u8]>,
         V: AsRef<[u8]>,
     {
-        self.encoded(fields, &options, |list| {
-            let put = self.put(list, &options, None)?;
+        options.check()?;
+        self.encoded(fields, |draft| {
+            let put = self.put(draft, &options, None)?;
             self.appended(put.log, put.position, options.durable)?;
             self.trim_later(put.later);
             Ok(Appended { id: put.id, duplicate: put.duplicate })

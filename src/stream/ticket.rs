@@ -203,8 +203,9 @@ impl Stream {
         K: AsRef<[u8]>,
         V: AsRef<[u8]>,
     {
-        self.encoded(fields, &options, |list| {
-            let put = self.put(list, &options, Some(MOST_UNSYNCED))?;
+        options.check()?;
+        self.encoded(fields, |draft| {
+            let put = self.put(draft, &options, Some(MOST_UNSYNCED))?;
             let mut ticket = self.ticket(put.log, (put.id, put.id), put.position);
             ticket.duplicate = put.duplicate;
             self.trim_later(put.later);

@@ -131,22 +131,9 @@ impl Appender<'_> {
         let (log, writer) = (self.log, &mut *self.writer);
         writer.make_room(log, need)?;
         let extras = writer.extras(log, trimmed);
-        let block = writer.next_block(log, id, list.len());
-        let mut out = std::mem::take(&mut writer.scratch);
         let flags = extras.flags_with(key);
-        let frame = FrameBuilder::begin(&mut out, Kind::Entry, flags, block);
-        if flags != 0 {
-            extras.write_with(&mut out, key);
-        }
-        if block.is_none() {
-            write_id(&mut out, writer.block.base, id);
-        }
-        out.extend_from_slice(list);
-        let stored = writer.store(log, frame, &mut out, 1);
-        writer.scratch = out;
-        stored?;
-        writer.took(id, list.len());
-        Ok(writer.finish(log))
+        let block = writer.next_block(log, id, list.len());
+        writer.append_copy(log, (id, list), flags, block, |out| extras.write_with(out, key))
     }
 
     /// Appends entries with strictly increasing IDs, all published at once.
@@ -332,6 +319,7 @@ impl Writer {
         };
         let at = active.end;
         let crc = frame.end(out, active.segment.seed, at);
+        let out = out.get(frame.start..).unwrap_or_default();
         // What is synced alone is written alone: a store to the map would have its folio written.
         let by_call = log.is_strict() || log.commit.durable() == self.position;
         if let Err(e) = put(&mut active.region, &*active.file, by_call, at, out) {
@@ -339,7 +327,7 @@ impl Writer {
             self.end_segment();
             return Err(error);
         }
-        if out.get(12).is_some_and(|flags| flags & BLOCK != 0) {
+        if frame.begins_block() {
             active.segment.push_block(BlockStart {
                 id: self.block.base,
                 offset: at as u32,
