@@ -24,7 +24,7 @@ build none
 status=0
 for fault in weak_publish weak_alone no_max weak_observe weak_fence late_target no_guard \
     no_notify_all no_notify_one late_look no_tasks no_baton no_dirty weak_turn_begin weak_turn_end \
-    weak_turn_look no_trim_lock no_line_up; do
+    weak_turn_look no_trim_lock no_line_up nap_is_look; do
     build "$fault"
     found=0
     echo "$fault:"
