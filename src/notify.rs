@@ -1,8 +1,9 @@
 //! Waiting for new entries: who waits on which stream, and who is woken by a publish.
 //!
 //! Each stream owns a [`WaitList`]. A reader that has to block makes a [`Waiter`], registers it on
-//! the list of every stream that it reads, looks once more, and waits. Nothing here polls, and no
-//! waiter is woken under a lock, as waking may run a callback.
+//! the list of every stream that it reads, looks once more, and waits. No waiter is woken under a
+//! lock, as waking may run a callback. Nothing polls but plain readers of a stream to which entries
+//! come faster than threads can well be woken ([`until`]).
 //!
 //! Two classes wait on a list:
 //! - Plain readers: a publish wakes all of them, since each sees every entry, and takes them off
@@ -46,6 +47,11 @@ use crate::sync::{
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+// With the path, as the models take this file in from another folder.
+#[path = "notify/until.rs"]
+mod until;
+pub(crate) use until::until;
 
 /// What a waiter waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,6 +146,7 @@ impl Waiter {
 pub(crate) struct WaitList {
     /// How many registrations there are; changed under the lock, read without it.
     registered: AtomicU64,
+    pace: until::Pace,
     queues: Mutex<Queues>,
 }
 
@@ -198,6 +205,7 @@ impl WaitList {
     pub(crate) fn new() -> WaitList {
         WaitList {
             registered: AtomicU64::new(0),
+            pace: until::Pace::new(),
             queues: Mutex::new(Queues {
                 next_ticket: 0,
                 readers: BTreeMap::new(),
@@ -260,6 +268,9 @@ impl WaitList {
     pub(crate) fn notify(&self) {
         self.wake(|queues, woken| {
             let readers = std::mem::take(&mut queues.readers);
+            if !readers.is_empty() {
+                self.pace.wakes();
+            }
             self.registered.fetch_sub(readers.len() as u64, Ordering::Relaxed);
             woken.extend(readers.into_values());
             for queue in queues.groups.values_mut() {

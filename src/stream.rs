@@ -220,6 +220,11 @@ impl StreamInner {
         self.check_sound(shared)
     }
 
+    /// How many entries there have been that can be seen; only good for comparing two moments.
+    pub(crate) fn count(&self) -> u64 {
+        self.log.get().map_or(0, |log| log.tail().ordinal)
+    }
+
     /// Nothing more comes of a stream whose sync failed.
     pub(crate) fn check_sound(&self, shared: &Shared) -> Result<()> {
         shared.check_sound()?;

@@ -73,6 +73,14 @@ pub(crate) fn wait_a_turn(times: u32) {
     let _ = times;
 }
 
+/// Sleeps for this long, or somewhat longer. In a model it takes no time: a thread that yields goes
+/// on only when others have done something, and what a nap in vain leads to would not be seen.
+pub(crate) fn nap(time: Duration) {
+    #[cfg(not(loom))]
+    std::thread::sleep(time);
+    let _ = time;
+}
+
 /// Faults that the models plant where no ordering and no wake-up is at stake. All of them are
 /// `false` in every other build, and the branches on them are not compiled in.
 pub(crate) mod planted {
@@ -92,6 +100,8 @@ pub(crate) mod planted {
     pub(crate) const NO_TRIM_LOCK: bool = cfg!(planted = "no_trim_lock");
     /// A plain reader that was woken does not go on the list again.
     pub(crate) const NO_LINE_UP: bool = cfg!(planted = "no_line_up");
+    /// A plain reader that has looked behind a nap waits without another look.
+    pub(crate) const NAP_IS_LOOK: bool = cfg!(planted = "nap_is_look");
     /// What is published while a group reader looks is forgotten when it has looked.
     pub(crate) const NO_DIRTY: bool = cfg!(planted = "no_dirty");
 }
@@ -123,6 +133,11 @@ impl Deadline {
             (Some(one), Some(other)) => Deadline(Some(one.min(other))),
             (one, other) => Deadline(one.or(other)),
         }
+    }
+
+    /// Whether it comes before so much time is over.
+    pub(crate) fn is_within(self, time: Duration) -> bool {
+        self.0.is_some_and(|at| at.saturating_duration_since(Instant::now()) < time)
     }
 
     pub(crate) fn is_over(self) -> bool {

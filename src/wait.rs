@@ -3,7 +3,7 @@
 use crate::entry::Entry;
 use crate::error::Result;
 use crate::id::EntryId;
-use crate::notify::{Class, Registration, Waiter, Wake};
+use crate::notify::{self, Waiter};
 use crate::options::{Block, ReadOptions, Start};
 use crate::read::{Batch, Budget};
 use crate::store::{Shared, Store};
@@ -77,29 +77,17 @@ fn until<T>(
     deadline: Deadline,
     look: impl Fn() -> Result<Option<T>>,
 ) -> Result<Option<T>> {
-    let register =
-        |(_, inner): &(_, &Arc<StreamInner>)| inner.waiters.register(waiter, Class::Reader);
-    let mut registered: Vec<Registration> = streams.iter().map(register).collect();
-    let mut listed = true;
-    loop {
-        if let Some(found) = look()? {
-            return Ok(Some(found));
-        }
+    let lists: Vec<_> = streams.iter().map(|(_, inner)| &inner.waiters).collect();
+    let count = || streams.iter().fold(0u64, |sum, (_, inner)| sum.wrapping_add(inner.count()));
+    let look = || {
+        let found = look()?;
         // A stopped stream is read as it is, but nothing more will come.
-        for (shared, inner) in streams {
+        for (shared, inner) in streams.iter().filter(|_| found.is_none()) {
             inner.check_sound(shared)?;
         }
-        // Who was woken hardly ever looks in vain, so the way back on the lists comes behind that.
-        if !listed {
-            registered.iter_mut().for_each(Registration::look);
-            listed = true;
-            continue;
-        }
-        if waiter.wait(deadline) == Wake::TimedOut {
-            return Ok(None);
-        }
-        listed = false;
-    }
+        Ok(found)
+    };
+    notify::until(&lists, waiter, deadline, count, look)
 }
 
 impl Store {

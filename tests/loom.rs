@@ -28,6 +28,7 @@
 //! | `no_baton`      | a group reader does not hand its turn on        | a hang           |
 //! | `no_dirty`      | what comes during a look is forgotten           | a hang           |
 //! | `no_line_up`    | a reader that was woken is not listed again     | a hang           |
+//! | `nap_is_look`   | a nap stands for the look behind registering    | a hang           |
 //! | `weak_turn_begin` | the end moves before its number is odd        | a torn read      |
 //! | `weak_turn_end` | its number is even before the end has moved     | a torn read      |
 //! | `weak_turn_look`  | the number is looked at before the end is read | a torn read     |
@@ -565,6 +566,30 @@ fn a_plain_reader_misses_no_publish() {
                     }
                     assert_eq!(waiter.wait(Deadline::NEVER), Wake::Woken);
                     listed = false;
+                }
+            })
+        };
+        stream.publish(1);
+        stream.publish(2);
+        reader.join().unwrap();
+        assert!(stream.list.is_empty());
+    });
+}
+
+/// The first wake makes the list lively, so the second read naps, or finds what came meanwhile.
+#[test]
+fn a_reader_that_naps_misses_no_publish() {
+    model(|| {
+        let stream = Stream::new();
+        let reader = {
+            let stream = Arc::clone(&stream);
+            thread::spawn(move || {
+                for next in 1..=2 {
+                    let look = || Ok::<_, ()>((stream.published.get() >= next).then_some(()));
+                    let (list, waiter) = (&[&stream.list], Waiter::new());
+                    let count = || stream.published.get();
+                    let found = notify::until(list, &waiter, Deadline::NEVER, count, look);
+                    assert_eq!(found, Ok(Some(())));
                 }
             })
         };

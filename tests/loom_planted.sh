@@ -41,7 +41,8 @@ faults="
     weak_turn_end who_looks_at_a_log_sees_its_end_of_one_moment
     weak_turn_look who_looks_at_a_log_sees_its_end_of_one_moment
     no_trim_lock who_looks_at_a_log_sees_what_is_trimmed_at_the_same_moment
-    no_line_up a_plain_reader_misses_no_publish"
+    no_line_up a_plain_reader_misses_no_publish
+    nap_is_look a_reader_that_naps_misses_no_publish"
 
 # The known model first, and the others only where it finds nothing: some take half a minute.
 look_for() {
