@@ -111,11 +111,15 @@ impl From<Error> for Refusal {
             ErrorKind::ReadOnly => {
                 Refusal::of("READONLY You can't write against a store that is open for reading.")
             }
-            // Redis's words for a write that its disk has refused.
-            ErrorKind::StorageFull { .. } | ErrorKind::Poisoned { .. } => {
-                Refusal::new(format!("MISCONF {error}"))
-            }
-            _ => Refusal::new(format!("ERR {error}")),
+            // Redis's code for a write that its disk has refused. What it says of the cause has
+            // paths in it, and where the store lies is no matter of a client's.
+            ErrorKind::Poisoned { .. } => Refusal::of(
+                "MISCONF nothing more is written since an earlier failure; whoever has the store \
+                 has to mend what failed and open it again",
+            ),
+            kind @ ErrorKind::StorageFull { .. } => Refusal::new(format!("MISCONF {kind}")),
+            // For the same reason without the error's path and what was below it.
+            kind => Refusal::new(format!("ERR {kind}")),
         }
     }
 }
@@ -123,6 +127,25 @@ impl From<Error> for Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io;
+    use std::path::Path;
+
+    /// Fails if an error is shown whole.
+    #[test]
+    fn clients_do_not_learn_where_the_store_lies() {
+        let path = Path::new("hidden/log");
+        for kind in [io::ErrorKind::StorageFull, io::ErrorKind::Other] {
+            let error = Error::io("write", path, kind.into());
+            assert!(error.to_string().contains("hidden"));
+            let stopped = Error::poisoned(&error);
+            assert!(stopped.to_string().contains("hidden"));
+            let said = Refusal::from(stopped);
+            assert_eq!(said.code(), "MISCONF");
+            assert!(!said.0.contains("hidden"), "{}", said.0);
+            let said = Refusal::from(error);
+            assert!(!said.0.contains("hidden"), "{}", said.0);
+        }
+    }
 
     #[test]
     fn words_of_a_client_end_at_their_first_nul() {
