@@ -415,7 +415,7 @@ impl Journal {
             (inner.slot, Arc::clone(inner.region.region()), inner.end)
         };
         // But for the last page, to which the next record goes.
-        region.let_go(end);
+        region.let_go(0, end);
         self.sync_slot(slot)
     }
 

@@ -6,7 +6,7 @@ use mio::net::{TcpListener, TcpStream};
 #[cfg(unix)]
 use mio::net::{UnixListener, UnixStream};
 use mio::{Interest, Registry, Token};
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 
@@ -174,12 +174,7 @@ impl Socket {
 
     pub(crate) fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         loop {
-            let read = match self {
-                Socket::Tcp(stream) => stream.read(into),
-                #[cfg(unix)]
-                Socket::Unix(stream) => stream.read(into),
-            };
-            match read {
+            match self.read_once(into) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 other => return other,
             }
@@ -188,15 +183,49 @@ impl Socket {
 
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         loop {
-            let written = match self {
-                Socket::Tcp(stream) => stream.write(bytes),
-                #[cfg(unix)]
-                Socket::Unix(stream) => stream.write(bytes),
-            };
-            match written {
+            match self.write_once(bytes) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 other => return other,
             }
+        }
+    }
+
+    // Without the C library, whose calls look in a process of several threads at each time whether
+    // they are to be cancelled.
+    #[cfg(target_os = "linux")]
+    fn read_once(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let flags = rustix::net::RecvFlags::empty();
+        let (read, _) = match self {
+            Socket::Tcp(stream) => rustix::net::recv(&*stream, into, flags)?,
+            Socket::Unix(stream) => rustix::net::recv(&*stream, into, flags)?,
+        };
+        Ok(read)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn write_once(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let flags = rustix::net::SendFlags::NOSIGNAL;
+        Ok(match self {
+            Socket::Tcp(stream) => rustix::net::send(&*stream, bytes, flags)?,
+            Socket::Unix(stream) => rustix::net::send(&*stream, bytes, flags)?,
+        })
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn read_once(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Socket::Tcp(stream) => io::Read::read(stream, into),
+            #[cfg(unix)]
+            Socket::Unix(stream) => io::Read::read(stream, into),
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn write_once(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Socket::Tcp(stream) => io::Write::write(stream, bytes),
+            #[cfg(unix)]
+            Socket::Unix(stream) => io::Write::write(stream, bytes),
         }
     }
 }

@@ -293,6 +293,9 @@ impl Log {
             if segment.position() >= target || segment.end_position() <= durable {
                 continue;
             }
+            if !self.is_strict() {
+                segment.let_go(durable);
+            }
             let synced = planted::unless(planted::segment_sync(), || file.sync());
             if let Err(e) = planted::unless(planted::sync_error(), || synced) {
                 self.poisoned.store(true, Ordering::Release);

@@ -103,9 +103,12 @@ impl Drop for HeapMem {
     }
 }
 
-/// No system has smaller pages.
+/// No system has smaller pages; one with larger ones refuses what does not begin at one.
 #[cfg(target_os = "linux")]
 const PAGE: usize = 4096;
+/// For fewer bytes than this to be synced, their pages are asked about one by one.
+#[cfg(target_os = "linux")]
+const FEW_PAGES: usize = 4 * PAGE;
 
 enum Mem {
     Map(memmap2::MmapRaw),
@@ -215,26 +218,29 @@ impl Region {
         }
     }
 
-    /// Gives up the process's own record of which pages of a map it has changed, below `upto`: the
-    /// file's pages are as changed as before, and whoever touches the map there finds them again.
+    /// Gives up the process's own record of which pages of a map it has changed, of those that lie
+    /// in `from..to` or begin before it: the file's pages are as changed as before, and whoever
+    /// touches the map there finds them again.
     ///
     /// A sync asks every processor on which the process runs about each page that the map has
     /// changed, one after the other, and interrupts what it does there. This does so once for all.
-    pub(crate) fn let_go(&self, upto: u64) {
+    pub(crate) fn let_go(&self, from: u64, to: u64) {
         #[cfg(target_os = "linux")]
         if let Mem::Map(map) = &self.mem
-            && let len @ 1.. = upto.min(self.len) as usize / PAGE * PAGE
+            && let from = from as usize / PAGE * PAGE
+            && let to = to.min(self.len) as usize / PAGE * PAGE
+            && let len @ FEW_PAGES.. = to.saturating_sub(from)
         {
             let advice = memmap2::UncheckedAdvice::DontNeed;
             // SAFETY: all maps are shared with their files (`Region::map`), so the system takes
             // what it lets go from the file when it is touched again: no byte changes (I3), for
             // those who have borrowed some, too.
-            let done = unsafe { map.unchecked_advise_range(advice, 0, len) };
+            let done = unsafe { map.unchecked_advise_range(advice, from, len) };
             // Without it the sync takes longer, and nothing else.
             drop(done);
         }
         #[cfg(not(target_os = "linux"))]
-        let _ = upto;
+        let _ = (from, to);
     }
 
     fn base(&self) -> *mut u8 {

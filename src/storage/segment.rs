@@ -231,6 +231,14 @@ impl Segment {
         Ok(())
     }
 
+    /// Prepares a sync of what lies behind the position `durable`, where that was stored to a map:
+    /// see [`Region::let_go`].
+    pub(crate) fn let_go(&self, durable: u64) {
+        if let Some(region) = self.region.get() {
+            region.let_go(durable.saturating_sub(self.position()), self.end());
+        }
+    }
+
     /// Uses a region that is already mapped (the writer's).
     pub(crate) fn set_region(&self, region: Arc<Region>) {
         let _already = self.region.set(region);
