@@ -80,6 +80,31 @@ fn a_command_may_be_so_long_and_no_longer() {
     assert!(client.ask("EXEC").starts_with("-EXECABORT"));
 }
 
+/// Fails if the stream that was made for it stays.
+#[test]
+fn a_change_that_is_refused_makes_no_stream() {
+    let served = Served::start(ServerOptions::new());
+    let mut client = served.client();
+    let long = vec![b'x'; (1 << 20) + 1];
+    let refused: [&[&[u8]]; 3] = [
+        &[b"XADD", b"s", b"IDMPAUTO", &long, b"*", b"f", b"v"],
+        &[b"XADD", b"s", b"IDMP", b"p", &long, b"*", b"f", b"v"],
+        &[b"XGROUP", b"CREATE", b"s", &long, b"$", b"MKSTREAM"],
+    ];
+    for words in refused {
+        client.send_words(words);
+        let said = client.reply().unwrap();
+        assert!(said.starts_with("-ERR"), "{said}");
+        assert_eq!(client.ask("EXISTS s"), ":0", "{said}");
+    }
+    assert_eq!(client.info("rdb_changes_since_last_save"), "0");
+    // One that was there stays, and so does what the application has in it.
+    assert_eq!(client.ask("XGROUP CREATE s g $ MKSTREAM"), "+OK");
+    client.send_words(refused[0]);
+    assert!(client.reply().unwrap().starts_with("-ERR"));
+    assert_eq!(client.ask("EXISTS s"), ":1");
+}
+
 /// Fails if `Out` takes whatever it is given.
 #[test]
 fn a_reply_that_is_too_long_ends_the_connection() {
