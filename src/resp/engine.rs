@@ -75,7 +75,7 @@ impl Engine {
     pub(crate) fn connect(&mut self, address: String, local: String) -> usize {
         self.stats.connections += 1;
         let id = self.clients.next_id();
-        let out = Out::new(usize::try_from(self.config.output_limit).unwrap_or(usize::MAX));
+        let out = Out::new(self.config.most_output());
         let mut client = Client::new(id, address, local, out);
         client.trusted = self.config.password.is_none();
         self.clients.add(client)

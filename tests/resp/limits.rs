@@ -128,6 +128,40 @@ fn a_reply_that_is_too_long_ends_the_connection() {
     assert_eq!(served.client().ask("XLEN s"), ":40");
 }
 
+/// Fails if what is set is only remembered, or holds where nothing is set.
+#[test]
+fn the_longest_reply_is_set_as_in_redis() {
+    let served = Served::start(ServerOptions::new().max_reply_bytes(100_000));
+    let mut first = served.client();
+    let name = b"client-output-buffer-limit";
+    let mut set = |limit: &str| {
+        first.send_words(&[b"CONFIG", b"SET", name, limit.as_bytes()]);
+        first.reply().unwrap()
+    };
+    let reply = |bytes: usize| {
+        let mut client = served.client();
+        client.send_words(&[b"ECHO", &vec![b'x'; bytes]]);
+        client.reply().map(|reply| reply.len())
+    };
+    assert_eq!((reply(90_000), reply(110_000)), (Some(90_000), None));
+    assert_eq!(set("normal 50000 0 0 pubsub 1 1 1"), "+OK");
+    assert_eq!((reply(40_000), reply(60_000)), (Some(40_000), None));
+    assert_eq!(set("normal 200000 0 0"), "+OK");
+    assert_eq!((reply(190_000), reply(210_000)), (Some(190_000), None));
+    assert_eq!(set("normal 0 0 0"), "+OK");
+    assert_eq!((reply(90_000), reply(110_000)), (Some(90_000), None));
+    assert_eq!(
+        set("nobody 0 0 0"),
+        "-ERR CONFIG SET failed (possibly related to argument 'client-output-buffer-limit') - \
+         Invalid client class specified in buffer limit configuration."
+    );
+    assert_eq!(
+        first.ask("CONFIG GET client-output-buffer-limit"),
+        "*[client-output-buffer-limit \
+         normal 0 0 0 slave 268435456 67108864 60 pubsub 1 1 1]"
+    );
+}
+
 #[test]
 fn who_is_idle_is_sent_away() {
     let options = ServerOptions::new().idle_timeout(std::time::Duration::from_secs(1));
