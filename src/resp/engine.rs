@@ -303,7 +303,7 @@ impl Engine {
     pub(crate) fn unwatch(&mut self, place: usize) {
         let Some(client) = self.clients.get_mut(place) else { return };
         client.broken = false;
-        for name in std::mem::take(&mut client.watching) {
+        for name in std::mem::take(&mut client.watching).into_keys() {
             self.space.unwatch(&name, place);
         }
     }
