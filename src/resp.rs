@@ -38,7 +38,8 @@
 //!   them all in one change on disk.
 //! - SAVE and BGSAVE make everything durable, BGREWRITEAOF writes a checkpoint of the state journal
 //!   besides, and DEBUG RELOAD closes the store and opens it again, if the server has opened it.
-//! - WATCH hears of what clients change, not of what the application does with the library.
+//! - WATCH sees what the application does to entries with the library. A transaction is run in one
+//!   go among clients; the application may come in between.
 //! - The commands of a transaction are run in one go, and are not one change on disk: a crash may
 //!   leave the first of them done and the others not.
 //!

@@ -48,6 +48,8 @@ mod trim;
 pub use api::Stream;
 pub(crate) use change::Locked;
 pub use idempotent::{Appended, IdempotencyInfo};
+#[cfg(feature = "resp")]
+pub(crate) use info::Stamp;
 pub use info::{StreamDetails, StreamInfo};
 pub(crate) use recovery::Frozen;
 pub use ticket::Ticket;

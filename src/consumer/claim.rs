@@ -62,7 +62,7 @@ impl Consumer {
         options: ClaimOptions,
     ) -> Result<Delivery> {
         let ids: Vec<EntryId> = ids.into_iter().collect();
-        let (span, places) = self.claim_any(&ids, &options, false)?;
+        let (span, places, _) = self.claim_any(&ids, &options, false)?;
         Ok(Delivery::new(&self.group, span, places.into(), Vec::new()))
     }
 
@@ -78,8 +78,20 @@ impl Consumer {
         options: ClaimOptions,
     ) -> Result<Vec<EntryId>> {
         let ids: Vec<EntryId> = ids.into_iter().collect();
-        let (_, places) = self.claim_any(&ids, &options, true)?;
+        let (_, places, _) = self.claim_any(&ids, &options, true)?;
         Ok(places.into_iter().map(|place| place.id).collect())
+    }
+
+    /// Both; tells besides how many IDs are not pending any more because their entries are gone.
+    #[cfg(feature = "resp")]
+    pub(crate) fn claim_and_count(
+        &self,
+        ids: &[EntryId],
+        options: &ClaimOptions,
+        just_ids: bool,
+    ) -> Result<(Delivery, u64)> {
+        let (span, places, gone) = self.claim_any(ids, options, just_ids)?;
+        Ok((Delivery::new(&self.group, span, places.into(), Vec::new()), gone))
     }
 
     fn claim_any(
@@ -87,7 +99,7 @@ impl Consumer {
         ids: &[EntryId],
         options: &ClaimOptions,
         just_ids: bool,
-    ) -> Result<(Span, Vec<Place>)> {
+    ) -> Result<(Span, Vec<Place>, u64)> {
         let now = self.group.shared().disk.now_ms();
         let grows = options.force || self.is_new()?;
         let (found, _) = self.group.change(grows, |locked, group| {
@@ -99,7 +111,8 @@ impl Consumer {
                 state.claim(&self.name, ids, options, just_ids, now, &facts, &mut exists)?;
             let places = places_of(&span, &outcome.claimed)?;
             keep_trim(locked, &mut outcome.events);
-            Ok(((span, places), outcome.events))
+            let gone = outcome.events.iter().map(removed).sum();
+            Ok(((span, places, gone), outcome.events))
         })?;
         Ok(found)
     }
@@ -155,6 +168,13 @@ impl Consumer {
             Ok(((span, places, outcome.deleted, outcome.next), outcome.events))
         })?;
         Ok(found)
+    }
+}
+
+fn removed(event: &Event) -> u64 {
+    match event {
+        Event::PendingRemoved { ids, .. } => ids.len() as u64,
+        _ => 0,
     }
 }
 

@@ -5,6 +5,7 @@ use crate::format::event::PendingRecord;
 use crate::notify::{Class, Registration, Waiter, Wake};
 use crate::sync::Deadline;
 use crate::wait::deadline;
+use std::collections::HashSet;
 
 /// What one look at one stream gave.
 struct Looked {
@@ -27,7 +28,8 @@ impl Consumer {
     pub fn read(&self, options: GroupReadOptions) -> Result<Delivery> {
         let deadline = deadline(options.read.block);
         if deadline.is_none() || !self.must_queue() {
-            let looked = self.look(&mut Budget::of(&options.read), &options)?;
+            let now = self.group.shared().disk.now_ms();
+            let looked = self.look(now, &mut Budget::of(&options.read), &options)?;
             if deadline.is_none() || looked.answered {
                 return Ok(looked.delivery);
             }
@@ -109,8 +111,7 @@ impl Consumer {
         }))
     }
 
-    fn look(&self, budget: &mut Budget, options: &GroupReadOptions) -> Result<Looked> {
-        let now = self.group.shared().disk.now_ms();
+    fn look(&self, now: u64, budget: &mut Budget, options: &GroupReadOptions) -> Result<Looked> {
         if budget.is_for_one()
             && options.claim.is_none()
             && let Some(looked) = self.look_for_one(now, options.no_ack)?
@@ -249,6 +250,13 @@ fn due(
     Ok(found)
 }
 
+impl Group {
+    /// What tells it from all others that there are.
+    fn identity(&self) -> (*const (), GroupNumber) {
+        (Arc::as_ptr(self.of.stream.inner()).cast(), self.of.number)
+    }
+}
+
 impl PendingRecord {
     fn idle(&self, now: u64) -> u64 {
         now.saturating_sub(self.time_ms)
@@ -282,12 +290,26 @@ fn look(
         from.iter().try_for_each(|(consumer, _)| consumer.group.check())?;
     }
     let mut options = options;
+    // One moment for all, or what is claimed could become idle again within the call.
+    let now = from.first().map_or(0, |(consumer, _)| consumer.group.shared().disk.now_ms());
+    let mut looked_at = HashSet::new();
     for (n, (consumer, what)) in from.iter().enumerate() {
         if !choose(n) || budget.is_spent() {
             continue;
         }
         let looked = match what {
-            ReadFrom::New => consumer.look(&mut budget, &options),
+            ReadFrom::New => {
+                let mut options = options;
+                if from.len() > 1
+                    && let Some(min_idle) = options.claim
+                    && !looked_at.insert(consumer.group.identity())
+                {
+                    // What was claimed a moment ago is not claimed again, or a group that is named
+                    // often would be gone through as often.
+                    options.claim = Some(min_idle.max(Duration::from_millis(1)));
+                }
+                consumer.look(now, &mut budget, &options)
+            }
             ReadFrom::History(after) => {
                 // As in Redis, for what comes behind it, too.
                 options.claim = None;

@@ -191,7 +191,8 @@ impl GroupReadOptions {
     ///
     /// [`Delivery::claims`](crate::Delivery::claims) tells them from new ones. A read that waits
     /// wakes when something has become idle enough, too. A history is not affected, nor are
-    /// streams that come behind one in the same call.
+    /// streams that come behind one in the same call. A group that a call names several times is
+    /// given what was claimed once.
     #[must_use]
     pub fn claim(mut self, min_idle: Duration) -> GroupReadOptions {
         self.claim = Some(min_idle);

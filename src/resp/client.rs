@@ -1,7 +1,8 @@
 //! What the server knows of each connection, beside its socket.
 
 use super::out::Out;
-use std::collections::{BTreeSet, VecDeque};
+use crate::stream::Stamp;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 /// A connection, as commands see it.
@@ -18,8 +19,8 @@ pub(crate) struct Client {
     /// Has given the password, or there was none.
     pub(crate) trusted: bool,
     pub(crate) multi: Option<Multi>,
-    /// Names that it watches.
-    pub(crate) watching: BTreeSet<Vec<u8>>,
+    /// Names that it watches, and what was there when it began; `None` for no stream.
+    pub(crate) watching: BTreeMap<Vec<u8>, Option<Stamp>>,
     /// Something that it watches was changed.
     pub(crate) broken: bool,
     pub(crate) reply: Reply,
@@ -83,7 +84,7 @@ impl Client {
             db: 0,
             trusted: false,
             multi: None,
-            watching: BTreeSet::new(),
+            watching: BTreeMap::new(),
             broken: false,
             reply: Reply::On,
             out,

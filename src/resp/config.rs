@@ -7,6 +7,9 @@ use crate::options::{IdempotencyWindow, StreamOptions};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+mod buffers;
+use buffers::Buffers;
+
 /// See the module.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
@@ -21,7 +24,9 @@ pub(crate) struct Config {
     pub(crate) maxclients: i64,
     pub(crate) proto_max_bulk_len: i64,
     pub(crate) query_buffer_limit: i64,
+    /// What holds where `client-output-buffer-limit` sets no limit.
     pub(crate) output_limit: i64,
+    buffers: Buffers,
     /// Seconds after which an idle client is sent away; 0 for never.
     pub(crate) timeout: i64,
     pub(crate) appendfsync: Fsync,
@@ -66,6 +71,7 @@ enum Kind {
     Number(i64, i64, Get, Put),
     /// With an optional unit: `4kb`.
     Memory(i64, i64, Get, Put),
+    Buffers,
     Fsync,
     Password,
     /// Set when the server starts.
@@ -81,10 +87,7 @@ const SETTINGS: &[(&str, Kind)] = &[
     ("appendonly", Kind::Remembered("yes")),
     ("auto-aof-rewrite-percentage", Kind::Remembered("100")),
     ("bind", Kind::Fixed),
-    (
-        "client-output-buffer-limit",
-        Kind::Memory(1024, i64::MAX, |c| c.output_limit, |c, v| c.output_limit = v),
-    ),
+    ("client-output-buffer-limit", Kind::Buffers),
     (
         "client-query-buffer-limit",
         Kind::Memory(1 << 20, i64::MAX, |c| c.query_buffer_limit, |c, v| c.query_buffer_limit = v),
@@ -155,6 +158,7 @@ impl Config {
         let (name, kind) = Config::kind(name)?;
         Some(match kind {
             Kind::Number(_, _, get, _) | Kind::Memory(_, _, get, _) => get(self).to_string(),
+            Kind::Buffers => self.buffers.text(),
             Kind::Fsync => self.appendfsync.name().to_owned(),
             Kind::Password => {
                 let word = self.password.as_deref().unwrap_or_default();
@@ -182,6 +186,7 @@ impl Config {
                 let number = memory(&text).ok_or_else(|| NOT_MEMORY.to_owned())?;
                 put(self, within(number, *min, *max)?);
             }
+            Kind::Buffers => self.buffers.set(&text)?,
             Kind::Fsync => {
                 self.appendfsync = Fsync::parse(&text).ok_or_else(|| NOT_FSYNC.to_owned())?;
             }
@@ -193,6 +198,12 @@ impl Config {
             Kind::Remembered(_) => drop(self.remembered.insert(name, text)),
         }
         Ok(())
+    }
+
+    /// The most that may wait to be sent to a client who comes now.
+    pub(crate) fn most_output(&self) -> usize {
+        let own = u64::try_from(self.output_limit).unwrap_or(u64::MAX);
+        usize::try_from(self.buffers.most().unwrap_or(own)).unwrap_or(usize::MAX)
     }
 
     /// What new streams remember of idempotent producers.
@@ -244,6 +255,7 @@ impl Default for Config {
             proto_max_bulk_len: 512 << 20,
             query_buffer_limit: 1 << 30,
             output_limit: 256 << 20,
+            buffers: Buffers::default(),
             timeout: 0,
             appendfsync: Fsync::EverySec,
             password: None,
@@ -265,7 +277,11 @@ fn within(value: i64, min: i64, max: i64) -> Result<i64, String> {
 /// A number of bytes: `100`, `4kb`, `1g`.
 fn memory(text: &str) -> Option<i64> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '-').unwrap_or(text.len());
-    let factor: i64 = match text[end..].to_ascii_lowercase().as_str() {
+    text[..end].parse::<i64>().ok()?.checked_mul(units(&text[end..])?)
+}
+
+fn units(text: &str) -> Option<i64> {
+    Some(match text.to_ascii_lowercase().as_str() {
         "" | "b" => 1,
         "k" => 1000,
         "kb" => 1 << 10,
@@ -274,8 +290,7 @@ fn memory(text: &str) -> Option<i64> {
         "g" => 1_000_000_000,
         "gb" => 1 << 30,
         _ => return None,
-    };
-    text[..end].parse::<i64>().ok()?.checked_mul(factor)
+    })
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use super::keys;
 use super::keyspace::Keyspace;
 use super::out::Out;
 use super::refusal::Refusal;
+use crate::id::EntryId;
 use crate::options::StreamOptions;
 use crate::store::Store;
 use crate::stream::Stream;
@@ -102,21 +103,49 @@ impl<'a> Context<'a> {
         Ok(self.store.get(&name)?)
     }
 
-    /// The stream of this key, which is made with the settings of now if there is none. The
-    /// settings hold for what is appended to one that is there, too.
-    pub(crate) fn stream_or_create(&mut self, key: &[u8]) -> Result<Stream, Refusal> {
+    /// Has `change` change the stream of this key, which is made with the settings of now if there
+    /// is none. The settings hold for what is appended to one that is there, too. Where the change
+    /// fails there is no stream afterwards that was not there before.
+    pub(crate) fn change_or_create<T>(
+        &mut self,
+        key: &[u8],
+        change: impl FnOnce(&mut Self, &Stream) -> crate::Result<T>,
+    ) -> Result<T, Refusal> {
+        let (stream, made) = self.stream_or_create(key)?;
+        let changed = change(self, &stream);
+        if changed.is_err() && made {
+            self.take_back(key, &stream);
+        }
+        Ok(changed?)
+    }
+
+    /// Removes a stream that was made for nothing. Should that fail too, it is what made the
+    /// change fail, and that is what the client is told.
+    fn take_back(&mut self, key: &[u8], stream: &Stream) {
+        // The application may have found it meanwhile, and have put something into it.
+        let is_bare = stream.info().is_ok_and(|info| {
+            info.last_id == EntryId::MIN && info.entries_added == 0 && info.groups == 0
+        });
+        if is_bare && let Ok(name) = keys::name(self.db, key) {
+            let _ = self.store.remove(&name);
+            self.space.gone(&name);
+        }
+    }
+
+    /// Tells besides whether it is new.
+    fn stream_or_create(&mut self, key: &[u8]) -> Result<(Stream, bool), Refusal> {
         let name = keys::name(self.db, key)?;
         self.space.note_read(&name);
         if let Some(stream) = self.store.get(&name)? {
             if self.config.has_own_nodes() && self.space.takes_nodes(&name) {
                 stream.set_options(&self.config.laid_out(stream.options()?))?;
             }
-            return Ok(stream);
+            return Ok((stream, false));
         }
         let options = self.config.laid_out(StreamOptions::new());
         let made = self.store.stream_with(&name, options)?;
         self.space.takes_nodes(&name);
-        Ok(made)
+        Ok((made, true))
     }
 
     /// The command has changed `key`: adds `n` to the changes since the last save, breaks the

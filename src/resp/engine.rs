@@ -75,7 +75,7 @@ impl Engine {
     pub(crate) fn connect(&mut self, address: String, local: String) -> usize {
         self.stats.connections += 1;
         let id = self.clients.next_id();
-        let out = Out::new(usize::try_from(self.config.output_limit).unwrap_or(usize::MAX));
+        let out = Out::new(self.config.most_output());
         let mut client = Client::new(id, address, local, out);
         client.trusted = self.config.password.is_none();
         self.clients.add(client)
@@ -303,7 +303,7 @@ impl Engine {
     pub(crate) fn unwatch(&mut self, place: usize) {
         let Some(client) = self.clients.get_mut(place) else { return };
         client.broken = false;
-        for name in std::mem::take(&mut client.watching) {
+        for name in std::mem::take(&mut client.watching).into_keys() {
             self.space.unwatch(&name, place);
         }
     }

@@ -126,7 +126,9 @@ impl ServerOptions {
     }
 
     /// The most that may wait to be sent to one client; 256 MiB by default. A reply that is longer
-    /// ends the connection.
+    /// ends the connection. For those who come later a client can set it anew: CONFIG SET
+    /// `client-output-buffer-limit` as in Redis, where of the class `normal` the hard limit counts,
+    /// and 0 brings this one back.
     pub fn max_reply_bytes(mut self, bytes: u64) -> ServerOptions {
         self.config.output_limit = number(bytes);
         self

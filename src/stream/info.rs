@@ -45,7 +45,33 @@ pub struct StreamDetails {
     pub groups: Vec<GroupDetails>,
 }
 
+/// What a stream's entries are told by, from one moment to another: something of it differs after
+/// each change of them. Groups have no part in it.
+#[cfg(feature = "resp")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    number: u64,
+    length: u64,
+    last_id: EntryId,
+    max_deleted_id: EntryId,
+    entries_added: u64,
+}
+
 impl Stream {
+    /// See [`Stamp`]. O(1).
+    #[cfg(feature = "resp")]
+    pub(crate) fn stamp(&self) -> Result<Stamp> {
+        let locked = self.inner.lock(self.shared())?;
+        let facts = locked.state.facts(locked.tail, None);
+        Ok(Stamp {
+            number: self.inner.number,
+            length: facts.length,
+            last_id: facts.last_id,
+            max_deleted_id: facts.max_deleted_id,
+            entries_added: facts.entries_added,
+        })
+    }
+
     /// What there is to know of the stream (XINFO STREAM). Costs a walk over the index.
     ///
     /// # Errors

@@ -105,3 +105,27 @@ fn very_many_keys_are_waited_for_and_watched_without_delay() {
     assert_eq!(client.reply().as_deref(), Some("+OK"));
     assert!(begun.elapsed() < LONG);
 }
+
+/// Fails if each time that a key is named goes through all that is pending: then a short command
+/// holds up all others for as long as it likes.
+#[test]
+fn what_is_claimed_is_claimed_once_in_a_command() {
+    let served = Served::start(ServerOptions::new());
+    let mut client = served.client();
+    for n in 1..=50 {
+        client.ask(&format!("XADD s {n}-1 f v"));
+    }
+    client.ask("XGROUP CREATE s g 0");
+    client.ask("XREADGROUP GROUP g one STREAMS s >");
+    let (keys, signs) = (" s".repeat(1000), " >".repeat(1000));
+    let found = client.ask(&format!("XREADGROUP GROUP g two CLAIM 0 STREAMS{keys}{signs}"));
+    assert_eq!(found.matches("[f v]").count(), 50);
+    // Each was delivered, and claimed, and nothing else.
+    let pending = client.ask("XPENDING s g - + 100");
+    assert_eq!(pending.matches(" two ").count(), 50, "{pending}");
+    assert_eq!(pending.matches(" :2]").count(), 50, "{pending}");
+    // Where there was no room, the next time has the rest.
+    std::thread::sleep(std::time::Duration::from_millis(5));
+    let found = client.ask("XREADGROUP GROUP g one COUNT 30 CLAIM 0 STREAMS s s s > > >");
+    assert_eq!(found.matches("[f v]").count(), 50);
+}

@@ -127,3 +127,28 @@ fn keys_have_names_and_nothing_else() {
         assert!(help.starts_with(&format!("*[+{command} <subcommand>")), "{help}");
     }
 }
+
+/// Fails if what a claim takes out, as its entry is gone, is not counted.
+#[test]
+fn what_a_claim_takes_out_is_a_change() {
+    let served = Served::start(ServerOptions::new());
+    let mut client = served.client();
+    for n in 1..=4 {
+        client.ask(&format!("XADD s {n}-1 f v"));
+    }
+    client.ask("XGROUP CREATE s g 0");
+    client.ask("XREADGROUP GROUP g one STREAMS s >");
+    client.ask("XGROUP CREATECONSUMER s g two");
+    client.ask("XDEL s 1-1 2-1");
+    let changes = |client: &mut crate::client::Client| -> u64 {
+        client.info("rdb_changes_since_last_save").parse().unwrap()
+    };
+    let before = changes(&mut client);
+    assert_eq!(client.ask("XCLAIM s g two 0 1-1 3-1"), "*[*[3-1 *[f v]]]");
+    assert_eq!(changes(&mut client), before + 2);
+    // However young it is, and once only.
+    assert_eq!(client.ask("XCLAIM s g two 99999999 2-1 2-1 4-1 JUSTID"), "*[]");
+    assert_eq!(changes(&mut client), before + 3);
+    assert_eq!(client.ask("XCLAIM s g two 0 1-1 4-1 JUSTID"), "*[4-1]");
+    assert_eq!(changes(&mut client), before + 4);
+}

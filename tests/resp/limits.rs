@@ -80,6 +80,31 @@ fn a_command_may_be_so_long_and_no_longer() {
     assert!(client.ask("EXEC").starts_with("-EXECABORT"));
 }
 
+/// Fails if the stream that was made for it stays.
+#[test]
+fn a_change_that_is_refused_makes_no_stream() {
+    let served = Served::start(ServerOptions::new());
+    let mut client = served.client();
+    let long = vec![b'x'; (1 << 20) + 1];
+    let refused: [&[&[u8]]; 3] = [
+        &[b"XADD", b"s", b"IDMPAUTO", &long, b"*", b"f", b"v"],
+        &[b"XADD", b"s", b"IDMP", b"p", &long, b"*", b"f", b"v"],
+        &[b"XGROUP", b"CREATE", b"s", &long, b"$", b"MKSTREAM"],
+    ];
+    for words in refused {
+        client.send_words(words);
+        let said = client.reply().unwrap();
+        assert!(said.starts_with("-ERR"), "{said}");
+        assert_eq!(client.ask("EXISTS s"), ":0", "{said}");
+    }
+    assert_eq!(client.info("rdb_changes_since_last_save"), "0");
+    // One that was there stays, and so does what the application has in it.
+    assert_eq!(client.ask("XGROUP CREATE s g $ MKSTREAM"), "+OK");
+    client.send_words(refused[0]);
+    assert!(client.reply().unwrap().starts_with("-ERR"));
+    assert_eq!(client.ask("EXISTS s"), ":1");
+}
+
 /// Fails if `Out` takes whatever it is given.
 #[test]
 fn a_reply_that_is_too_long_ends_the_connection() {
@@ -101,6 +126,40 @@ fn a_reply_that_is_too_long_ends_the_connection() {
     other.send("EXEC");
     assert_eq!(other.reply(), None);
     assert_eq!(served.client().ask("XLEN s"), ":40");
+}
+
+/// Fails if what is set is only remembered, or holds where nothing is set.
+#[test]
+fn the_longest_reply_is_set_as_in_redis() {
+    let served = Served::start(ServerOptions::new().max_reply_bytes(100_000));
+    let mut first = served.client();
+    let name = b"client-output-buffer-limit";
+    let mut set = |limit: &str| {
+        first.send_words(&[b"CONFIG", b"SET", name, limit.as_bytes()]);
+        first.reply().unwrap()
+    };
+    let reply = |bytes: usize| {
+        let mut client = served.client();
+        client.send_words(&[b"ECHO", &vec![b'x'; bytes]]);
+        client.reply().map(|reply| reply.len())
+    };
+    assert_eq!((reply(90_000), reply(110_000)), (Some(90_000), None));
+    assert_eq!(set("normal 50000 0 0 pubsub 1 1 1"), "+OK");
+    assert_eq!((reply(40_000), reply(60_000)), (Some(40_000), None));
+    assert_eq!(set("normal 200000 0 0"), "+OK");
+    assert_eq!((reply(190_000), reply(210_000)), (Some(190_000), None));
+    assert_eq!(set("normal 0 0 0"), "+OK");
+    assert_eq!((reply(90_000), reply(110_000)), (Some(90_000), None));
+    assert_eq!(
+        set("nobody 0 0 0"),
+        "-ERR CONFIG SET failed (possibly related to argument 'client-output-buffer-limit') - \
+         Invalid client class specified in buffer limit configuration."
+    );
+    assert_eq!(
+        first.ask("CONFIG GET client-output-buffer-limit"),
+        "*[client-output-buffer-limit \
+         normal 0 0 0 slave 268435456 67108864 60 pubsub 1 1 1]"
+    );
 }
 
 #[test]

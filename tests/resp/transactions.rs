@@ -2,6 +2,7 @@
 
 use crate::client::Served;
 use streamlog::resp::ServerOptions;
+use streamlog::{AppendOptions, EntryId, Store, Trim};
 
 #[test]
 fn commands_are_run_in_one_go() {
@@ -81,4 +82,50 @@ fn what_is_watched_and_changed_by_others_breaks_it() {
     other.ask("XADD s 1-1 f v");
     assert_eq!(client.ask("MULTI"), "+OK");
     assert_eq!(client.ask("EXEC"), "*[]");
+}
+
+/// Fails if only what clients do is noticed.
+#[test]
+fn what_the_application_changes_breaks_it_too() {
+    let store = Store::in_memory().unwrap();
+    let served = Served::on(&store, ServerOptions::new());
+    let mut client = served.client();
+    let add = |name: &str, ms| {
+        let options = AppendOptions::new().id(EntryId::new(ms, 1));
+        store.stream(name).unwrap().append_with([("f", "v")], options).unwrap();
+    };
+    type Change<'a> = (&'a str, Box<dyn Fn() + 'a>);
+    let changes: Vec<Change<'_>> = vec![
+        ("made", Box::new(|| drop(store.stream("s").unwrap()))),
+        ("appended", Box::new(|| (1..=4).for_each(|ms| add("s", ms)))),
+        (
+            "deleted",
+            Box::new(|| drop(store.get("s").unwrap().unwrap().delete([EntryId::new(2, 1)]))),
+        ),
+        ("trimmed", Box::new(|| drop(store.get("s").unwrap().unwrap().trim(Trim::max_len(1))))),
+        ("removed", Box::new(|| assert!(store.remove("s").unwrap()))),
+        ("made anew", Box::new(|| add("s", 4))),
+        (
+            "replaced by the same",
+            Box::new(|| {
+                assert!(store.remove("s").unwrap());
+                add("s", 4);
+            }),
+        ),
+    ];
+    let mut exec = |change: &dyn Fn()| {
+        assert_eq!(client.ask("WATCH s t"), "+OK");
+        change();
+        assert_eq!(client.ask("MULTI"), "+OK");
+        assert_eq!(client.ask("PING"), "+QUEUED");
+        client.ask("EXEC")
+    };
+    for (what, change) in &changes {
+        assert_eq!(exec(change), "*-1", "{what}");
+        assert_eq!(exec(&|| ()), "*[+PONG]", "nothing was {what}");
+    }
+    assert_eq!(exec(&|| add("other", 1)), "*[+PONG]");
+    // As with clients, a group is no part of it.
+    let group = || drop(store.get("s").unwrap().unwrap().create_group("g", streamlog::Start::Last));
+    assert_eq!(exec(&group), "*[+PONG]");
 }

@@ -10,6 +10,8 @@ use super::super::keys;
 use super::super::out::Out;
 use super::super::refusal::Refusal;
 use super::table::{Command, FAST, NO_MULTI, NOT_QUEUED};
+use crate::store::Store;
+use crate::stream::Stamp;
 
 pub(crate) const COMMANDS: &[Command] = &[
     Command::server("multi", 1, FAST | NOT_QUEUED, multi),
@@ -31,10 +33,10 @@ fn multi(engine: &mut Engine, place: usize, _: &[&[u8]], out: &mut Out) -> Answe
 }
 
 fn exec(engine: &mut Engine, place: usize, _: &[&[u8]], out: &mut Out) -> Answer {
-    let client = engine.clients.get_mut(place);
-    let Some((multi, broken)) = client.and_then(|c| Some((c.multi.take()?, c.broken))) else {
+    let Some(multi) = engine.clients.get_mut(place).and_then(|client| client.multi.take()) else {
         return Err(Refusal::of("ERR EXEC without MULTI"));
     };
+    let broken = is_broken(engine, place);
     engine.unwatch(place);
     if multi.aborted {
         return Err(Refusal::EXEC_ABORT);
@@ -71,10 +73,24 @@ fn watch(engine: &mut Engine, place: usize, args: &[&[u8]], out: &mut Out) -> An
     for key in &args[1..] {
         let name = keys::name(client.db, key)?.into_owned();
         engine.space.watch(&name, place);
-        client.watching.insert(name);
+        client.watching.entry(name).or_insert_with_key(|name| stamp(&engine.store, name));
     }
     out.ok();
     Ok(Done::Replied)
+}
+
+/// What is there under a name. What cannot be looked at is as if it were not there: if that is
+/// so for one moment only, the transaction is broken.
+fn stamp(store: &Store, name: &[u8]) -> Option<Stamp> {
+    store.get(name).ok()??.stamp().ok()
+}
+
+/// Whether something that the client watches was changed: by a client, or by the application that
+/// has the store, of which nobody tells.
+fn is_broken(engine: &Engine, place: usize) -> bool {
+    let Some(client) = engine.clients.get(place) else { return true };
+    let differs = |(name, then): (&Vec<u8>, &Option<Stamp>)| stamp(&engine.store, name) != *then;
+    client.broken || client.watching.iter().any(differs)
 }
 
 fn unwatch(engine: &mut Engine, place: usize, _: &[&[u8]], out: &mut Out) -> Answer {

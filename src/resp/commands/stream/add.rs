@@ -107,23 +107,24 @@ pub(crate) fn xadd(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) -> 
     if let Some(trim) = words.trim.trim() {
         options = options.trim(trim);
     }
-    let stream = match words.make_none {
-        true => context.stream(key)?,
-        false => Some(context.stream_or_create(key)?),
-    };
-    let Some(stream) = stream else {
-        out.null();
-        return Ok(Done::Replied);
-    };
     let options = match words.producer {
         None => options,
         Some(Producer { pid, iid: Some(iid) }) => options.idempotent(pid, iid),
         Some(Producer { pid, iid: None }) => options.idempotent_auto(pid),
     };
     let fields = pairs.iter().map(|[name, value]| (name, value));
-    let done = match id == NewId::Auto && !context.may_block {
-        true => append_at(&stream, context.now_ms(), fields, options)?,
-        false => stream.append_outcome(fields, options)?,
+    let append = |context: &mut Context<'_>, stream: &Stream| match id {
+        NewId::Auto if !context.may_block => append_at(stream, context.now_ms(), fields, options),
+        _ => stream.append_outcome(fields, options),
+    };
+    let done = if words.make_none {
+        let Some(stream) = context.stream(key)? else {
+            out.null();
+            return Ok(Done::Replied);
+        };
+        append(context, &stream)?
+    } else {
+        context.change_or_create(key, append)?
     };
     match done.duplicate {
         // It gives nobody anything to read; the reply waits for the disk all the same, where the

@@ -123,16 +123,13 @@ pub(crate) fn xclaim(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) -
     let words = ClaimWords::read(words, context.now_ms())?;
     let options = words.options(min_idle);
     let made = consumer.is_new()?;
-    let claimed = if words.just_id {
-        let claimed = consumer.claim_ids(words.ids.iter().copied(), options)?;
-        reply::ids(out, &claimed);
-        claimed.len()
+    let (claimed, gone) = consumer.claim_and_count(&words.ids, &options, words.just_id)?;
+    if words.just_id {
+        reply::ids(out, &claimed.ids().collect::<Vec<_>>());
     } else {
-        let claimed = consumer.claim_with(words.ids.iter().copied(), options)?;
         entries(out, &claimed);
-        claimed.len()
-    };
-    context.group_changed(key, claimed as u64 + u64::from(made));
+    }
+    context.group_changed(key, claimed.len() as u64 + gone + u64::from(made));
     Ok(Done::Replied)
 }
 

@@ -103,11 +103,13 @@ fn create(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) -> Answer {
     }
     let start = if is_sign(position, b'$') { Start::Last } else { Start::After(id(position)?) };
     let made = stream.is_none();
-    let stream = match stream {
-        Some(stream) => stream,
-        None => context.stream_or_create(key)?,
-    };
-    stream.create_group_with(group, start, options.entries_read)?;
+    let entries_read = options.entries_read;
+    match stream {
+        Some(stream) => drop(stream.create_group_with(group, start, entries_read)?),
+        None => context.change_or_create(key, |_, stream| {
+            stream.create_group_with(group, start, entries_read).map(drop)
+        })?,
+    }
     match made {
         true => context.changed(key, 1),
         false => context.group_changed(key, 1),
