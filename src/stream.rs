@@ -74,7 +74,8 @@ enum Waits {
 pub(crate) struct StreamInner {
     pub(crate) number: u64,
     pub(crate) state: Mutex<StreamState>,
-    log: OnceLock<Log>,
+    /// Behind a pointer: most streams of a store of many are not used, and take no room for one.
+    log: OnceLock<Box<Log>>,
     opening: Mutex<()>,
     /// Which of the store's reports on streams is on this one.
     reported: OnceLock<usize>,
@@ -128,8 +129,9 @@ impl StreamInner {
         }
     }
 
+    #[inline]
     pub(crate) fn open_log(&self) -> Option<&Log> {
-        self.log.get()
+        self.log.get().map(Box::as_ref)
     }
 
     /// The damage that is known by now, and which report it belongs to.

@@ -11,7 +11,7 @@
 //! Where entries do not come fast, there are no naps, and who waits is woken at once.
 
 use super::{Class, Registration, WaitList, Waiter, Wake};
-use crate::sync::{AtomicBool, AtomicU64, Deadline, Mutex, Ordering, nap, planted};
+use crate::sync::{AtomicBool, Deadline, Mutex, Ordering, nap, planted};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -26,38 +26,45 @@ const HASTY: Duration = Duration::from_micros(100);
 
 /// So many hasty ones in a row make a list lively. Each nap that was not worth it doubles that, so
 /// that two who answer each other, which looks the same, hardly ever nap.
-const FEWEST: u64 = if cfg!(loom) { 1 } else { 8 };
-const MOST: u64 = 1 << 16;
+const FEWEST: u32 = if cfg!(loom) { 1 } else { 8 };
+const MOST: u32 = 1 << 16;
 
-/// Whether the readers of one list should nap. Only advice, so nothing here orders anything.
+/// Whether the readers of one list should nap. Only advice, so nothing here orders anything. Each
+/// stream has one, so it is small.
 pub(super) struct Pace {
     lively: AtomicBool,
-    /// How many hasty calls make it lively.
-    needed: AtomicU64,
-    /// When the last call was, and how many were hasty since one was not.
-    calls: Mutex<(Option<Instant>, u64)>,
+    calls: Mutex<Calls>,
+}
+
+struct Calls {
+    /// When readers were woken last.
+    last: Option<Instant>,
+    /// How many calls were hasty since one was not.
+    hasty: u32,
+    /// How many make the list lively.
+    needed: u32,
 }
 
 impl Pace {
     pub(super) fn new() -> Pace {
-        Pace {
-            lively: AtomicBool::new(false),
-            needed: AtomicU64::new(FEWEST),
-            calls: Mutex::new((None, 0)),
-        }
+        let calls = Calls { last: None, hasty: 0, needed: FEWEST };
+        Pace { lively: AtomicBool::new(false), calls: Mutex::new(calls) }
     }
 
     /// Plain readers are woken.
     pub(super) fn wakes(&self) {
-        let now = Instant::now();
+        self.wakes_at(Instant::now());
+    }
+
+    fn wakes_at(&self, now: Instant) {
         let mut calls = self.calls.lock();
-        let (last, hasty) = &mut *calls;
         let soon = |last: Instant| now.saturating_duration_since(last) < HASTY;
         // A model has no time.
-        *hasty = if cfg!(loom) || last.is_some_and(soon) { *hasty + 1 } else { 0 };
-        *last = Some(now);
-        if *hasty >= self.needed.load(Ordering::Relaxed) {
-            *hasty = 0;
+        let hasty = cfg!(loom) || calls.last.is_some_and(soon);
+        calls.hasty = if hasty { calls.hasty + 1 } else { 0 };
+        calls.last = Some(now);
+        if calls.hasty >= calls.needed {
+            calls.hasty = 0;
             self.lively.store(true, Ordering::Relaxed);
         }
     }
@@ -66,14 +73,13 @@ impl Pace {
         self.lively.load(Ordering::Relaxed)
     }
 
+    /// A reader has napped, which was worth it or not.
     fn napped(&self, worth: bool) {
         if worth {
-            if self.needed.load(Ordering::Relaxed) != FEWEST {
-                self.needed.store(FEWEST, Ordering::Relaxed);
-            }
+            self.calls.lock().needed = FEWEST;
         } else if self.lively.swap(false, Ordering::Relaxed) {
-            let needed = self.needed.load(Ordering::Relaxed);
-            self.needed.store((needed * 2).min(MOST), Ordering::Relaxed);
+            let mut calls = self.calls.lock();
+            calls.needed = (calls.needed * 2).min(MOST);
         }
     }
 }
@@ -119,5 +125,99 @@ pub(crate) fn until<T, E>(
             return Ok(None);
         }
         listed = false;
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// A pace, and the moment at which readers were woken last.
+    struct Clock(Pace, Instant);
+
+    impl Clock {
+        fn new() -> Clock {
+            Clock(Pace::new(), Instant::now())
+        }
+
+        /// Wakes so often, each time so long after the time before.
+        fn wakes(&mut self, times: u32, after: Duration) {
+            for _ in 0..times {
+                self.1 += after;
+                self.0.wakes_at(self.1);
+            }
+        }
+
+        /// How many hasty calls it takes until readers nap, beginning with one that is not hasty.
+        fn needed(&mut self) -> u32 {
+            self.wakes(1, HASTY);
+            assert!(!self.0.is_lively());
+            let mut calls = 0;
+            while !self.0.is_lively() && calls <= 2 * MOST {
+                self.wakes(1, HASTY - Duration::from_nanos(1));
+                calls += 1;
+            }
+            calls
+        }
+    }
+
+    #[test]
+    fn some_hasty_calls_in_a_row_make_a_list_lively_and_the_first_call_is_not_hasty() {
+        let mut clock = Clock::new();
+        clock.wakes(FEWEST, Duration::ZERO);
+        assert!(!clock.0.is_lively());
+        clock.wakes(1, Duration::ZERO);
+        assert!(clock.0.is_lively());
+    }
+
+    #[test]
+    fn calls_with_time_between_them_never_do_and_one_such_call_begins_the_count_anew() {
+        let mut clock = Clock::new();
+        clock.wakes(MOST, HASTY);
+        assert!(!clock.0.is_lively());
+        for _ in 0..100 {
+            clock.wakes(FEWEST - 1, Duration::ZERO);
+            clock.wakes(1, HASTY);
+        }
+        assert!(!clock.0.is_lively());
+        assert_eq!(clock.needed(), FEWEST);
+    }
+
+    #[test]
+    fn a_nap_in_vain_ends_that_and_doubles_what_is_needed_up_to_a_bound() {
+        let (mut clock, mut needed) = (Clock::new(), FEWEST);
+        while needed < MOST {
+            assert_eq!(clock.needed(), needed);
+            clock.0.napped(false);
+            assert!(!clock.0.is_lively());
+            needed *= 2;
+        }
+        for _ in 0..2 {
+            assert_eq!(clock.needed(), MOST);
+            clock.0.napped(false);
+        }
+    }
+
+    #[test]
+    fn two_who_nap_in_vain_at_once_double_it_once() {
+        let mut clock = Clock::new();
+        assert_eq!(clock.needed(), FEWEST);
+        clock.0.napped(false);
+        clock.0.napped(false);
+        assert_eq!(clock.needed(), 2 * FEWEST);
+    }
+
+    #[test]
+    fn a_nap_that_was_worth_it_goes_on_and_takes_all_doubling_back() {
+        let mut clock = Clock::new();
+        for _ in 0..3 {
+            clock.needed();
+            clock.0.napped(false);
+        }
+        assert_eq!(clock.needed(), 8 * FEWEST);
+        clock.0.napped(true);
+        assert!(clock.0.is_lively());
+        clock.0.napped(false);
+        assert_eq!(clock.needed(), 2 * FEWEST);
     }
 }

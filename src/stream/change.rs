@@ -177,7 +177,7 @@ impl StreamInner {
             };
             match appended {
                 Ok(position) => {
-                    locked.make(self.log.get(), events);
+                    locked.make(self.open_log(), events);
                     self.tell_background(shared, position);
                     return Ok((result, locked.release(), position));
                 }

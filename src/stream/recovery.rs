@@ -48,7 +48,7 @@ impl StreamInner {
             }
             opened => opened?,
         };
-        let log = self.log.get_or_init(|| log);
+        let log = self.log.get_or_init(|| Box::new(log));
         // Whoever stopped the store, if it is stopped, may not have seen this log.
         if let Err(cause) = shared.check_sound() {
             log.poison(cause);

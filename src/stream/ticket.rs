@@ -104,7 +104,7 @@ impl Ticket {
     }
 
     fn log(&self) -> Result<&Log> {
-        self.inner.log.get().ok_or_else(|| Error::new(ErrorKind::Closed))
+        self.inner.open_log().ok_or_else(|| Error::new(ErrorKind::Closed))
     }
 
     fn commit(&self) -> Option<&crate::commit::Commit> {
