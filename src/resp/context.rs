@@ -126,8 +126,10 @@ impl<'a> Context<'a> {
         let is_bare = stream.info().is_ok_and(|info| {
             info.last_id == EntryId::MIN && info.entries_added == 0 && info.groups == 0
         });
-        if is_bare && let Ok(name) = keys::name(self.db, key) {
-            let _ = self.store.remove(&name);
+        if is_bare
+            && let Ok(name) = keys::name(self.db, key)
+            && self.store.remove(&name).is_ok()
+        {
             self.space.gone(&name);
         }
     }
