@@ -44,6 +44,7 @@ const SEEN: u8 = 25;
 const GROUP_COUNTERS: u8 = 26;
 const CONSUMER_COUNTER: u8 = 27;
 const TRIMMED_OUT: u8 = 30;
+const EXPIRY_SET: u8 = 43;
 
 mod brief;
 mod idempotency;
@@ -92,6 +93,10 @@ impl Event {
                 out.push(SET_BACK);
                 write_id(out, *to);
                 write_varint(out, *restart);
+            }
+            Event::ExpirySet { at_ms } => {
+                out.push(EXPIRY_SET);
+                write_option(out, *at_ms);
             }
             other if other.encode_of_idempotency(out) => {}
             of_group => of_group.encode_of_group(out),
@@ -176,7 +181,9 @@ impl Event {
         let (&tag, rest) = bytes.split_first()?;
         let mut reader = Reader { bytes: rest, at: 0 };
         let event = match tag {
-            STREAM_CREATED..=SET_BACK | TRIMMED_OUT => Event::decode_of_stream(tag, &mut reader)?,
+            STREAM_CREATED..=SET_BACK | TRIMMED_OUT | EXPIRY_SET => {
+                Event::decode_of_stream(tag, &mut reader)?
+            }
             idempotency::FIRST..=idempotency::LAST => {
                 Event::decode_of_idempotency(tag, &mut reader)?
             }
@@ -205,6 +212,7 @@ impl Event {
             }),
             DURABLE => Event::Durable { position: reader.number()? },
             SET_BACK => Event::SetBack { to: reader.id()?, restart: reader.number()? },
+            EXPIRY_SET => Event::ExpirySet { at_ms: reader.option()? },
             _ => return None,
         })
     }
