@@ -28,9 +28,9 @@
 //! # What it speaks
 //!
 //! All commands on streams up to Redis 8.10, with Redis's replies, errors and order of waking;
-//! MULTI, EXEC and WATCH; what clients use of the commands on whole keys (DEL, RENAME, COPY, SCAN
-//! and their kin), on connections (HELLO, AUTH, SELECT, CLIENT) and on the server (INFO, CONFIG,
-//! COMMAND). Commands on other types of data, expiry, scripts, pub/sub and replication get an error
+//! MULTI, EXEC and WATCH; what clients use of the commands on whole keys (DEL, RENAME, COPY, SCAN,
+//! EXPIRE and their kin), on connections (HELLO, AUTH, SELECT, CLIENT) and on the server (INFO,
+//! CONFIG, COMMAND). Commands on other types of data, scripts, pub/sub and replication get an error
 //! that says that they are not served.
 //!
 //! - Database 0 has the store's streams under their own names. The streams of databases 1 to 15 are
@@ -38,6 +38,11 @@
 //!   them all in one change on disk.
 //! - SAVE and BGSAVE make everything durable, BGREWRITEAOF writes a checkpoint of the state journal
 //!   besides, and DEBUG RELOAD closes the store and opens it again, if the server has opened it.
+//! - A key with a time (EXPIRE) is removed by the server when that has come, and is not there for
+//!   its clients from then on. The time is the stream's own
+//!   ([`Stream::expires_at`](crate::Stream::expires_at)) and runs on while nobody serves it. One
+//!   that the application sets is heeded from the next start on, or once a client renames the key,
+//!   copies it or sets its time.
 //! - WATCH sees what the application does to entries with the library. A transaction is run in one
 //!   go among clients; the application may come in between.
 //! - The commands of a transaction are run in one go, and are not one change on disk: a crash may
@@ -85,6 +90,7 @@ mod commands;
 pub(crate) mod config;
 mod context;
 pub(crate) mod engine;
+mod expiry;
 mod glob;
 mod keys;
 mod keyspace;

@@ -23,6 +23,8 @@ pub(crate) use idempotency::{Counts, Idempotency, moved_to};
 pub(crate) struct StreamState {
     pub(crate) name: Vec<u8>,
     pub(crate) options: Option<StoredOptions>,
+    /// When it is to be removed, in milliseconds since 1970.
+    pub(crate) expires_ms: Option<u64>,
     pub(crate) counters: Counters,
     /// Entries up to and including this ID are gone.
     pub(crate) trimmed: EntryId,
@@ -61,6 +63,7 @@ impl StreamState {
             Event::StreamRemoved => self.removed = true,
             Event::StreamRenamed { name } => self.name = name.to_vec(),
             Event::OptionsSet { options } => self.options = Some(*options),
+            Event::ExpirySet { at_ms } => self.expires_ms = *at_ms,
             Event::Deleted { ids } => {
                 let last = ids.last().copied().unwrap_or_default();
                 self.counters.max_deleted = self.counters.max_deleted.max(last);
@@ -181,6 +184,9 @@ impl StreamState {
         let mut events = Vec::new();
         if let Some(options) = self.options {
             events.push(Event::StreamCreated { name: self.name.clone().into(), options });
+        }
+        if self.expires_ms.is_some() {
+            events.push(Event::ExpirySet { at_ms: self.expires_ms });
         }
         let unsure = self.restart_unsure.then_some((EntryId::MAX, ANY_RESTART));
         let known = Some((self.restarted_at, self.restart)).filter(|known| known.1 != 0);

@@ -38,6 +38,7 @@ mod change;
 mod copy;
 mod delete;
 mod durable;
+mod expiry;
 mod idempotent;
 mod info;
 mod pick;

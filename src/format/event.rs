@@ -117,6 +117,10 @@ pub(crate) enum Event {
         to: EntryId,
         restart: u64,
     },
+    /// When whoever serves the stream is to remove it, in milliseconds since 1970; `None`: never.
+    ExpirySet {
+        at_ms: Option<u64>,
+    },
     // Of idempotent producers. Positions are those of the stream's frames, of which the ones up to
     // `covered` are told in full by this event and those before it.
     /// The window as it is from now on (XCFGSET, in checkpoints, and when a stream comes to be used

@@ -236,7 +236,8 @@ mod tests {
     fn event(random: &mut Random) -> Event {
         let (group, consumer) = (random.below(2) as u32, random.below(3) as u32);
         let time_ms = random.below(3);
-        match random.below(21) {
+        match random.below(22) {
+            21 => Event::ExpirySet { at_ms: maybe(random) },
             18..=20 => of_idempotency(random),
             0 => Event::Deleted { ids: ids(random) },
             1 => Event::Trimmed { to: id(random) },

@@ -163,6 +163,7 @@ impl Groups {
             | Event::StreamRemoved
             | Event::StreamRenamed { .. }
             | Event::OptionsSet { .. }
+            | Event::ExpirySet { .. }
             | Event::Deleted { .. }
             | Event::Trimmed { .. }
             | Event::TrimmedOut { .. }

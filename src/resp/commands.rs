@@ -5,6 +5,7 @@ use table::Command;
 pub(crate) mod client;
 mod connection;
 mod debug;
+mod expire;
 mod info;
 mod keys;
 mod server;
@@ -25,8 +26,6 @@ pub(crate) const NOT_OURS: &[Command] = &[
     Command::not_ours("dump", 2),
     Command::not_ours("eval", -3),
     Command::not_ours("evalsha", -3),
-    Command::not_ours("expire", -3),
-    Command::not_ours("expireat", -3),
     Command::not_ours("fcall", -3),
     Command::not_ours("geoadd", -5),
     Command::not_ours("get", 2),
@@ -54,8 +53,6 @@ pub(crate) const NOT_OURS: &[Command] = &[
     Command::not_ours("migrate", -6),
     Command::not_ours("monitor", 1),
     Command::not_ours("mset", -3),
-    Command::not_ours("pexpire", -3),
-    Command::not_ours("pexpireat", -3),
     Command::not_ours("pfadd", -2),
     Command::not_ours("psubscribe", -2),
     Command::not_ours("psync", -3),

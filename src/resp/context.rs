@@ -100,6 +100,9 @@ impl<'a> Context<'a> {
     pub(crate) fn stream(&mut self, key: &[u8]) -> Result<Option<Stream>, Refusal> {
         let name = keys::name(self.db, key)?;
         self.space.note_read(&name);
+        if self.expire(&name).is_err() {
+            return Ok(None);
+        }
         Ok(self.store.get(&name)?)
     }
 
@@ -138,6 +141,7 @@ impl<'a> Context<'a> {
     fn stream_or_create(&mut self, key: &[u8]) -> Result<(Stream, bool), Refusal> {
         let name = keys::name(self.db, key)?;
         self.space.note_read(&name);
+        self.expire(&name)?;
         if let Some(stream) = self.store.get(&name)? {
             if self.config.has_own_nodes() && self.space.takes_nodes(&name) {
                 stream.set_options(&self.config.laid_out(stream.options()?))?;

@@ -53,11 +53,13 @@ impl Engine {
         let now = Instant::now();
         let clock = Clock::default();
         let last_save = clock.now_ms() / 1000;
+        let mut space = Keyspace::new();
+        space.expiries.fill(store.expiries());
         Engine {
             store,
             home,
             config,
-            space: Keyspace::new(),
+            space,
             clients: Clients::default(),
             waits: Waits::default(),
             stats: Stats::new(),
@@ -289,13 +291,18 @@ impl Engine {
 
     /// What is to be done between commands.
     pub(crate) fn after_command(&mut self) {
+        self.note_broken();
+        if self.space.has_ready() {
+            self.serve_ready();
+        }
+    }
+
+    /// Those whose transactions were broken are told by EXEC.
+    pub(crate) fn note_broken(&mut self) {
         for client in self.space.take_broken() {
             if let Some(client) = self.clients.get_mut(client) {
                 client.broken = true;
             }
-        }
-        if self.space.has_ready() {
-            self.serve_ready();
         }
     }
 
@@ -327,6 +334,7 @@ impl Engine {
             Ok(store) => {
                 self.store = store;
                 self.space.forget_nodes();
+                self.space.expiries.fill(self.store.expiries());
                 Ok(())
             }
             Err(error) => {

@@ -2,6 +2,7 @@
 //!
 //! All names here are the store's, with the database in them.
 
+use super::expiry::Expiries;
 use std::collections::{HashMap, HashSet};
 
 /// See the module.
@@ -34,6 +35,8 @@ pub(crate) struct Keyspace {
     needs: u64,
     /// Streams that have the node settings of CONFIG SET.
     laid_out: HashSet<Vec<u8>>,
+    /// When names go.
+    pub(crate) expiries: Expiries,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -100,6 +103,7 @@ impl Keyspace {
     /// A name stands for nothing any more.
     pub(crate) fn gone(&mut self, name: &[u8]) {
         self.laid_out.remove(name);
+        self.expiries.set(name, None);
         self.push(name, Event::Gone);
     }
 

@@ -27,8 +27,8 @@ impl Refusal {
     /// Names in database 0 that would be taken for those of another one.
     pub(crate) const RESERVED_NAME: Refusal =
         Refusal::of("ERR keys that begin with these bytes are streamlog's own");
-    /// What each command of Redis gets that has no place here: of other types of data, of expiry
-    /// times, of pub/sub.
+    /// What each command of Redis gets that has no place here: of other types of data, of
+    /// pub/sub.
     pub(crate) const NOT_OURS: Refusal =
         Refusal::of("ERR streamlog serves streams only, and does not have this command");
 

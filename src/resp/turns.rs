@@ -159,7 +159,8 @@ impl Turns {
             return Some(Duration::ZERO);
         }
         let idle = (self.engine.config.timeout > 0).then_some(self.idle_check);
-        let times = [self.engine.waits.next_time(), self.accept_again, idle];
+        let times =
+            [self.engine.waits.next_time(), self.accept_again, idle, self.engine.next_expiry()];
         let next = times.into_iter().flatten().min()?;
         Some(next.saturating_duration_since(Instant::now()))
     }
@@ -206,6 +207,7 @@ impl Turns {
             }
         }
         self.engine.run_timers(Instant::now());
+        self.engine.sweep();
         if let Some(arrivals) = &mut self.arrivals {
             arrivals.attend(&mut self.engine);
         }

@@ -218,3 +218,22 @@ impl Names {
         }
     }
 }
+
+#[cfg_attr(not(feature = "resp"), allow(dead_code, reason = "for the server"))]
+impl Store {
+    /// When a stream is to be removed, without a look at its log.
+    pub(crate) fn expiry_of(&self, name: &[u8]) -> Option<u64> {
+        self.find(name)?.state.lock().expires_ms
+    }
+
+    /// All streams that are to be removed some day.
+    pub(crate) fn expiries(&self) -> Vec<(Vec<u8>, u64)> {
+        let names = self.shared().names.read();
+        let at = |number| names.streams.get(number)?.state.lock().expires_ms;
+        names
+            .by_name
+            .iter()
+            .filter_map(|(name, number)| Some((name.clone(), at(number)?)))
+            .collect()
+    }
+}

@@ -9,6 +9,7 @@ mod ground;
 
 mod append;
 mod durable;
+mod expiry;
 mod idempotency;
 mod names;
 mod range;

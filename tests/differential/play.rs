@@ -80,7 +80,8 @@ fn names_a_key_twice(words: &Words) -> bool {
 
 /// Whether entries, groups or keys may go by a command.
 fn loses(words: &Words) -> bool {
-    let names: [&[u8]; 6] = [b"DEL", b"XDEL", b"XTRIM", b"RENAME", b"COPY", b"XSETID"];
+    let names: [&[u8]; 8] =
+        [b"DEL", b"XDEL", b"XTRIM", b"RENAME", b"COPY", b"XSETID", b"EXPIREAT", b"PEXPIREAT"];
     let trims = |word: &Vec<u8>| {
         word.eq_ignore_ascii_case(b"MAXLEN") || word.eq_ignore_ascii_case(b"MINID")
     };

@@ -7,6 +7,7 @@ mod auth;
 mod blocked;
 mod client;
 mod durable;
+mod expire;
 mod fairness;
 mod keys;
 mod limits;

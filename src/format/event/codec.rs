@@ -44,9 +44,11 @@ const SEEN: u8 = 25;
 const GROUP_COUNTERS: u8 = 26;
 const CONSUMER_COUNTER: u8 = 27;
 const TRIMMED_OUT: u8 = 30;
+const EXPIRY_SET: u8 = 43;
 
 mod brief;
 mod idempotency;
+mod options;
 
 impl Event {
     /// Appends the event's bytes.
@@ -92,6 +94,10 @@ impl Event {
                 out.push(SET_BACK);
                 write_id(out, *to);
                 write_varint(out, *restart);
+            }
+            Event::ExpirySet { at_ms } => {
+                out.push(EXPIRY_SET);
+                write_option(out, *at_ms);
             }
             other if other.encode_of_idempotency(out) => {}
             of_group => of_group.encode_of_group(out),
@@ -176,7 +182,9 @@ impl Event {
         let (&tag, rest) = bytes.split_first()?;
         let mut reader = Reader { bytes: rest, at: 0 };
         let event = match tag {
-            STREAM_CREATED..=SET_BACK | TRIMMED_OUT => Event::decode_of_stream(tag, &mut reader)?,
+            STREAM_CREATED..=SET_BACK | TRIMMED_OUT | EXPIRY_SET => {
+                Event::decode_of_stream(tag, &mut reader)?
+            }
             idempotency::FIRST..=idempotency::LAST => {
                 Event::decode_of_idempotency(tag, &mut reader)?
             }
@@ -205,6 +213,7 @@ impl Event {
             }),
             DURABLE => Event::Durable { position: reader.number()? },
             SET_BACK => Event::SetBack { to: reader.id()?, restart: reader.number()? },
+            EXPIRY_SET => Event::ExpirySet { at_ms: reader.option()? },
             _ => return None,
         })
     }
@@ -267,40 +276,6 @@ impl Event {
             PENDING_REMOVED => Event::PendingRemoved { group, ids: reader.ids()?.into() },
             SEEN => Event::Seen { group, consumer: reader.small()?, time_ms: reader.number()? },
             _ => return None,
-        })
-    }
-}
-
-impl StoredOptions {
-    fn encode(&self, out: &mut Vec<u8>) {
-        write_varint(out, self.segment_bytes);
-        write_varint(out, self.max_entry_bytes);
-        write_varint(out, u64::from(self.block_entries));
-        write_varint(out, u64::from(self.block_bytes));
-        let Retention { max_len, min_id, max_age_ms, max_bytes, keep_unacked } = self.retention;
-        write_option(out, max_len);
-        out.push(u8::from(min_id.is_some()));
-        if let Some(id) = min_id {
-            write_id(out, id);
-        }
-        write_option(out, max_age_ms);
-        write_option(out, max_bytes);
-        out.push(u8::from(keep_unacked));
-    }
-
-    fn decode(reader: &mut Reader<'_>) -> Option<StoredOptions> {
-        Some(StoredOptions {
-            segment_bytes: reader.number()?,
-            max_entry_bytes: reader.number()?,
-            block_entries: reader.small()?,
-            block_bytes: reader.small()?,
-            retention: Retention {
-                max_len: reader.option()?,
-                min_id: if reader.flag()? { Some(reader.id()?) } else { None },
-                max_age_ms: reader.option()?,
-                max_bytes: reader.option()?,
-                keep_unacked: reader.flag()?,
-            },
         })
     }
 }

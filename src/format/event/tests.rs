@@ -106,6 +106,7 @@ fn of_stream() -> impl Strategy<Value = Event> {
         }),
         any::<u64>().prop_map(|position| Event::Durable { position }),
         (any_id(), any::<u64>()).prop_map(|(to, restart)| Event::SetBack { to, restart }),
+        any::<Option<u64>>().prop_map(|at_ms| Event::ExpirySet { at_ms }),
         of_idempotency(),
         (any::<u32>(), any_id(), any_id()).prop_map(|(next_group, delivered, before)| {
             Event::GroupCounters { next_group, delivered, before }

@@ -138,7 +138,7 @@ fn stats(engine: &Engine, text: &mut String) -> std::fmt::Result {
             ("total_net_input_bytes", stats.net_in.to_string()),
             ("total_net_output_bytes", stats.net_out.to_string()),
             ("rejected_connections", stats.rejected_connections.to_string()),
-            ("expired_keys", "0".into()),
+            ("expired_keys", engine.space.expiries.expired.to_string()),
             ("evicted_keys", "0".into()),
             ("client_output_buffer_limit_disconnections", stats.output_limits.to_string()),
             ("total_error_replies", stats.errors.to_string()),
@@ -189,7 +189,9 @@ fn keyspace(engine: &Engine, text: &mut String) -> std::fmt::Result {
     for db in 0..DATABASES {
         let keys = names.iter().filter(|name| key_of(db, name).is_some()).count();
         if keys > 0 {
-            write!(text, "db{db}:keys={keys},expires=0,avg_ttl=0\r\n")?;
+            let expiring = engine.space.expiries.names();
+            let expires = expiring.filter(|name| key_of(db, name).is_some()).count();
+            write!(text, "db{db}:keys={keys},expires={expires},avg_ttl=0\r\n")?;
         }
     }
     Ok(())

@@ -21,11 +21,6 @@ pub(crate) const COMMANDS: &[Command] = &[
     Command::data("renamenx", 3, WRITE | FAST, rename_new),
     Command::data("copy", -3, WRITE, copy),
     Command::data("move", 3, WRITE | FAST, move_key),
-    Command::data("ttl", 2, READ | FAST, ttl),
-    Command::data("pttl", 2, READ | FAST, ttl),
-    Command::data("expiretime", 2, READ | FAST, ttl),
-    Command::data("pexpiretime", 2, READ | FAST, ttl),
-    Command::data("persist", 2, WRITE | FAST, persist),
     Command::data("scan", -2, READ, scan),
     Command::data("keys", 2, READ, keys),
     Command::data("randomkey", 1, READ, random_key),
@@ -44,20 +39,21 @@ pub(crate) const COMMANDS: &[Command] = &[
     ),
 ];
 
-fn has(context: &mut Context<'_>, key: &[u8]) -> Result<bool, Refusal> {
+pub(super) fn has(context: &mut Context<'_>, key: &[u8]) -> Result<bool, Refusal> {
     let name = name(context.db, key)?;
     context.space.note_read(&name);
-    Ok(context.store.exists(&name))
+    Ok(context.expire(&name).is_ok() && context.store.exists(&name))
 }
 
-fn number(out: &mut Out, value: i64) -> Answer {
+pub(super) fn number(out: &mut Out, value: i64) -> Answer {
     out.int(value);
     Ok(Done::Replied)
 }
 
 /// Removes a name; `false` if there was none.
-fn remove(context: &mut Context<'_>, name: &[u8]) -> Result<bool, Refusal> {
+pub(super) fn remove(context: &mut Context<'_>, name: &[u8]) -> Result<bool, Refusal> {
     context.space.note_read(name);
+    context.expire(name)?;
     let there = context.store.remove(name)?;
     if there {
         context.space.changed(name, 1);
@@ -88,16 +84,6 @@ fn kind(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) -> Answer {
     Ok(Done::Replied)
 }
 
-/// Nothing expires here.
-fn ttl(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) -> Answer {
-    let there = has(context, args[1])?;
-    number(out, if there { -1 } else { -2 })
-}
-
-fn persist(_: &mut Context<'_>, _: &[&[u8]], out: &mut Out) -> Answer {
-    number(out, 0)
-}
-
 /// Gives a stream another name, in whatever databases the names are.
 fn give_name(context: &mut Context<'_>, from: &[u8], to: &[u8]) -> Result<(), Refusal> {
     context.store.rename(from, to)?;
@@ -105,6 +91,7 @@ fn give_name(context: &mut Context<'_>, from: &[u8], to: &[u8]) -> Result<(), Re
     context.space.gone(from);
     context.space.changed(to, 0);
     context.space.gone(to);
+    context.note_expiry(to);
     context.space.signal(to);
     Ok(())
 }
@@ -157,10 +144,13 @@ fn copy(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) -> Answer {
     }
     context.space.note_read(&from);
     context.space.note_read(&to);
+    context.expire(&from)?;
+    context.expire(&to)?;
     let copied = context.store.copy(&from, &to, replace)?;
     if copied {
         context.space.changed(&to, 1);
         context.space.gone(&to);
+        context.note_expiry(&to);
         context.space.signal(&to);
     }
     number(out, i64::from(copied))
@@ -174,6 +164,8 @@ fn move_key(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) -> Answer 
     let (from, to) = (name(context.db, args[1])?, name(db, args[1])?);
     context.space.note_read(&from);
     context.space.note_read(&to);
+    context.expire(&from)?;
+    context.expire(&to)?;
     if !context.store.exists(&from) || context.store.exists(&to) {
         return number(out, 0);
     }
@@ -181,8 +173,18 @@ fn move_key(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) -> Answer 
     number(out, 1)
 }
 
-/// The names in the store of all keys of a database.
+/// The names in the store of all keys of a database that are to be seen.
 fn names_of(context: &mut Context<'_>, db: usize) -> Vec<Vec<u8>> {
+    let mut names = all_names_of(context, db);
+    if !context.space.expiries.is_empty() {
+        let now = context.now_ms();
+        names.retain(|name| !context.space.expiries.is_due(name, now));
+    }
+    names
+}
+
+/// The same with those whose time is over, as long as they are there.
+fn all_names_of(context: &mut Context<'_>, db: usize) -> Vec<Vec<u8>> {
     context.space.note_all();
     let mut names = context.store.names();
     names.retain(|name| key_of(db, name).is_some());
@@ -273,7 +275,7 @@ fn check_flush(args: &[&[u8]]) -> Result<(), Refusal> {
 
 fn flush_db(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) -> Answer {
     check_flush(args)?;
-    for name in names_of(context, context.db) {
+    for name in all_names_of(context, context.db) {
         remove(context, &name)?;
     }
     out.ok();
@@ -301,7 +303,7 @@ fn swap_db(engine: &mut Engine, _: usize, args: &[&[u8]], out: &mut Out) -> Answ
         let mut context = engine.context(0, false);
         let mut touched = Vec::new();
         for (from, to) in [(first, second), (second, first)] {
-            for old in names_of(&mut context, from) {
+            for old in all_names_of(&mut context, from) {
                 let key = key_of(from, &old).unwrap_or_default();
                 touched.push(name(to, key)?.into_owned());
                 touched.push(old);
@@ -321,6 +323,7 @@ fn swap_db(engine: &mut Engine, _: usize, args: &[&[u8]], out: &mut Out) -> Answ
 fn note_swapped(context: &mut Context<'_>, name: &[u8]) {
     context.space.changed(name, 0);
     context.space.gone(name);
+    context.note_expiry(name);
     if context.store.exists(name) {
         context.space.signal(name);
     }

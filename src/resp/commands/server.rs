@@ -235,6 +235,7 @@ fn config_set(engine: &mut Engine, _: usize, args: &[&[u8]], out: &mut Out) -> A
 
 fn config_reset(engine: &mut Engine, _: usize, _: &[&[u8]], out: &mut Out) -> Answer {
     engine.stats.reset();
+    engine.space.expiries.expired = 0;
     out.ok();
     Ok(Done::Replied)
 }

@@ -3,7 +3,7 @@
 use super::super::context::{Answer, Handler};
 use super::super::engine::Engine;
 use super::super::out::Out;
-use super::{client, connection, debug, keys, server, stream, transaction};
+use super::{client, connection, debug, expire, keys, server, stream, transaction};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::OnceLock;
@@ -159,6 +159,7 @@ impl Table {
             connection::COMMANDS,
             client::COMMANDS,
             keys::COMMANDS,
+            expire::COMMANDS,
             transaction::COMMANDS,
             server::COMMANDS,
             debug::COMMANDS,

@@ -33,6 +33,7 @@ fn multi(engine: &mut Engine, place: usize, _: &[&[u8]], out: &mut Out) -> Answe
 }
 
 fn exec(engine: &mut Engine, place: usize, _: &[&[u8]], out: &mut Out) -> Answer {
+    expire_watched(engine, place);
     let Some(multi) = engine.clients.get_mut(place).and_then(|client| client.multi.take()) else {
         return Err(Refusal::of("ERR EXEC without MULTI"));
     };
@@ -56,6 +57,21 @@ fn exec(engine: &mut Engine, place: usize, _: &[&[u8]], out: &mut Out) -> Answer
     Ok(Done::Replied)
 }
 
+/// A watched key whose time is over was changed, whether or not anybody has looked at it since.
+fn expire_watched(engine: &mut Engine, place: usize) {
+    if engine.space.expiries.is_empty() {
+        return;
+    }
+    let Some(client) = engine.clients.get(place) else { return };
+    let watched: Vec<_> = client.watching.keys().cloned().collect();
+    let mut context = engine.context(0, false);
+    for name in watched {
+        // What cannot be removed has not changed.
+        drop(context.expire(&name));
+    }
+    engine.note_broken();
+}
+
 fn discard(engine: &mut Engine, place: usize, _: &[&[u8]], out: &mut Out) -> Answer {
     if engine.clients.get_mut(place).and_then(|client| client.multi.take()).is_none() {
         return Err(Refusal::of("ERR DISCARD without MULTI"));
@@ -70,8 +86,13 @@ fn watch(engine: &mut Engine, place: usize, args: &[&[u8]], out: &mut Out) -> An
     if client.multi.is_some() {
         return Err(Refusal::of("ERR WATCH inside MULTI is not allowed"));
     }
+    let db = client.db;
     for key in &args[1..] {
-        let name = keys::name(client.db, key)?.into_owned();
+        let name = keys::name(db, key)?.into_owned();
+        // What is over by now is no change any more.
+        drop(engine.context(db, false).expire(&name));
+        engine.note_broken();
+        let Some(client) = engine.clients.get_mut(place) else { break };
         engine.space.watch(&name, place);
         client.watching.entry(name).or_insert_with_key(|name| stamp(&engine.store, name));
     }

@@ -211,8 +211,25 @@ impl Generator {
         line
     }
 
+    /// Times far off, or gone by: no clock tells them apart.
+    fn expiry(&mut self) -> String {
+        let key = self.key();
+        match self.below(6) {
+            0..3 => {
+                let command = self.pick(&["EXPIREAT", "PEXPIREAT"]);
+                // Seconds that are far off as milliseconds, too.
+                let time = self.pick(&["8000000000000", "8500000000700", "x", "-5"]);
+                let when = self.pick(&["", "", " NX", " XX", " GT", " LT", " XX LT", " NX GT"]);
+                format!("{command} {key} {time}{when}")
+            }
+            3 => format!("PERSIST {key}"),
+            _ => format!("{} {key}", self.pick(&["EXPIRETIME", "PEXPIRETIME"])),
+        }
+    }
+
     fn keys(&mut self) -> String {
-        match self.below(14) {
+        match self.below(15) {
+            13 => self.expiry(),
             0..2 => format!("DEL {}", self.key()),
             2..4 => format!("XLEN {}", self.key()),
             4 => format!("EXISTS {} {}", self.key(), self.key()),
