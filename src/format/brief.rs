@@ -86,9 +86,9 @@ impl Brief {
     #[inline]
     pub(crate) fn count_behind(&mut self, at: usize) {
         let count = self.end - at - 1;
-        // More would take two bytes.
+        // More would take two bytes. What did not fit before must not seem to fit now.
         if count >= 0x80 {
-            self.end = ROOM;
+            self.end = ROOM + 1;
         }
         if let Some(place) = self.bytes.get_mut(at) {
             *place = count as u8;
@@ -111,6 +111,20 @@ mod tests {
     use crate::entry::write_varint;
     use crate::format::frame::FrameBuilder;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_number_that_did_not_fit_is_not_forgotten_with_the_count() {
+        let mut brief = Brief::new();
+        let at = brief.here();
+        brief.byte(0);
+        (brief.here()..ROOM - 4).for_each(|_| brief.byte(1));
+        brief.number(1 << 62);
+        while brief.here() - at <= 0x80 {
+            brief.byte(1);
+        }
+        brief.count_behind(at);
+        assert_eq!(brief.finish(Kind::Events, 1, 8), None);
+    }
 
     proptest! {
         /// Fails if a number is written otherwise, or if a frame that is too long is not refused.
