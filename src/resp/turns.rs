@@ -36,6 +36,13 @@ const COMMANDS: usize = 1024;
 /// After so many turns replies are sent, so that clients work on them while others have their turn:
 /// each send may have to wake one, so not after every turn.
 const TOGETHER: usize = 16;
+/// So long the next command is looked for before the loop sleeps, if there was one just now: to put
+/// a processor to sleep and to have it woken takes the client longer than most commands take.
+const LOOK: Duration = Duration::from_micros(20);
+/// So many looks in vain in a row are no reason to look less often.
+const IN_VAIN: u32 = 3;
+/// Each one more doubles how often the loop sleeps at once, up to two to the power of this.
+const MOST_SKIPPED: u32 = 6;
 /// A client that has more than this to read first is not served.
 const BACKLOG: usize = 1 << 20;
 /// The most words of one command.
@@ -77,6 +84,34 @@ pub(crate) struct Turns {
     idle_check: Instant,
     /// Clients whose replies wait for a sync.
     held: Vec<usize>,
+    looks: Looks,
+}
+
+/// Whether to look for the next command before the loop sleeps.
+#[derive(Debug, Default)]
+struct Looks {
+    /// Somebody had a turn in the last round.
+    lively: bool,
+    in_vain: u32,
+    /// So often the loop sleeps at once.
+    skips: u32,
+}
+
+impl Looks {
+    fn is_worth(&mut self) -> bool {
+        let skips = self.skips;
+        self.skips = skips.saturating_sub(1);
+        self.lively && skips == 0
+    }
+
+    /// Where looks are in vain, others have a use for the processor.
+    fn note(&mut self, found: bool) {
+        self.in_vain = if found { 0 } else { (self.in_vain + 1).min(IN_VAIN + MOST_SKIPPED) };
+        self.skips = match self.in_vain.checked_sub(IN_VAIN) {
+            None | Some(0) => 0,
+            Some(more) => 1 << more,
+        };
+    }
 }
 
 /// What wakes the loop from outside.
@@ -121,6 +156,7 @@ impl Turns {
             accept_again: None,
             idle_check: Instant::now(),
             held: Vec::new(),
+            looks: Looks::default(),
         })
     }
 
@@ -128,7 +164,7 @@ impl Turns {
     pub(crate) fn run(mut self) -> Result<()> {
         let mut events = Events::with_capacity(1024);
         let served = loop {
-            match self.poll.poll(&mut events, self.longest_wait()) {
+            match self.wait(&mut events) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => break Err(failed("wait for", error)),
@@ -151,6 +187,24 @@ impl Turns {
             }
         };
         served.and(self.end())
+    }
+
+    /// Waits until there is something to do.
+    fn wait(&mut self, events: &mut Events) -> io::Result<()> {
+        let longest = self.longest_wait();
+        if longest != Some(Duration::ZERO) && self.looks.is_worth() {
+            let until = Instant::now() + LOOK;
+            while Instant::now() < until {
+                self.poll.poll(events, Some(Duration::ZERO))?;
+                if !events.is_empty() {
+                    self.looks.note(true);
+                    return Ok(());
+                }
+                (0..20).for_each(|_| std::hint::spin_loop());
+            }
+            self.looks.note(false);
+        }
+        self.poll.poll(events, longest)
     }
 
     /// How long there is nothing to do if nothing happens.
@@ -197,6 +251,7 @@ impl Turns {
             self.accept_again = None;
             (0..self.listeners.len()).for_each(|n| self.accept(n));
         }
+        self.looks.lively = !self.queue.is_empty();
         // Those who are queued up again have to wait for the next round.
         for turn in 1..=self.queue.len() {
             if let Some(place) = self.queue.pop_front() {

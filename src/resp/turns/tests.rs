@@ -60,3 +60,23 @@ fn who_waits_for_a_last_sync_that_fails_hears_nothing() {
     std::io::Read::read_to_end(&mut theirs, &mut heard).unwrap();
     assert_eq!(heard, b"");
 }
+
+#[test]
+fn looks_in_vain_become_fewer_until_one_finds_something() {
+    let mut looks = super::Looks { lively: true, ..super::Looks::default() };
+    let mut slept = Vec::new();
+    for _ in 0..12 {
+        let mut times = 0;
+        while !looks.is_worth() {
+            times += 1;
+        }
+        slept.push(times);
+        looks.note(false);
+    }
+    assert_eq!(slept, [0, 0, 0, 0, 2, 4, 8, 16, 32, 64, 64, 64]);
+    while !looks.is_worth() {}
+    looks.note(true);
+    assert!(looks.is_worth());
+    looks.lively = false;
+    assert!(!looks.is_worth());
+}
