@@ -16,6 +16,7 @@ use super::refusal::Refusal;
 use super::request::{Limits, Parser, Step};
 use super::syncer::Syncer;
 use crate::error::{Error, Result};
+use looks::Looks;
 use mio::{Events, Poll, Token, Waker};
 use std::collections::VecDeque;
 use std::io;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+mod looks;
 mod sending;
 
 const WAKER: Token = Token(usize::MAX);
@@ -39,10 +41,6 @@ const TOGETHER: usize = 16;
 /// So long the next command is looked for before the loop sleeps, if there was one just now: to put
 /// a processor to sleep and to have it woken takes the client longer than most commands take.
 const LOOK: Duration = Duration::from_micros(20);
-/// So many looks in vain in a row are no reason to look less often.
-const IN_VAIN: u32 = 3;
-/// Each one more doubles how often the loop sleeps at once, up to two to the power of this.
-const MOST_SKIPPED: u32 = 6;
 /// A client that has more than this to read first is not served.
 const BACKLOG: usize = 1 << 20;
 /// The most words of one command.
@@ -87,30 +85,18 @@ pub(crate) struct Turns {
     looks: Looks,
 }
 
-/// Whether to look for the next command before the loop sleeps.
-#[derive(Debug, Default)]
-struct Looks {
-    /// Somebody had a turn in the last round.
-    lively: bool,
-    in_vain: u32,
-    /// So often the loop sleeps at once.
-    skips: u32,
-}
-
-impl Looks {
-    fn is_worth(&mut self) -> bool {
-        let skips = self.skips;
-        self.skips = skips.saturating_sub(1);
-        self.lively && skips == 0
-    }
-
-    /// Where looks are in vain, others have a use for the processor.
-    fn note(&mut self, found: bool) {
-        self.in_vain = if found { 0 } else { (self.in_vain + 1).min(IN_VAIN + MOST_SKIPPED) };
-        self.skips = match self.in_vain.checked_sub(IN_VAIN) {
-            None | Some(0) => 0,
-            Some(more) => 1 << more,
-        };
+impl Conn {
+    fn new(socket: Socket) -> Conn {
+        Conn {
+            socket,
+            parser: Parser::default(),
+            input: Vec::new(),
+            readable: false,
+            ending: false,
+            unparsed: false,
+            queued: false,
+            stuck: false,
+        }
     }
 }
 
@@ -313,16 +299,7 @@ impl Turns {
         if self.conns.len() <= place {
             self.conns.resize_with(place + 1, || None);
         }
-        self.conns[place] = Some(Conn {
-            socket,
-            parser: Parser::default(),
-            input: Vec::new(),
-            readable: false,
-            ending: false,
-            unparsed: false,
-            queued: false,
-            stuck: false,
-        });
+        self.conns[place] = Some(Conn::new(socket));
     }
 
     fn close(&mut self, place: usize) {

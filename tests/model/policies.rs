@@ -74,8 +74,18 @@ impl Run {
             return same("trim", got, Err("InvalidTrim".into()));
         }
         let removed = got.map_err(|class| format!("trim: {class}"))?;
-        let by_groups = policy == RefPolicy::Acked && !self.model(stream).groups.is_empty();
-        if by_groups {
+        self.trimmed(stream, cut, policy, (min_id, removed))
+    }
+
+    /// What a trim that took so many entries means for the model.
+    fn trimmed(
+        &mut self,
+        stream: usize,
+        cut: Cut,
+        policy: RefPolicy,
+        (min_id, removed): (EntryId, u64),
+    ) -> Checked {
+        if policy == RefPolicy::Acked && !self.model(stream).groups.is_empty() {
             let goes = self.acked_of(stream, cut, min_id, removed)?;
             return self.take_out(stream, &goes);
         }
@@ -120,19 +130,7 @@ impl Run {
         let model = self.model(stream);
         model.push(id, fields);
         let removed = model.length() - good("len", handle.len())?;
-        if policy == RefPolicy::Acked && !model.groups.is_empty() {
-            let goes = self.acked_of(stream, cut, min_id, removed)?;
-            return self.take_out(stream, &goes);
-        }
-        let exactly = self.cut_removes(stream, cut, min_id);
-        let before = self.model(stream).entries.clone();
-        self.check_cut(stream, cut, exactly, removed)?;
-        if policy == RefPolicy::DelRef {
-            let gone: Vec<EntryId> =
-                before.iter().take(removed as usize).map(|(id, _)| *id).collect();
-            release(self.model(stream), &gone);
-        }
-        Ok(())
+        self.trimmed(stream, cut, policy, (min_id, removed))
     }
 
     /// Which entries a trim has taken that leaves what is referenced, if it may have taken so many.

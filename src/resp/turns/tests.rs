@@ -41,16 +41,7 @@ fn who_waits_for_a_last_sync_that_fails_hears_nothing() {
     ours.set_nonblocking(true).unwrap();
     let socket = Socket::Unix(mio::net::UnixStream::from_std(ours));
     turns.conns.resize_with(place, || None);
-    turns.conns.push(Some(Conn {
-        socket,
-        parser: Parser::default(),
-        input: Vec::new(),
-        readable: false,
-        ending: false,
-        unparsed: false,
-        queued: false,
-        stuck: false,
-    }));
+    turns.conns.push(Some(Conn::new(socket)));
     turns.engine.execute(place, &[b"XADD", b"t", b"1-1", b"f", b"v"]);
     turns.send();
     assert_eq!(turns.held, [place]);
@@ -63,7 +54,8 @@ fn who_waits_for_a_last_sync_that_fails_hears_nothing() {
 
 #[test]
 fn looks_in_vain_become_fewer_until_one_finds_something() {
-    let mut looks = super::Looks { lively: true, ..super::Looks::default() };
+    let mut looks = super::Looks::default();
+    looks.lively = true;
     let mut slept = Vec::new();
     for _ in 0..12 {
         let mut times = 0;
