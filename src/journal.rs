@@ -34,10 +34,11 @@ use crate::format::header::{FILE_HEADER, FileHeader, FileKind};
 use crate::format::name;
 use crate::format::record::{Before, CheckpointEnd, Close, Record, Section};
 use crate::planted;
+use crate::storage::blocks::Blocks;
 use crate::storage::disk::{Disk, DiskFile, OpenMode};
 use crate::storage::region::RegionWriter;
 use crate::storage::segment::full;
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -173,6 +174,8 @@ struct Inner {
     ask_at: u64,
     scratch: Vec<u8>,
     closed: bool,
+    /// How far each file's blocks were written before their turn.
+    blocks: [Blocks; 3],
 }
 
 impl std::fmt::Debug for Journal {
@@ -226,6 +229,7 @@ impl Journal {
             ask_at: 0,
             scratch: Vec::new(),
             closed: false,
+            blocks: Default::default(),
         };
         let journal = Journal {
             place,
@@ -414,9 +418,36 @@ impl Journal {
             let inner = self.inner.lock();
             (inner.slot, Arc::clone(inner.region.region()), inner.end)
         };
+        self.ready_blocks(slot);
         // But for the last page, to which the next record goes.
         region.let_go(0, end);
         self.sync_slot(slot)
+    }
+
+    /// Before a sync: has blocks of the running file written for those to come, if they are many.
+    fn ready_blocks(&self, slot: usize) {
+        let Some(file) = self.files.get(slot) else {
+            return;
+        };
+        let step = self.written.get().saturating_sub(self.commit.durable());
+        let mut planned = None;
+        loop {
+            let mut inner = self.inner.lock();
+            let running = inner.slot == slot && !inner.closed && !inner.outgrown;
+            let Inner { end, size, blocks, .. } = &mut *inner;
+            let Some(blocks) = blocks.get_mut(slot).filter(|_| running) else {
+                return;
+            };
+            let Some(to) = planned.or_else(|| blocks.plan(step, *end, *size)) else {
+                return;
+            };
+            if !blocks.write(&*file, *end, to) {
+                return;
+            }
+            planned = Some(to);
+            // Whoever waits to append has his turn.
+            MutexGuard::unlock_fair(inner);
+        }
     }
 
     fn sync_slot(&self, slot: usize) -> Result<()> {

@@ -65,6 +65,8 @@ faults! {
     early_unlink;
     /// A sealed segment does not wait for the one behind it.
     early_footer;
+    /// Blocks are made ready from the one on in which frames end.
+    early_zeros;
 }
 
 // What the bytes say.

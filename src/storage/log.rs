@@ -14,6 +14,7 @@
 //! * Lock order: writer, then `unsynced`, then `segments`, then the lock of `view`; none is held
 //!   over a sync.
 
+use super::blocks::Blocks;
 use super::cursor::{Segments, Span};
 use super::disk::DiskFile;
 use super::live::TrimPlan;
@@ -177,6 +178,7 @@ impl Log {
             last_size,
             closed: false,
             pace: Pace::new(position),
+            blocks: Blocks::default(),
         };
         Ok(Log {
             home,
@@ -279,6 +281,7 @@ impl Log {
 
     /// Makes everything below `target` durable: the segments in order, each once.
     pub(crate) fn sync_files(&self, target: u64) -> Result<()> {
+        self.ready_blocks(target);
         let durable = self.commit.durable();
         let mut done = None;
         loop {

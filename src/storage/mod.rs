@@ -1,5 +1,6 @@
 //! Files: what lies on disk and how it is read back.
 
+pub(crate) mod blocks;
 pub(crate) mod cursor;
 pub(crate) mod damage;
 pub(crate) mod disk;

@@ -297,6 +297,17 @@ impl RealFile {
         }
         self.write_zeros(from, to)
     }
+
+    /// Whether the file system keeps notes of allocated blocks that were never written, and writes
+    /// others where they are. One that puts everything that is written into a new place is known
+    /// for gaining nothing by it.
+    #[cfg(target_os = "linux")]
+    fn notes_unwritten(&self) -> bool {
+        /// As `statfs` tells them.
+        const EXT4: u64 = 0xef53;
+        const XFS: u64 = 0x5846_5342;
+        rustix::fs::fstatfs(&self.0).is_ok_and(|of| matches!(of.f_type as u64, EXT4 | XFS))
+    }
 }
 
 impl DiskFile for RealFile {
@@ -365,6 +376,11 @@ impl DiskFile for RealFile {
             offset += put as u64;
         }
         Ok(())
+    }
+
+    #[cfg(target_os = "linux")]
+    fn ready_blocks(&self, from: u64, to: u64) -> io::Result<()> {
+        if self.notes_unwritten() { self.write_zeros(from, to) } else { Ok(()) }
     }
 
     fn sync(&self) -> io::Result<()> {

@@ -340,6 +340,10 @@ impl DiskFile for WatchedFile {
         self.loss.call("write", &self.path, || self.file.write_at(bytes, offset))
     }
 
+    fn ready_blocks(&self, from: u64, to: u64) -> io::Result<()> {
+        self.loss.call("write", &self.path, || self.file.ready_blocks(from, to))
+    }
+
     fn sync(&self) -> io::Result<()> {
         self.loss.call("sync", &self.path, || self.file.sync())
     }

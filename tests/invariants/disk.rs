@@ -466,6 +466,10 @@ impl DiskFile for FaultFile {
         Err(io::Error::from_raw_os_error(fault.errno))
     }
 
+    fn ready_blocks(&self, from: u64, to: u64) -> io::Result<()> {
+        self.write_at(&vec![0; (to - from) as usize], from)
+    }
+
     fn sync(&self) -> io::Result<()> {
         let path = self.path();
         self.disk.through("sync", &path, || {

@@ -197,6 +197,10 @@ impl DiskFile for FaultyFile {
         self.file.write_at(bytes, offset)
     }
 
+    fn ready_blocks(&self, from: u64, to: u64) -> io::Result<()> {
+        self.file.write_at(&vec![0; (to - from) as usize], from)
+    }
+
     fn sync(&self) -> io::Result<()> {
         self.plan.sync(&self.path)
     }

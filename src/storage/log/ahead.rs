@@ -90,6 +90,34 @@ fn piece(from: u64, reach: u64, size: u64) -> Option<u64> {
 }
 
 impl Log {
+    /// Before a sync up to `target`: has blocks of the file written for those to come, if they are
+    /// many.
+    pub(super) fn ready_blocks(&self, target: u64) {
+        let step = target.saturating_sub(self.commit.durable());
+        let mut planned = None;
+        loop {
+            let mut writer = self.writer.lock();
+            let Writer { active: Some(active), blocks, .. } = &mut *writer else {
+                return;
+            };
+            let number = active.segment.number();
+            let (_, to) = match planned {
+                Some((begun, _)) if begun != number => return,
+                Some(planned) => planned,
+                None => match blocks.plan(step, active.end, active.size) {
+                    Some(to) => (number, to),
+                    None => return,
+                },
+            };
+            if !blocks.write(&*active.file, active.end, to) {
+                return;
+            }
+            planned = Some((number, to));
+            // Whoever waits to append has his turn.
+            MutexGuard::unlock_fair(writer);
+        }
+    }
+
     /// Makes ready what a fast writer comes to next. What the system refuses is left to the writer.
     pub(super) fn make_ready(&self) {
         while !self.is_strict() {

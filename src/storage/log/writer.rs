@@ -45,6 +45,7 @@ pub(crate) struct Writer {
     pub(super) last_size: u64,
     pub(super) closed: bool,
     pub(super) pace: Pace,
+    pub(super) blocks: Blocks,
 }
 
 /// The writer, locked.
@@ -271,6 +272,7 @@ impl Writer {
         self.block.open = false;
         self.last_size = begun.size;
         self.position = begun.segment.end_position();
+        self.blocks.change_file();
     }
 
     pub(super) fn extras(&mut self, log: &Log, trimmed: Option<EntryId>) -> Extras {

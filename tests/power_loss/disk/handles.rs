@@ -76,6 +76,12 @@ impl DiskFile for SimFile {
         inner.file(self.node).write_at(bytes, offset)
     }
 
+    fn ready_blocks(&self, from: u64, to: u64) -> io::Result<()> {
+        let mut inner = self.enter("ready_blocks", || mix(from, to))?;
+        self.check_writable()?;
+        inner.file(self.node).write_at(&vec![0; (to - from) as usize], from)
+    }
+
     fn sync(&self) -> io::Result<()> {
         let mut inner = self.enter("sync", || 0)?;
         if inner.fails(|faults| &mut faults.sync_in) {
