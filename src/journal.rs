@@ -13,7 +13,8 @@
 //!   but its last bytes are on disk; so the previous file, with every record up to the switch,
 //!   stays whole until the new one is durable, and one file more before it is used again.
 //! * A file that is taken into use again is zeroed first, its header durably before the rest,
-//!   and gets a new salt; until its end mark is written it is no checkpoint.
+//!   and gets a new salt; until its end mark is written it is no checkpoint. One that was left in
+//!   this life is zeroed up to where it was written to: behind that it has been zero since.
 //! * One that holds damage is not zeroed: it gets a name of its own, durably, and another file
 //!   takes its place. A crash leaves one that looks like that only where it tears a header.
 //! * Once the end mark is on disk, the file before is told so, and how to read this one without its
@@ -67,6 +68,8 @@ pub(crate) struct Sizes {
     pub(crate) first: u64,
     /// Files grow rather than being checkpointed up to this size.
     pub(crate) usual: u64,
+    /// They grow up to this size where records come faster than a checkpoint is written.
+    pub(crate) most: u64,
     /// A checkpoint is due when the records behind the last one exceed this and twice its size.
     pub(crate) due: u64,
     /// The most that one section's frame takes in events.
@@ -75,7 +78,7 @@ pub(crate) struct Sizes {
 
 impl Default for Sizes {
     fn default() -> Sizes {
-        Sizes { first: 256 << 10, usual: 8 << 20, due: 4 << 20, section: 64 << 10 }
+        Sizes { first: 256 << 10, usual: 8 << 20, most: 32 << 20, due: 4 << 20, section: 64 << 10 }
     }
 }
 
@@ -153,6 +156,8 @@ struct Inner {
     told: Option<usize>,
     /// `written` at the end mark: nothing before it can be less durable than the mark itself.
     switched_at: u64,
+    /// Somebody has found no room since the last checkpoint was begun.
+    crowded: bool,
     /// The file has grown and could not be mapped anew: nothing is stored through the old map.
     outgrown: bool,
     durable_told: u64,
@@ -215,6 +220,7 @@ impl Journal {
             to_tell: None,
             told: None,
             switched_at: 0,
+            crowded: false,
             outgrown: false,
             durable_told: 0,
             next_record: loaded.next_record,

@@ -55,7 +55,8 @@ fn empty_journal() -> &'static [Image] {
 }
 
 /// The journal's files are short, so that an input takes little time and fills them.
-pub(super) const SIZES: Sizes = Sizes { first: 8192, usual: 32 << 10, due: 8192, section: 1024 };
+pub(super) const SIZES: Sizes =
+    Sizes { first: 8192, usual: 32 << 10, most: 64 << 10, due: 8192, section: 1024 };
 
 pub(super) fn store_options() -> StoreOptions {
     let mut options = Store::options();

@@ -3,20 +3,25 @@
 use super::*;
 use crate::format::frame::{HEADER, Header};
 use crate::format::record::Superseded;
+use next::Used;
 
 impl Journal {
     /// Makes room after [`Refused::Full`]: by longer files while they are short, else by a
     /// checkpoint, which forgets what records have undone; if that was not enough (`again`), by
-    /// longer files after all.
+    /// longer files after all. A checkpoint that another thread ends meanwhile does as well.
     pub(crate) fn make_room(&self, source: &dyn Source, again: bool) -> Result<()> {
-        let size = self.inner.lock().size;
+        let (size, turn) = {
+            let mut inner = self.inner.lock();
+            inner.crowded = inner.size >= self.place.sizes.usual;
+            (inner.size, inner.turn)
+        };
         if size < self.place.sizes.usual && self.grow(size).is_ok() {
             return Ok(());
         }
         if again {
             return self.grow(size);
         }
-        match self.checkpoint(source) {
+        match self.poisoned_by(self.write_checkpoint(source, Some(turn))) {
             Err(e) if e.is_full() => {
                 self.grow(size)?;
                 self.checkpoint(source)
@@ -51,7 +56,12 @@ impl Journal {
         if inner.size != from {
             return Ok(());
         }
-        let size = from * 2;
+        self.double(&mut inner)
+    }
+
+    /// The same for who has begun a checkpoint.
+    fn double(&self, inner: &mut Inner) -> Result<()> {
+        let size = inner.size * 2;
         self.files.allocate_all(&self.place, size, inner.slot)?;
         inner.outgrown = true;
         inner.region = self.files.map(&self.place, inner.slot, size)?;
@@ -59,6 +69,15 @@ impl Journal {
         inner.size = size;
         inner.ask_at = inner.due_at();
         Ok(())
+    }
+
+    /// Doubles the files where records have filled the last one while its checkpoint was written,
+    /// up to what files are for that at most. On a full disk they stay as they are.
+    fn widen(&self) {
+        let mut inner = self.inner.lock();
+        if std::mem::take(&mut inner.crowded) && inner.size < self.place.sizes.most {
+            drop(self.double(&mut inner));
+        }
     }
 
     /// Tells the file before, once everything up to `durable` is on disk, that the running one has
@@ -73,13 +92,17 @@ impl Journal {
             return;
         };
         // Without it the file is what it was: nobody relies on what it says about the next one.
-        if self.files.get(slot).is_some_and(|file| file.write_at(&frame, at).is_ok()) {
+        let Some(file) = self.files.get(slot) else { return };
+        let written = file.write_at(&frame, at);
+        if written.is_ok() {
             inner.told = Some(slot);
-            if let Some(Some(left)) = inner.left.get_mut(slot)
-                && left.at == at
-            {
-                left.at += frame.len() as u64;
+        }
+        // What was written, be it a part, lies behind what is known of it.
+        match inner.take_left(slot) {
+            Some(left) if written.is_ok() && left.at == at => {
+                inner.set_left(slot, Some(Tail { at: at + frame.len() as u64, ..left }));
             }
+            _ => {}
         }
     }
 
@@ -103,7 +126,7 @@ impl Journal {
     ///
     /// A failed sync of a journal file poisons the journal, whichever file it is.
     pub(crate) fn checkpoint(&self, source: &dyn Source) -> Result<()> {
-        self.poisoned_by(self.write_checkpoint(source))
+        self.poisoned_by(self.write_checkpoint(source, None))
     }
 
     fn poisoned_by(&self, result: Result<()>) -> Result<()> {
@@ -115,21 +138,27 @@ impl Journal {
         result
     }
 
-    fn write_checkpoint(&self, source: &dyn Source) -> Result<()> {
+    /// `turn`: there is nothing to do if another file is the running one by now.
+    pub(super) fn write_checkpoint(&self, source: &dyn Source, turn: Option<u64>) -> Result<()> {
         let _one = self.begin_checkpoint();
+        if turn.is_some_and(|turn| turn != self.inner.lock().turn) {
+            return Ok(());
+        }
+        self.widen();
         // The file that is overwritten holds the state before last. The last one must be durable
         // by now, or a power cut could leave none.
         if self.commit.durable() < self.inner.lock().switched_at && !planted::checkpoint_sync() {
             self.sync_after(self.written.get(), || source.sync_streams())?;
         }
-        let (slot, turn, size, mut copied, first_record) = {
+        let (slot, turn, used, mut copied, first_record) = {
             let mut inner = self.inner.lock();
             let slot = (inner.slot + 1) % 3;
-            inner.set_left(slot, None);
+            let used = Used { size: inner.size, end: inner.take_left(slot).map(|left| left.at) };
             inner.reserved = 0;
-            (slot, inner.turn + 1, inner.size, inner.end, inner.next_record)
+            (slot, inner.turn + 1, used, inner.end, inner.next_record)
         };
-        let mut next = NextFile::begin(&self.place, &self.files, slot, turn, size)?;
+        let size = used.size;
+        let mut next = NextFile::begin(&self.place, &self.files, slot, turn, used)?;
         for stream in source.streams() {
             let covers = &mut || self.last_record(stream);
             if let Some((covers, events)) = source.dump(stream, covers)? {
@@ -257,6 +286,10 @@ impl Inner {
 
     fn running(&self, place: &Place, at: u64) -> Running {
         Running { path: place.path(self.slot), seed: self.seed, at }
+    }
+
+    fn take_left(&mut self, slot: usize) -> Option<Tail> {
+        self.left.get_mut(slot).and_then(Option::take)
     }
 
     fn set_left(&mut self, slot: usize, tail: Option<Tail>) {

@@ -3,6 +3,13 @@
 use super::*;
 use crate::format::packed::Packed;
 
+/// How long the files are, and up to where the next one was written to, if that is known.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Used {
+    pub(super) size: u64,
+    pub(super) end: Option<u64>,
+}
+
 /// The file that a checkpoint is written to.
 pub(super) struct NextFile {
     pub(super) path: PathBuf,
@@ -29,14 +36,14 @@ impl NextFile {
         files: &Files,
         slot: usize,
         turn: u64,
-        size: u64,
+        used: Used,
     ) -> Result<NextFile> {
-        let path = place.path(slot);
+        let (path, size) = (place.path(slot), used.size);
         files.spare_damage(place, slot, size)?;
         let region = files.map(place, slot, size)?;
         let file = files.get(slot).ok_or_else(|| Error::new(ErrorKind::Closed))?;
         let len = file.len().map_err(|e| Error::io("stat", &path, e))?;
-        zero(&*file, &path, len)?;
+        zero(&*file, &path, (used.end.unwrap_or(len).min(len), used.end.is_none()))?;
         let header = FileHeader {
             kind: FileKind::Journal,
             uuid: place.uuid,
@@ -139,7 +146,8 @@ impl NextFile {
     }
 }
 
-fn zero(file: &dyn DiskFile, path: &Path, size: u64) -> Result<()> {
+/// Zeroes a file up to a place; `sparse`: what is zero already is not written.
+fn zero(file: &dyn DiskFile, path: &Path, (size, sparse): (u64, bool)) -> Result<()> {
     let sync = || file.sync().map_err(|e| Error::io("sync", path, e));
     let mut header = [0; FILE_HEADER];
     file.read_at(&mut header, 0).map_err(|e| Error::io("read", path, e).offset(0))?;
@@ -151,16 +159,18 @@ fn zero(file: &dyn DiskFile, path: &Path, size: u64) -> Result<()> {
     }
     let block = usize::try_from(size).map_or(64 << 10, |size| size.min(64 << 10));
     let zeros = vec![0u8; block];
-    let mut buf = vec![0u8; block];
+    let mut buf = vec![0u8; if sparse { block } else { 0 }];
     let mut at = 0;
     while at < size {
         let step = usize::try_from(size - at).map_or(zeros.len(), |left| left.min(zeros.len()));
-        let (Some(zeros), Some(buf)) = (zeros.get(..step), buf.get_mut(..step)) else {
-            break;
-        };
-        file.read_at(buf, at).map_err(|e| Error::io("read", path, e).offset(at))?;
-        // Fresh space is zero already and need not be written.
-        if buf != zeros {
+        let Some(zeros) = zeros.get(..step) else { break };
+        let was = buf.get_mut(..step);
+        let mut is_zero = false;
+        if let Some(was) = was {
+            file.read_at(was, at).map_err(|e| Error::io("read", path, e).offset(at))?;
+            is_zero = was == zeros;
+        }
+        if !is_zero {
             file.write_at(zeros, at).map_err(|e| Error::io("write", path, e).offset(at))?;
         }
         at += step as u64;

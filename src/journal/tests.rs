@@ -15,6 +15,7 @@ use crate::store::{Store, StoreOptions};
 use std::path::Path;
 use std::sync::Arc;
 
+mod room;
 mod told;
 
 fn open(disk: &Arc<MemDisk>, options: &StoreOptions) -> Store {

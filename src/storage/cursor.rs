@@ -1,7 +1,7 @@
 //! Reads entries out of mapped segments, in both directions, checking every frame on the way.
 //!
 //! A [`Span`] says which bytes may be read (up to what was published when it was made); a cursor
-//! walks it. Nothing here takes a lock but a segment's index, once a block.
+//! walks it. Nothing here takes a lock but that of a segment's index, a few times a block.
 
 use super::segment::Segment;
 use crate::error::{Error, ErrorKind, Result};

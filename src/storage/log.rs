@@ -225,15 +225,20 @@ impl Log {
 
     /// What readers see, and its end: of the same moment.
     pub(crate) fn look(&self) -> (Span, Tail) {
-        self.look_again(&mut Known::default())
+        self.look_with(List::get)
     }
 
     /// The same for who has looked before.
     #[inline]
     pub(crate) fn look_again(&self, known: &mut Known) -> (Span, Tail) {
+        self.look_with(|list| list.get_again(known))
+    }
+
+    #[inline]
+    fn look_with(&self, segments: impl FnOnce(&List) -> Segments) -> (Span, Tail) {
         let Seen { tail, published, trimmed } = self.view.look();
         // After the mark: segments are added before the mark moves into them.
-        let segments = self.segments.get_again(known);
+        let segments = segments(&self.segments);
         self.note_used();
         (Span { published, segments, trimmed, skip_damage: self.skip_damage }, tail)
     }

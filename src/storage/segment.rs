@@ -16,13 +16,16 @@ use crate::format::footer::{BlockStart, Footer, TRAILER};
 use crate::format::frame::Begin;
 use crate::format::header::{FILE_HEADER, FileHeader, FileKind};
 use crate::format::name;
-use crate::id::EntryId;
 use crate::planted;
 use parking_lot::RwLock;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+
+mod index;
+use index::Index;
+pub(crate) use index::{Marks, Sought};
 
 /// What identifies the segments of one stream.
 #[derive(Clone, Debug)]
@@ -152,7 +155,7 @@ pub(crate) struct Body {
     pub(crate) first_offset: u64,
     end: AtomicU64,
     entries: AtomicU64,
-    index: RwLock<Vec<BlockStart>>,
+    index: Index,
     /// The map that is left to readers when the file loses its name.
     kept: OnceLock<Arc<Region>>,
     deleted: RwLock<Bitmap>,
@@ -192,7 +195,7 @@ impl Segment {
             first_offset: parts.first_offset,
             end: AtomicU64::new(parts.end),
             entries: AtomicU64::new(parts.entries),
-            index: RwLock::new(parts.index),
+            index: parts.index.into(),
             kept: OnceLock::new(),
             deleted: RwLock::default(),
             deleted_count: AtomicU64::new(0),
@@ -324,69 +327,6 @@ impl Body {
     pub(crate) fn grew(&self, end: u64, entries: u64) {
         self.entries.store(entries, Ordering::Release);
         self.end.store(end, Ordering::Release);
-    }
-
-    pub(crate) fn push_block(&self, block: BlockStart) {
-        self.index.write().push(block);
-    }
-
-    /// Holds no more memory than it needs now.
-    pub(crate) fn shrink(&self) {
-        self.index.write().shrink_to_fit();
-    }
-
-    /// The last block whose first ID is not above `id` and that begins below `limit`; the first
-    /// frame if there is none.
-    pub(crate) fn seek(&self, id: EntryId, limit: u64) -> BlockStart {
-        let index = self.index.read();
-        let n = index.partition_point(|b| b.id <= id && u64::from(b.offset) < limit);
-        n.checked_sub(1).and_then(|n| index.get(n).copied()).unwrap_or(self.first_block())
-    }
-
-    fn first_block(&self) -> BlockStart {
-        BlockStart { id: EntryId::MIN, offset: self.first_offset as u32, ordinal: 0 }
-    }
-
-    /// The block that begins at or behind `offset`, and the one behind it, below `limit`.
-    pub(crate) fn block_after(&self, offset: u64, limit: u64) -> Option<BlockStart> {
-        let index = self.index.read();
-        let n = index.partition_point(|b| u64::from(b.offset) <= offset);
-        index.get(n).copied().filter(|b| u64::from(b.offset) < limit)
-    }
-
-    /// The last block that begins below `limit`.
-    pub(crate) fn block_before(&self, limit: u64) -> Option<BlockStart> {
-        let index = self.index.read();
-        let n = index.partition_point(|b| u64::from(b.offset) < limit);
-        n.checked_sub(1).and_then(|n| index.get(n).copied())
-    }
-
-    /// The block that holds the entry with this number.
-    pub(crate) fn block_of(&self, ordinal: u32) -> BlockStart {
-        let index = self.index.read();
-        let n = index.partition_point(|b| b.ordinal <= ordinal);
-        n.checked_sub(1).and_then(|n| index.get(n).copied()).unwrap_or(self.first_block())
-    }
-
-    /// How many blocks have an entry that is neither deleted nor numbered below `from`.
-    pub(crate) fn live_blocks(&self, from: u32) -> u64 {
-        let index = self.index.read();
-        let entries = u32::try_from(self.entries()).unwrap_or(u32::MAX);
-        let mut live = 0;
-        for (n, block) in index.iter().enumerate() {
-            let end = index.get(n + 1).map_or(entries, |next| next.ordinal.min(entries));
-            let first = block.ordinal.max(from);
-            if first < end && self.deleted_between(first, end) < u64::from(end - first) {
-                live += 1;
-            }
-        }
-        live
-    }
-
-    /// The index without blocks of a batch that was taken back.
-    pub(crate) fn index_copy(&self) -> Vec<BlockStart> {
-        let end = self.end();
-        self.index.read().iter().copied().filter(|b| u64::from(b.offset) < end).collect()
     }
 
     /// Marks an entry deleted; `false` if it was already.

@@ -38,7 +38,7 @@ fn a_copy_that_was_being_written_is_no_stream() {
 fn a_copy_when_the_journal_is_full() {
     let disk = disk();
     let mut options = options(Durability::Manual);
-    options.journal = Sizes { first: 4096, usual: 4096, due: 4096, section: 512 };
+    options.journal = Sizes { first: 4096, usual: 4096, most: 4096, due: 4096, section: 512 };
     let store = open_with(&disk, &options);
     let stream = store.stream("s").unwrap();
     let group = stream.create_group("g", Start::First).unwrap();

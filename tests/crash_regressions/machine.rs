@@ -17,7 +17,8 @@ pub fn disk() -> SimDisk {
 pub fn options(level: Durability) -> StoreOptions {
     let stream = StreamOptions::new().segment_bytes(4096).max_entry_bytes(3000);
     let mut options = StoreOptions::default().durability(level).stream_defaults(stream);
-    options.journal = Sizes { first: 16 << 10, usual: 16 << 10, due: 16 << 10, section: 4096 };
+    options.journal =
+        Sizes { first: 16 << 10, usual: 16 << 10, most: 16 << 10, due: 16 << 10, section: 4096 };
     options
 }
 

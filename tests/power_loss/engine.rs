@@ -166,7 +166,13 @@ impl Engine {
             )
             .stream_defaults(options.clone());
         let (first, times) = config.journal;
-        store.journal = Sizes { first, usual: first * times, due: first / 2, section: 512 };
+        store.journal = Sizes {
+            first,
+            usual: first * times,
+            most: first * times * 2,
+            due: first / 2,
+            section: 512,
+        };
         let store = Store::open_on(disk, dir, &store).map_err(fail)?;
         Ok(Engine { store, options, streams: BTreeMap::new(), disk: None })
     }

@@ -5,6 +5,7 @@ use super::*;
 use crate::format::frame::{Entries, Extras, Header, Kind, read_single};
 use crate::storage::region::prefetch;
 use crate::storage::scan::Hole;
+use crate::storage::segment::{Marks, Sought};
 use std::sync::atomic::Ordering;
 
 /// No span has so many segments.
@@ -49,12 +50,8 @@ impl Forward {
     /// Begins with the first live entry at or above `id`.
     pub(crate) fn seek(span: &Span, id: EntryId) -> Forward {
         let segment = span.segment_of(id).max(span.first_segment());
-        let block = span
-            .segments
-            .get(segment)
-            .map_or(BlockStart { id: EntryId::MIN, offset: 0, ordinal: 0 }, |s| {
-                s.seek(id.max(span.trimmed), span.limit(s))
-            });
+        // Where in the segment, is found where the walk begins.
+        let block = BlockStart { id: EntryId::MIN, offset: 0, ordinal: 0 };
         let walk = Forward::at(span, segment, &block);
         Forward { from: id.max(walk.from), seeks: true, ..walk }
     }
@@ -149,7 +146,7 @@ impl Forward {
         }
     }
 
-    /// Goes to the last frame of its block that may begin at or below `from`, by the headers alone.
+    /// Goes to the last frame that may begin at or below `from`, by headers alone.
     ///
     /// What the bodies in between say is not checked, and need not be: IDs only grow, so where that
     /// last frame passes its checks, all in front of it are lower. One that does not is met by the
@@ -157,26 +154,76 @@ impl Forward {
     #[cold]
     fn pass_over(&mut self, here: &Here<'_>) {
         self.seeks = false;
-        fetch(here.bytes, self.offset);
-        let mut now = (self.offset, self.ordinal, self.base);
-        while !here.skip_damage && now.0 < here.limit {
-            let frame = here.bytes.get(now.0 as usize..).unwrap_or_default();
+        let sought = here.segment.seek_near(self.from, here.limit);
+        (self.offset, self.ordinal) = (u64::from(sought.block.offset), sought.block.ordinal);
+        match sought.marks.filter(|_| !here.skip_damage) {
+            Some(marks) => self.pass_marks(here, &sought, marks),
+            None => {
+                fetch(here.bytes, self.offset, BLOCK);
+                self.pass_frames(here, |_, _| ());
+            }
+        }
+    }
+
+    /// The same in a block that gets no more entries: from the last mark that is not behind `from`,
+    /// and it leaves marks.
+    fn pass_marks(&mut self, here: &Here<'_>, sought: &Sought, marks: Marks) {
+        let (block, mut mark) = (sought.block, sought.guess);
+        while mark > 0 {
+            let offset = marks.offset(u64::from(block.offset), mark);
+            fetch(here.bytes, offset, NEAR);
+            let frame = here.bytes.get(offset as usize..).unwrap_or_default();
+            let id = Header::decode(frame, here.segment.seed, offset)
+                .filter(|header| header.kind == Kind::Entry && header.block.is_none())
+                .and_then(|header| header.unchecked_id(frame, block.id));
+            if id.is_some_and(|id| id <= self.from) {
+                (self.offset, self.base) = (offset, Some(block.id));
+                self.ordinal = block.ordinal.saturating_add(mark * marks.step);
+                break;
+            }
+            mark /= 2;
+        }
+        if mark == 0 {
+            fetch(here.bytes, self.offset, if marks.known() == 0 { BLOCK } else { NEAR });
+        }
+        let (mut all, mut is_block) = (marks, true);
+        self.pass_frames(here, |place: Passed, header| {
+            // Who began behind the start of the block knows its base from the index.
+            is_block &= place.base == Some(block.id)
+                && header.block.is_none_or(|_| place.ordinal == block.ordinal);
+            if is_block {
+                all.pass(place.ordinal.saturating_sub(block.ordinal), place.offset);
+            }
+        });
+        if all.known() > marks.known() {
+            here.segment.mark(sought, all);
+        }
+    }
+
+    /// Goes on to the last frame in a row that may begin at or below `from`.
+    #[inline(always)]
+    fn pass_frames(&mut self, here: &Here<'_>, mut passed: impl FnMut(Passed, &Header)) {
+        let mut now = Passed { offset: self.offset, ordinal: self.ordinal, base: self.base };
+        while !here.skip_damage && now.offset < here.limit {
+            let frame = here.bytes.get(now.offset as usize..).unwrap_or_default();
             // Of other kinds only the body says how many entries they hold.
-            let Some(header) = Header::decode(frame, here.segment.seed, now.0)
+            let Some(header) = Header::decode(frame, here.segment.seed, now.offset)
                 .filter(|header| header.kind == Kind::Entry)
             else {
                 return;
             };
             if let Some((base, ordinal)) = header.block {
-                now.1 = ordinal.saturating_sub(here.segment.first_ordinal()) as u32;
-                now.2 = Some(base);
+                now.ordinal = ordinal.saturating_sub(here.segment.first_ordinal()) as u32;
+                now.base = Some(base);
             }
-            let id = now.2.and_then(|base| header.unchecked_id(frame, base));
+            let id = now.base.and_then(|base| header.unchecked_id(frame, base));
             if id.is_none_or(|id| id > self.from) {
                 return;
             }
-            (self.offset, self.ordinal, self.base) = now;
-            now = (now.0 + header.frame_len(), now.1 + 1, now.2);
+            passed(now, &header);
+            (self.offset, self.ordinal, self.base) = (now.offset, now.ordinal, now.base);
+            now.offset += header.frame_len();
+            now.ordinal += 1;
         }
     }
 
@@ -302,12 +349,23 @@ const AHEAD: usize = 16 * LINE;
 /// As much as a block has by default.
 const BLOCK: usize = 64 * LINE;
 
-/// Has the memory of a block come all at once. Where the next frame lies stands in each frame, so a
-/// walk alone would wait for one after the other.
-fn fetch(bytes: &[u8], offset: u64) {
-    for line in 0..BLOCK / LINE {
+/// As much as a few entries after a mark have.
+const NEAR: usize = 24 * LINE;
+
+/// Has memory come all at once. Where the next frame lies stands in each frame, so a walk alone
+/// would wait for one after the other.
+fn fetch(bytes: &[u8], offset: u64, len: usize) {
+    for line in 0..len / LINE {
         prefetch(bytes, offset as usize + line * LINE);
     }
+}
+
+/// A frame that a seek passes over: where it begins, and the number of its entry.
+#[derive(Clone, Copy)]
+struct Passed {
+    offset: u64,
+    ordinal: u32,
+    base: Option<EntryId>,
 }
 
 /// Whether there is an entry now, or what is wrong with the frame.
