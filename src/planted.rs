@@ -69,6 +69,19 @@ faults! {
     early_zeros;
 }
 
+// What clients are told. The test of sent replies looks for it.
+faults! {
+    /// A reply goes out before the sync that it waits for.
+    #[cfg(feature = "resp")]
+    early_reply;
+    /// A reply to a look at a stream does not wait for what was changed there.
+    #[cfg(feature = "resp")]
+    early_look;
+    /// Changes of groups do not hold their replies back.
+    #[cfg(feature = "resp")]
+    early_books;
+}
+
 // What the bytes say.
 faults! {
     /// Checksums are the same at every offset.

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Plants each fault of src/planted.rs, one at a time, and checks that the power-loss simulator finds
-# it: prints which promise it saw broken and after how many states. Where tests of invariants or of
+# it (those of the server, the test of sent replies): prints which promise it saw broken and after
+# how many states. Where tests of invariants or of
 # the contract name the fault in their comments (as "Planted `it`"), it checks that these fail with
 # it, too.
 # Run from the root of the crate. Arguments are the faults to plant; without any, all of them.
@@ -16,7 +17,7 @@ log="$dir/planted.log"
 
 # Makes $dir/planted-$1, the test program of this name with the faults $2.
 build() {
-    cargo rustc --quiet --profile planted --test "$1" --message-format json -- \
+    cargo rustc --quiet --profile planted --features resp --test "$1" --message-format json -- \
         --cfg "planted=\"$2\"" 2>/dev/null |
         sed -n "s/.*\"executable\":\"\([^\"]*$1-[^\"]*\)\".*/\1/p" >"$log"
     cp "$(cat "$log")" "$dir/planted-$1"
@@ -35,6 +36,11 @@ only_damage() {
     sed -n '/^\/\/ What only other damage shows/,/^}/p' src/planted.rs | grep "^ *$1;$" || true
 }
 
+# The fault $1 if it is the server's: the test of sent replies has to find it.
+only_server() {
+    sed -n '/^\/\/ What clients are told/,/^}/p' src/planted.rs | grep "^ *$1;$" || true
+}
+
 # Makes the programs that the faults $2 and so on need, with what the compiler is told: $1.
 build_for() {
     told="$1"
@@ -43,6 +49,12 @@ build_for() {
     for fault in "$@"; do
         if [ -n "$(invariants "$fault")" ]; then
             build invariants "$told"
+            break
+        fi
+    done
+    for fault in "$@"; do
+        if [ -n "$(only_server "$fault")" ]; then
+            build sent_replies "$told"
             break
         fi
     done
@@ -58,6 +70,15 @@ look_for() {
     if [ -n "$(only_damage "$1")" ]; then
         echo "$1: for the invariants"
         [ -n "$(invariants "$1")" ] || status=1
+    elif [ -n "$(only_server "$1")" ]; then
+        if "$dir/planted-sent_replies" >"$log" 2>&1; then
+            echo "$1: NOT FOUND"
+            status=1
+        else
+            found=$(sed -n 's/^ *found: //p' "$log")
+            echo "$1: ${found:-THE TEST FAILED}"
+            [ -n "$found" ] || status=1
+        fi
     elif "$dir/planted-power_loss" the_store_keeps_its_promises >"$log" 2>&1; then
         echo "$1: NOT FOUND"
         status=1

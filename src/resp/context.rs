@@ -9,7 +9,7 @@ use super::keyspace::Keyspace;
 use super::out::Out;
 use super::refusal::Refusal;
 use crate::id::EntryId;
-use crate::options::StreamOptions;
+use crate::planted;
 use crate::store::Store;
 use crate::stream::Stream;
 use std::cell::Cell;
@@ -148,8 +148,8 @@ impl<'a> Context<'a> {
             }
             return Ok((stream, false));
         }
-        let options = self.config.laid_out(StreamOptions::new());
-        let made = self.store.stream_with(&name, options)?;
+        let defaults = self.store.shared().options.stream.clone();
+        let made = self.store.stream_with(&name, self.config.laid_out(defaults))?;
         self.space.takes_nodes(&name);
         Ok((made, true))
     }
@@ -177,7 +177,9 @@ impl<'a> Context<'a> {
     /// The command has changed the groups of `key`: as [`Context::changed_quietly`], but that a
     /// transaction which watches the key is not broken, as in Redis.
     pub(crate) fn group_changed(&mut self, key: &[u8], n: u64) {
-        if let Ok(name) = keys::name(self.db, key) {
+        if let Ok(name) = keys::name(self.db, key)
+            && !planted::early_books()
+        {
             self.space.kept_books(&name, n);
         }
     }

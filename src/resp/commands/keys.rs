@@ -284,6 +284,7 @@ fn flush_db(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) -> Answer 
 
 fn flush_all(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) -> Answer {
     check_flush(args)?;
+    context.space.note_all();
     for name in context.store.names() {
         remove(context, &name)?;
     }

@@ -165,3 +165,113 @@ fn what_the_store_says_of_producers_holds_for_streams_of_clients() {
     run(&mut engine, client, "XADD t 1-1 f v");
     assert_eq!(most(&engine, "t"), 9);
 }
+
+/// Fails if `stream_or_create` begins with options of its own.
+#[test]
+fn streams_of_clients_have_the_defaults_of_the_store() {
+    let defaults = crate::StreamOptions::new().block_entries(7).segment_bytes(1 << 20);
+    let options = crate::store::StoreOptions::default().stream_defaults(defaults);
+    let mut engine = Engine::new(options.open_in_memory().unwrap(), None, Config::default());
+    let client = connect(&mut engine);
+    run(&mut engine, client, "XADD s 1-1 f v");
+    let of_library = engine.store.stream("t").unwrap().options().unwrap();
+    let of_client = engine.store.stream("s").unwrap().options().unwrap();
+    assert_eq!(of_client, of_library);
+}
+
+/// Fails if `flush_all` does not look for changes that wait.
+#[test]
+fn who_flushes_nothing_waits_for_what_has_emptied_the_store() {
+    let mut engine = strict();
+    let writer = connect(&mut engine);
+    run(&mut engine, writer, "XADD s 1-1 f v");
+    let (sync, _) = engine.space.begin_sync().unwrap();
+    engine.space.end_sync(sync);
+    run(&mut engine, writer, "DEL s");
+    for words in ["FLUSHALL", "FLUSHDB"] {
+        let other = connect(&mut engine);
+        run(&mut engine, other, words);
+        assert_eq!(may_send(&mut engine, other).0, 0, "{words}");
+    }
+}
+
+/// Fails if `serve` of XREADGROUP notes new deliveries alone.
+#[test]
+fn a_history_waits_for_the_disk_where_it_delivers_once_more() {
+    let mut engine = strict();
+    let client = connect(&mut engine);
+    let read = "XREADGROUP GROUP g c STREAMS s";
+    run(&mut engine, client, "XGROUP CREATE s g 0 MKSTREAM");
+    run(&mut engine, client, "XADD s 1-1 f v");
+    run(&mut engine, client, &format!("{read} >"));
+    let (sync, _) = engine.space.begin_sync().unwrap();
+    engine.space.end_sync(sync);
+    let (dirty, reader) = (engine.space.dirty, connect(&mut engine));
+    run(&mut engine, reader, &format!("{read} 1-1"));
+    let (may, all) = may_send(&mut engine, reader);
+    assert_eq!(may, all, "it gives nothing");
+    run(&mut engine, reader, &format!("{read} 0"));
+    assert_eq!(may_send(&mut engine, reader).0, may);
+    assert_eq!(engine.space.dirty, dirty);
+}
+
+/// As in Redis 7.0: a position that is set alone is a change, and is part of the first claim's.
+#[test]
+fn the_position_that_a_claim_sets_counts_as_a_change() {
+    let mut engine = strict();
+    let client = connect(&mut engine);
+    for words in ["XADD s 1-1 f v", "XADD s 2-1 f v", "XGROUP CREATE s g 0"] {
+        run(&mut engine, client, words);
+    }
+    run(&mut engine, client, "XREADGROUP GROUP g c COUNT 1 STREAMS s >");
+    let mut changes = |words: &str| {
+        let before = engine.space.dirty;
+        run(&mut engine, client, words);
+        engine.space.dirty - before
+    };
+    for (words, count) in LAST_ID_CHANGES {
+        assert_eq!(changes(words), count, "{words}");
+    }
+}
+
+const LAST_ID_CHANGES: [(&str, u64); 5] = [
+    ("XCLAIM s g c 0 7-7 LASTID 1-2", 1),
+    ("XCLAIM s g c 0 7-7 LASTID 1-2", 0),
+    ("XCLAIM s g c 0 1-1 LASTID 1-3", 1),
+    ("XCLAIM s g c 0 1-1 LASTID 1-1", 1),
+    // The consumer appears, which it does not in Redis.
+    ("XCLAIM s g new 0 7-7 LASTID 1-4", 2),
+];
+
+/// As in Redis: who watches a key whose time comes has a transaction that is broken, also where
+/// nobody has looked at the key since; who watches one whose time is over has not. Fails without
+/// `expire_watched`, and if WATCH does not remove what is due.
+#[test]
+fn a_key_is_gone_for_who_watches_it_once_its_time_is_over() {
+    for (watched_before, reply) in [(true, "*-1\r\n"), (false, "*1\r\n+PONG\r\n")] {
+        let mut engine = Engine::new(Store::in_memory().unwrap(), None, Config::default());
+        let client = connect(&mut engine);
+        run(&mut engine, client, "XADD s 1-1 f v");
+        if watched_before {
+            run(&mut engine, client, "WATCH s");
+            // Not by a command, which would break the transaction.
+            let soon = engine.clock.now_ms() + 1;
+            engine.store.stream("s").unwrap().set_expires_at(Some(soon)).unwrap();
+            engine.context(0, false).note_expiry(b"s");
+        } else {
+            run(&mut engine, client, "PEXPIRE s 1");
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        if !watched_before {
+            run(&mut engine, client, "WATCH s");
+        }
+        for words in ["MULTI", "PING"] {
+            run(&mut engine, client, words);
+        }
+        let out = &engine.clients.get(client).unwrap().out;
+        let from = out.len();
+        run(&mut engine, client, "EXEC");
+        let told = &engine.clients.get(client).unwrap().out.bytes()[from..];
+        assert_eq!(told, reply.as_bytes());
+    }
+}

@@ -123,13 +123,19 @@ pub(crate) fn xclaim(context: &mut Context<'_>, args: &[&[u8]], out: &mut Out) -
     let words = ClaimWords::read(words, context.now_ms())?;
     let options = words.options(min_idle);
     let made = consumer.is_new()?;
+    let raises = match words.last_id {
+        Some(id) => id > consumer.group().info()?.last_delivered_id,
+        None => false,
+    };
     let (claimed, gone) = consumer.claim_and_count(&words.ids, &options, words.just_id)?;
     if words.just_id {
         reply::ids(out, &claimed.ids().collect::<Vec<_>>());
     } else {
         entries(out, &claimed);
     }
-    context.group_changed(key, claimed.len() as u64 + gone + u64::from(made));
+    // What is claimed tells of the new position, too; without that it is a change of its own.
+    let changes = (claimed.len() as u64 + gone).max(u64::from(raises));
+    context.group_changed(key, changes + u64::from(made));
     Ok(Done::Replied)
 }
 

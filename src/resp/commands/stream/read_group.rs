@@ -120,8 +120,11 @@ fn serve(
         let given = found_at.next_if(|(at, _)| *at == n).map(|(_, given)| given);
         let is_new = new.get(n).copied().unwrap_or_default();
         let is_history = from.get(n).is_some_and(|(_, what)| *what != ReadFrom::New);
-        // A history changes nothing that would be saved.
         note(context, key, u64::from(is_new) + u64::from(given.is_some() && !is_history));
+        if is_history && given.is_some_and(|given| !given.is_empty()) {
+            // Nothing that Redis would save; the entries count as delivered once more.
+            context.group_changed(key, 0);
+        }
     }
     if found.is_empty() {
         return Ok(false);
