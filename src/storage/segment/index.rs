@@ -19,24 +19,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// The blocks of a segment.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    blocks: RwLock<Vec<Block>>,
+    blocks: RwLock<Blocks>,
 }
 
-#[derive(Debug)]
-struct Block {
-    start: BlockStart,
-    marks: AtomicU64,
-}
-
-impl From<BlockStart> for Block {
-    fn from(start: BlockStart) -> Block {
-        Block { start, marks: AtomicU64::new(0) }
-    }
+#[derive(Debug, Default)]
+struct Blocks {
+    starts: Vec<BlockStart>,
+    /// Of as many blocks as anybody was about to mark, so that nothing is held for the segments in
+    /// which nobody seeks.
+    marks: Vec<AtomicU64>,
 }
 
 impl From<Vec<BlockStart>> for Index {
-    fn from(blocks: Vec<BlockStart>) -> Index {
-        Index { blocks: RwLock::new(blocks.into_iter().map(Block::from).collect()) }
+    fn from(starts: Vec<BlockStart>) -> Index {
+        Index { blocks: RwLock::new(Blocks { starts, marks: Vec::new() }) }
     }
 }
 
@@ -114,12 +110,14 @@ fn entries_before(id: EntryId, first: EntryId, next: EntryId, entries: u32) -> u
 
 impl Body {
     pub(crate) fn push_block(&self, block: BlockStart) {
-        self.index.blocks.write().push(block.into());
+        self.index.blocks.write().starts.push(block);
     }
 
     /// Holds no more memory than it needs now.
     pub(crate) fn shrink(&self) {
-        self.index.blocks.write().shrink_to_fit();
+        let mut blocks = self.index.blocks.write();
+        blocks.starts.shrink_to_fit();
+        blocks.marks.shrink_to_fit();
     }
 
     /// The last block whose first ID is not above `id` and that begins below `limit`; the first
@@ -130,29 +128,33 @@ impl Body {
 
     /// The same, with what is known of the block's inside.
     pub(crate) fn seek_near(&self, id: EntryId, limit: u64) -> Sought {
-        let index = self.index.blocks.read();
-        let is_before = |b: &Block| b.start.id <= id && u64::from(b.start.offset) < limit;
-        let after = index.partition_point(is_before);
-        let found = after.checked_sub(1).and_then(|n| Some((n, index.get(n)?)));
-        let Some((number, Block { start: block, marks })) = found else {
+        let Blocks { starts: index, marks } = &*self.index.blocks.read();
+        let after = index.partition_point(|b| b.id <= id && u64::from(b.offset) < limit);
+        let Some((number, block)) = after.checked_sub(1).and_then(|n| Some((n, *index.get(n)?)))
+        else {
             return Sought { block: self.first_block(), number: 0, marks: None, guess: 0 };
         };
-        let next = index.get(after).filter(|next| u64::from(next.start.offset) < limit);
-        let Some(Block { start: next, .. }) = next else {
-            return Sought { block: *block, number, marks: None, guess: 0 };
+        let Some(next) = index.get(after).filter(|next| u64::from(next.offset) < limit) else {
+            return Sought { block, number, marks: None, guess: 0 };
         };
         let entries = next.ordinal.saturating_sub(block.ordinal);
-        let word = marks.load(Ordering::Relaxed);
+        let word = marks.get(number).map_or(0, |marks| marks.load(Ordering::Relaxed));
         let marks = Marks::new(word, u64::from(block.offset), entries);
         let guess = entries_before(id, block.id, next.id, entries) / marks.step;
-        Sought { block: *block, number, marks: Some(marks), guess: guess.min(marks.known) }
+        Sought { block, number, marks: Some(marks), guess: guess.min(marks.known) }
     }
 
     /// Leaves marks for those who seek in the block later.
     pub(crate) fn mark(&self, sought: &Sought, marks: Marks) {
-        if let Some(block) = self.index.blocks.read().get(sought.number) {
-            // Others may have come further meanwhile; what they know is the same and more.
-            block.marks.fetch_or(marks.word, Ordering::Relaxed);
+        // Others may have come further meanwhile; what they know is the same and more.
+        if let Some(known) = self.index.blocks.read().marks.get(sought.number) {
+            known.fetch_or(marks.word, Ordering::Relaxed);
+            return;
+        }
+        let Blocks { starts, marks: all } = &mut *self.index.blocks.write();
+        all.resize_with(starts.len().max(all.len()), AtomicU64::default);
+        if let Some(known) = all.get_mut(sought.number) {
+            *known.get_mut() |= marks.word;
         }
     }
 
@@ -162,32 +164,32 @@ impl Body {
 
     /// The block that begins at or behind `offset`, and the one behind it, below `limit`.
     pub(crate) fn block_after(&self, offset: u64, limit: u64) -> Option<BlockStart> {
-        let index = self.index.blocks.read();
-        let n = index.partition_point(|b| u64::from(b.start.offset) <= offset);
-        index.get(n).map(|b| b.start).filter(|b| u64::from(b.offset) < limit)
+        let index = &self.index.blocks.read().starts;
+        let n = index.partition_point(|b| u64::from(b.offset) <= offset);
+        index.get(n).copied().filter(|b| u64::from(b.offset) < limit)
     }
 
     /// The last block that begins below `limit`.
     pub(crate) fn block_before(&self, limit: u64) -> Option<BlockStart> {
-        let index = self.index.blocks.read();
-        let n = index.partition_point(|b| u64::from(b.start.offset) < limit);
-        n.checked_sub(1).and_then(|n| Some(index.get(n)?.start))
+        let index = &self.index.blocks.read().starts;
+        let n = index.partition_point(|b| u64::from(b.offset) < limit);
+        n.checked_sub(1).and_then(|n| index.get(n).copied())
     }
 
     /// The block that holds the entry with this number.
     pub(crate) fn block_of(&self, ordinal: u32) -> BlockStart {
-        let index = self.index.blocks.read();
-        let n = index.partition_point(|b| b.start.ordinal <= ordinal);
-        n.checked_sub(1).and_then(|n| Some(index.get(n)?.start)).unwrap_or(self.first_block())
+        let index = &self.index.blocks.read().starts;
+        let n = index.partition_point(|b| b.ordinal <= ordinal);
+        n.checked_sub(1).and_then(|n| index.get(n).copied()).unwrap_or(self.first_block())
     }
 
     /// How many blocks have an entry that is neither deleted nor numbered below `from`.
     pub(crate) fn live_blocks(&self, from: u32) -> u64 {
-        let index = self.index.blocks.read();
+        let index = &self.index.blocks.read().starts;
         let entries = u32::try_from(self.entries()).unwrap_or(u32::MAX);
         let mut live = 0;
-        for (n, Block { start: block, .. }) in index.iter().enumerate() {
-            let end = index.get(n + 1).map_or(entries, |next| next.start.ordinal.min(entries));
+        for (n, block) in index.iter().enumerate() {
+            let end = index.get(n + 1).map_or(entries, |next| next.ordinal.min(entries));
             let first = block.ordinal.max(from);
             if first < end && self.deleted_between(first, end) < u64::from(end - first) {
                 live += 1;
@@ -198,8 +200,9 @@ impl Body {
 
     /// The index without blocks of a batch that was taken back.
     pub(crate) fn index_copy(&self) -> Vec<BlockStart> {
-        let (end, index) = (self.end(), self.index.blocks.read());
-        index.iter().map(|b| b.start).filter(|b| u64::from(b.offset) < end).collect()
+        let end = self.end();
+        let index = &self.index.blocks.read().starts;
+        index.iter().copied().filter(|b| u64::from(b.offset) < end).collect()
     }
 }
 
