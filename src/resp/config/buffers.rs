@@ -140,6 +140,7 @@ mod tests {
             ("1048576", WRONG_COUNT),
             ("normal 1 1 1 foo 1 1 1", WRONG_CLASS),
             ("master 1 1 1", WRONG_CLASS),
+            ("normal 1 1 1 pubsub 1 x 1", WRONG_NUMBER),
             ("normal -1 0 0", WRONG_NUMBER),
             ("normal +1 0 0", WRONG_NUMBER),
             ("normal 1.5mb 0 0", WRONG_NUMBER),
