@@ -36,8 +36,8 @@ pub struct GroupLife {
 pub fn open(disk: &SimDisk) -> Result<Store> {
     let small = StreamOptions::new().segment_bytes(8192).max_entry_bytes(3000).block_entries(5);
     let mut options = StoreOptions::default().durability(Durability::Manual).stream_defaults(small);
-    let (first, usual) = (16 << 10, 32 << 10);
-    options.journal = crate::journal::Sizes { first, usual, due: 8 << 10, section: 512 };
+    let (first, usual, most) = (16 << 10, 32 << 10, 64 << 10);
+    options.journal = crate::journal::Sizes { first, usual, most, due: 8 << 10, section: 512 };
     Store::open_on(Arc::new(disk.clone()), Path::new("/store"), &options)
 }
 
