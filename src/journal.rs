@@ -39,7 +39,7 @@ use crate::storage::blocks::Blocks;
 use crate::storage::disk::{Disk, DiskFile, OpenMode};
 use crate::storage::region::RegionWriter;
 use crate::storage::segment::full;
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::{Condvar, Mutex};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -51,6 +51,7 @@ mod last;
 mod load;
 mod next;
 mod recent;
+mod sync;
 mod verify;
 pub use combine::JournalRecovery;
 pub(crate) use combine::Loaded;
@@ -396,71 +397,6 @@ impl Journal {
             self.due.store(true, Ordering::Relaxed);
         }
         Ok(())
-    }
-
-    /// Makes every record that is appended by now durable. The caller has synced what they refer
-    /// to.
-    pub(crate) fn sync(&self) -> Result<()> {
-        self.sync_to(self.written.get())
-    }
-
-    /// Makes every record up to a position durable.
-    fn sync_to(&self, upto: u64) -> Result<()> {
-        self.sync_after(upto, || {})
-    }
-
-    /// The same; whoever does the sync calls `first` before it, and behind the point that the sync
-    /// covers.
-    pub(crate) fn sync_after(&self, upto: u64, first: impl FnOnce()) -> Result<()> {
-        let sync = |_| {
-            first();
-            self.sync_file()
-        };
-        self.commit.wait(upto, || self.written.get(), sync, |durable| self.tell(durable))
-    }
-
-    fn sync_file(&self) -> Result<()> {
-        let (slot, region, end) = {
-            let inner = self.inner.lock();
-            (inner.slot, Arc::clone(inner.region.region()), inner.end)
-        };
-        self.ready_blocks(slot);
-        // But for the last page, to which the next record goes.
-        region.let_go(0, end);
-        self.sync_slot(slot)
-    }
-
-    /// Before a sync: has blocks of the running file written for those to come, if they are many.
-    fn ready_blocks(&self, slot: usize) {
-        let Some(file) = self.files.get(slot) else {
-            return;
-        };
-        let step = self.written.get().saturating_sub(self.commit.durable());
-        let mut planned = None;
-        loop {
-            let mut inner = self.inner.lock();
-            let running = inner.slot == slot && !inner.closed && !inner.outgrown;
-            let Inner { end, size, blocks, .. } = &mut *inner;
-            let Some(blocks) = blocks.get_mut(slot).filter(|_| running) else {
-                return;
-            };
-            let Some(to) = planned.or_else(|| blocks.plan(step, *end, *size)) else {
-                return;
-            };
-            if !blocks.write(&*file, *end, to) {
-                return;
-            }
-            planned = Some(to);
-            // Whoever waits to append has his turn.
-            MutexGuard::unlock_fair(inner);
-        }
-    }
-
-    fn sync_slot(&self, slot: usize) -> Result<()> {
-        let Some(file) = self.files.get(slot) else {
-            return Ok(());
-        };
-        file.sync().map_err(|e| Error::io("sync", &self.place.path(slot), e))
     }
 
     /// Takes no record any more. If all are durable, a Close frame says so and how many there are:

@@ -112,9 +112,8 @@ pub(crate) trait DiskFile: Send + Sync + Debug {
     }
     /// Writes all bytes, within the file's length.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
-    /// Has the file system write these blocks, whole ones, where there is nothing but zeros: what is
-    /// written there later is synced sooner. Changes no byte; does nothing where it would be of no
-    /// use.
+    /// Has the file system write these blocks, whole ones, where there are only zeros: what is
+    /// stored there later is synced sooner. Changes no byte; does nothing where that is of no use.
     fn ready_blocks(&self, _from: u64, _to: u64) -> io::Result<()> {
         Ok(())
     }
