@@ -12,12 +12,15 @@ use super::out::Out;
 use super::refusal::{Refusal, shown};
 use super::stats::Stats;
 use super::waits::Waits;
+use crate::entry::NewEntries;
 use crate::error::Result;
 use crate::store::{Store, StoreOptions};
 use std::path::PathBuf;
 use std::time::Instant;
 
+mod adds;
 mod blocking;
+pub(crate) use adds::{MOST, MOST_BYTES, is_plain_add};
 pub(crate) use blocking::End;
 
 /// See the module.
@@ -35,6 +38,8 @@ pub(crate) struct Engine {
     /// When the last command ended.
     pub(crate) now: Instant,
     pub(crate) last_save: u64,
+    /// What entries that are appended together are put into.
+    batch: NewEntries,
     /// Clients that have something to be sent, or are to end.
     pub(crate) to_send: Vec<usize>,
     /// Clients whose wait is over.
@@ -67,6 +72,7 @@ impl Engine {
             started: now,
             now,
             last_save,
+            batch: NewEntries::new(),
             to_send: Vec::new(),
             resumed: Vec::new(),
             ends: false,

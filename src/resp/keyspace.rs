@@ -110,7 +110,7 @@ impl Keyspace {
     }
 
     fn push(&mut self, name: &[u8], event: Event) {
-        if !self.waited.contains_key(name) {
+        if !self.is_waited(name) {
             return;
         }
         let at = self.ready_at.get(name);
@@ -133,6 +133,11 @@ impl Keyspace {
 
     pub(crate) fn has_ready(&self) -> bool {
         !self.ready.is_empty()
+    }
+
+    /// Whether clients wait for a name.
+    pub(crate) fn is_waited(&self, name: &[u8]) -> bool {
+        self.waited.contains_key(name)
     }
 
     /// A client begins to wait for a name. Tells whether it is the first.

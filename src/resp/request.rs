@@ -171,7 +171,18 @@ impl Parser {
 
     /// The words of the request that was just found.
     pub(crate) fn words<'a>(&'a self, input: &'a [u8], into: &mut Vec<&'a [u8]>) {
-        let text = self.line.as_deref().unwrap_or(input);
+        self.words_of(self.line.as_deref().unwrap_or(input), into);
+    }
+
+    /// The same if they are all in the input, which those of a plain line are not.
+    pub(crate) fn input_words<'a>(&self, input: &'a [u8], into: &mut Vec<&'a [u8]>) -> bool {
+        if self.line.is_none() {
+            self.words_of(input, into);
+        }
+        self.line.is_none()
+    }
+
+    fn words_of<'a>(&self, text: &'a [u8], into: &mut Vec<&'a [u8]>) {
         into.extend(self.words.iter().map(|(begin, end)| &text[*begin..*end]));
     }
 

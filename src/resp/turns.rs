@@ -13,7 +13,7 @@ use super::arrivals::Arrivals;
 use super::engine::Engine;
 use super::listen::{Arrival, Listener, Socket, room_for_clients};
 use super::refusal::Refusal;
-use super::request::{Limits, Parser, Step};
+use super::request::Parser;
 use super::syncer::Syncer;
 use crate::error::{Error, Result};
 use looks::Looks;
@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+mod commands;
 mod looks;
 mod sending;
 
@@ -33,8 +34,6 @@ const LISTENERS: usize = usize::MAX - 16;
 
 /// How much is read at a time, for one client.
 const READ: usize = 64 << 10;
-/// How many commands one client may have run in a turn.
-const COMMANDS: usize = 1024;
 /// After so many turns replies are sent, so that clients work on them while others have their turn:
 /// each send may have to wake one, so not after every turn.
 const TOGETHER: usize = 16;
@@ -43,8 +42,6 @@ const TOGETHER: usize = 16;
 const LOOK: Duration = Duration::from_micros(20);
 /// A client that has more than this to read first is not served.
 const BACKLOG: usize = 1 << 20;
-/// The most words of one command.
-const WORDS: usize = 1 << 20;
 /// When what could not be accepted is tried again.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 /// How often clients are looked for that have been idle for too long.
@@ -395,49 +392,6 @@ impl Turns {
         self.enqueue(place);
     }
 
-    /// Runs the commands at the front of the input; how much of it they took.
-    fn run_commands(&mut self, place: usize, input: &[u8]) -> usize {
-        let Some(Some(conn)) = self.conns.get_mut(place) else { return input.len() };
-        let mut parser = std::mem::take(&mut conn.parser);
-        let mut words = Vec::new();
-        let (mut taken, mut count) = (0, 0);
-        let mut more = false;
-        while taken < input.len() {
-            if count == COMMANDS || !self.may_run(place) {
-                more = true;
-                break;
-            }
-            let limits = self.limits(place);
-            match parser.step(&input[taken..], &limits) {
-                Step::More => break,
-                Step::Nothing => taken += parser.done(),
-                Step::Request => {
-                    let mut args = emptied(words);
-                    parser.words(&input[taken..], &mut args);
-                    self.engine.execute(place, &args);
-                    words = emptied(args);
-                    count += 1;
-                    taken += parser.done();
-                }
-                Step::Bad(refusal) => {
-                    self.engine.refuse(place, &refusal);
-                    taken = input.len();
-                }
-            }
-        }
-        if let Some(Some(conn)) = self.conns.get_mut(place) {
-            conn.parser = parser;
-            conn.unparsed = more;
-        }
-        taken
-    }
-
-    fn limits(&self, place: usize) -> Limits {
-        let stranger = self.engine.clients.get(place).is_none_or(|client| !client.trusted);
-        let bulk = usize::try_from(self.engine.config.proto_max_bulk_len).unwrap_or(usize::MAX);
-        Limits { words: WORDS, bulk, stranger }
-    }
-
     fn send_idle_away(&mut self) {
         let limit = self.engine.config.timeout;
         if limit == 0 || self.idle_check > self.engine.now {
@@ -450,12 +404,6 @@ impl Turns {
         let gone: Vec<usize> = gone.map(|(place, _)| place).collect();
         gone.into_iter().for_each(|place| self.close(place));
     }
-}
-
-/// An empty list of words with the memory of another one.
-fn emptied<'a>(mut words: Vec<&[u8]>) -> Vec<&'a [u8]> {
-    words.clear();
-    words.into_iter().map(|_| &[][..]).collect()
 }
 
 impl Engine {

@@ -12,4 +12,5 @@ mod fairness;
 mod keys;
 mod limits;
 mod malformed;
+mod together;
 mod transactions;

@@ -236,7 +236,11 @@ impl Machine {
             self.commands.pop_front();
         }
         let words: Vec<&[u8]> = command.words.iter().map(Vec::as_slice).collect();
-        self.engine.execute(self.seats[seat].place, &words);
+        let place = self.seats[seat].place;
+        match &command.ends[..] {
+            [] => self.engine.execute(place, &words),
+            ends => self.engine.execute_adds(place, &words, ends),
+        }
         self.seats[seat].command = command;
         self.disk.move_clock(1 + self.rng.below(4) as i64);
         let view = view::look(&self.engine.store).map_err(failed)?;

@@ -9,6 +9,8 @@ use crate::sim::rng::Rng;
 #[derive(Clone, Debug)]
 pub struct Command {
     pub words: Vec<Vec<u8>>,
+    /// Where each one ends, of several that were read together.
+    pub ends: Vec<usize>,
     pub scope: Scope,
 }
 
@@ -16,7 +18,7 @@ impl Command {
     pub fn of(text: &str, keys: &[&str]) -> Command {
         let words = text.split(' ').map(|word| word.as_bytes().to_vec()).collect();
         let keys = keys.iter().map(|key| key.as_bytes().to_vec()).collect();
-        Command { words, scope: Scope::Keys(keys) }
+        Command { words, ends: Vec::new(), scope: Scope::Keys(keys) }
     }
 
     fn of_all(text: &str) -> Command {
@@ -97,6 +99,8 @@ impl Dice<'_> {
     pub fn command(&mut self, may_block: bool) -> Command {
         let key = self.key();
         match self.rng.below(100) {
+            // Somebody who waits is served between them, and a transaction makes one change.
+            0..6 if may_block => self.add_several(key),
             0..28 => self.add(key),
             28..50 => self.read(key, may_block),
             50..62 => self.settle(key),
@@ -122,6 +126,18 @@ impl Dice<'_> {
             _ => String::new(),
         };
         Command::of(&format!("XADD {key} {trim}* n {serial}{more}"), &[key])
+    }
+
+    /// XADD commands in a row: all of their entries are there, or none.
+    fn add_several(&mut self, key: &str) -> Command {
+        let mut several = Command::of("", &[key]);
+        several.words.clear();
+        for _ in 0..2 + self.rng.below(3) {
+            let text = format!("XADD {key} * n {} v {}", self.serial(), "z".repeat(200));
+            several.words.extend(Command::of(&text, &[]).words);
+            several.ends.push(several.words.len());
+        }
+        several
     }
 
     fn read(&mut self, key: &str, may_block: bool) -> Command {

@@ -275,3 +275,92 @@ fn a_key_is_gone_for_who_watches_it_once_its_time_is_over() {
         assert_eq!(told, reply.as_bytes());
     }
 }
+
+/// So many commands on one key, as they come together.
+fn run_adds(engine: &mut Engine, client: usize, commands: &[&str]) {
+    let (mut words, mut ends) = (Vec::new(), Vec::new());
+    for command in commands {
+        words.extend(command.split(' ').map(str::as_bytes));
+        ends.push(words.len());
+    }
+    engine.execute_adds(client, &words, &ends);
+}
+
+/// What a client was sent so far.
+fn sent(engine: &Engine, client: usize) -> String {
+    String::from_utf8(engine.clients.get(client).unwrap().out.bytes().to_vec()).unwrap()
+}
+
+const ADDS: [&str; 3] = ["XADD s * f v", "xadd s * f v g w", "XADD s * f u"];
+
+/// Fails if the IDs are not those of one by one, if a command is not counted, or if they were not
+/// appended together.
+#[test]
+fn commands_in_a_row_are_answered_as_one_by_one() {
+    let mut all = Vec::new();
+    for together in [true, false] {
+        let mut engine = strict();
+        let (client, watcher) = (connect(&mut engine), connect(&mut engine));
+        // Ahead of every clock, so that the IDs do not depend on it.
+        run(&mut engine, client, "XADD s 9999999999999-18446744073709551614 f v");
+        run(&mut engine, watcher, "WATCH s");
+        let before = engine.store.health().unsynced_bytes;
+        match together {
+            true => run_adds(&mut engine, client, &ADDS),
+            false => ADDS.iter().for_each(|command| run(&mut engine, client, command)),
+        }
+        let bytes = engine.store.health().unsynced_bytes - before;
+        assert_eq!(may_send(&mut engine, client).0, 0);
+        let line = engine.clients.get(client).unwrap().last_line;
+        let calls = engine.stats.of(line).unwrap().calls;
+        assert!(engine.clients.get(watcher).unwrap().broken);
+        let entries: Vec<_> =
+            engine.store.stream("s").unwrap().range(..).map(Result::unwrap).collect();
+        let counts = (engine.stats.commands, calls, engine.space.dirty);
+        all.push((bytes, (sent(&engine, client), counts, entries)));
+    }
+    let [(bytes, together), (more, apart)] = &all[..] else { panic!() };
+    assert_eq!(together, apart);
+    assert!(bytes < more, "{bytes} bytes together, {more} one by one");
+}
+
+#[test]
+fn what_makes_a_difference_is_done_one_by_one() {
+    // A transaction takes each of them.
+    let mut engine = strict();
+    let client = connect(&mut engine);
+    run(&mut engine, client, "MULTI");
+    run_adds(&mut engine, client, &ADDS);
+    assert_eq!(sent(&engine, client), "+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n");
+    // Of whom one reply is to be left out gets the others.
+    let quiet = connect(&mut engine);
+    run(&mut engine, quiet, "CLIENT REPLY SKIP");
+    run_adds(&mut engine, quiet, &ADDS);
+    assert_eq!(sent(&engine, quiet).matches("\r\n$").count() + 1, 2);
+    // Who waits has what the first one brought.
+    let waiting = connect(&mut engine);
+    run(&mut engine, waiting, "XREAD BLOCK 0 STREAMS t $");
+    run_adds(&mut engine, quiet, &["XADD t * f 1", "XADD t * f 2"]);
+    assert_eq!(sent(&engine, waiting).matches("$1\r\nf\r\n").count(), 1);
+    // Who has not given the password is told so each time.
+    let stranger = connect(&mut engine);
+    engine.clients.get_mut(stranger).unwrap().trusted = false;
+    run_adds(&mut engine, stranger, &ADDS);
+    assert_eq!(sent(&engine, stranger).matches("-NOAUTH").count(), 3);
+}
+
+/// One that is too large is refused, and the others are not.
+#[test]
+fn one_that_is_refused_takes_no_other_with_it() {
+    let mut engine = strict();
+    let client = connect(&mut engine);
+    let stream = engine.store.stream("s").unwrap();
+    stream.set_options(&stream.options().unwrap().max_entry_bytes(64)).unwrap();
+    let large = format!("XADD s * f {}", "x".repeat(100));
+    run_adds(&mut engine, client, &["XADD s * f 1", &large, "XADD s * f 2"]);
+    assert_eq!(sent(&engine, client).lines().filter(|line| line.starts_with('-')).count(), 1);
+    assert_eq!(stream.len().unwrap(), 2);
+    // A key that no client may have is refused as ever.
+    run_adds(&mut engine, client, &["XADD \0db k * f 1", "XADD \0db k * f 2"]);
+    assert_eq!(engine.store.names().len(), 1);
+}

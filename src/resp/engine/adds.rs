@@ -1,0 +1,96 @@
+//! XADD commands in a row, appended together.
+//!
+//! Who sends many commands at once mostly appends to one stream. Then the lock, the clock, the
+//! frame and its checksum are needed once for all of them, and a store whose level is `Always`
+//! waits for the disk once. The replies are those that the commands would have had one by one: a
+//! batch has the IDs that its entries would have been given within one reading of the clock.
+//!
+//! Where one by one would make a difference to anybody, it is done one by one: in transactions,
+//! with replies switched off, and where somebody is blocked on the stream, who gets what the first
+//! command appends and no more.
+
+use super::super::client::Reply;
+use super::super::commands::table::{Found, Table};
+use super::super::keys;
+use super::{Engine, Out};
+use std::time::Instant;
+
+/// So many commands are run together at most: a reader of one entry has to verify all of a batch.
+pub(crate) const MOST: usize = 16;
+/// The same in bytes of what the client sent.
+pub(crate) const MOST_BYTES: usize = 4 << 10;
+
+/// Whether a command is one of those that may be run together: XADD with a generated ID and no
+/// options.
+pub(crate) fn is_plain_add(words: &[&[u8]]) -> bool {
+    let [name, _, b"*", fields @ ..] = words else { return false };
+    !fields.is_empty() && fields.len().is_multiple_of(2) && name.eq_ignore_ascii_case(b"XADD")
+}
+
+impl Engine {
+    /// Runs plain XADD commands on one key: `words` are those of all of them, `ends` where each
+    /// ends.
+    pub(crate) fn execute_adds(&mut self, place: usize, words: &[&[u8]], ends: &[usize]) {
+        if ends.len() > 1 && self.add_together(place, words, ends).is_some() {
+            return;
+        }
+        let mut begin = 0;
+        for end in ends {
+            self.execute(place, &words[begin..*end]);
+            begin = *end;
+        }
+    }
+
+    /// `None` if nothing was done, and each command has to be run by itself.
+    fn add_together(&mut self, place: usize, words: &[&[u8]], ends: &[usize]) -> Option<()> {
+        let Found::Line(line) = Table::get().find(words) else { return None };
+        let key = *words.get(1)?;
+        let client = self.clients.get_mut(place)?;
+        let db = client.db;
+        let alone = client.multi.is_some() || client.reply != Reply::On || !client.trusted;
+        if alone || self.space.is_waited(&keys::name(db, key).ok()?) {
+            return None;
+        }
+        self.fill_batch(words, ends)?;
+        let client = self.clients.get_mut(place)?;
+        let mut out = std::mem::replace(&mut client.out, Out::new(0));
+        (client.last, client.last_line) = (self.now, line);
+        let (mark, from) = (out.mark(), out.end());
+        self.clock.reset();
+        self.space.begin_reply();
+        let batch = std::mem::take(&mut self.batch);
+        let mut context = self.context(db, true);
+        let added = context.change_or_create(key, |_, stream| stream.append_batch(&batch));
+        let added = added.ok().flatten();
+        if let Some((first, _)) = added {
+            context.changed(key, batch.len() as u64);
+            let ids = std::iter::successors(Some(first), |id| id.next());
+            ids.take(batch.len()).for_each(|id| out.id(id));
+            self.count(line, batch.len() as u64);
+        }
+        self.batch = batch;
+        self.finish(place, out, mark, from);
+        added.map(|_| self.after_command())
+    }
+
+    /// Puts the entries into the batch; `None` if one of them is refused.
+    fn fill_batch(&mut self, words: &[&[u8]], ends: &[usize]) -> Option<()> {
+        self.batch.clear();
+        let mut begin = 0;
+        for end in ends {
+            let (pairs, _) = words.get(begin + 3..*end)?.as_chunks::<2>();
+            self.batch.push(pairs.iter().map(|[name, value]| (name, value))).ok()?;
+            begin = *end;
+        }
+        Some(())
+    }
+
+    fn count(&mut self, line: usize, commands: u64) {
+        let begun = std::mem::replace(&mut self.now, Instant::now());
+        self.stats.commands += commands;
+        if let Some(calls) = self.stats.of(line) {
+            calls.time += self.now.saturating_duration_since(begun);
+            calls.calls += commands;
+        }
+    }
+}
