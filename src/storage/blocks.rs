@@ -26,43 +26,46 @@ const PIECE: u64 = 16 << 10;
 /// What a system keeps a note of.
 const BLOCK: u64 = 4096;
 
-/// How a file is synced, and how far its blocks are ready.
+/// How a file is synced, how far its blocks are ready, and how far they are to be by the next sync.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Blocks {
     small: u32,
     ready: u64,
+    planned: u64,
 }
 
 impl Blocks {
     /// Goes on in another file, of which nothing is ready.
     pub(crate) fn change_file(&mut self) {
-        self.ready = 0;
+        (self.ready, self.planned) = (0, 0);
     }
 
-    /// Takes in that a sync of so many bytes is about to begin, which end at `end`. Tells up to
-    /// where blocks are to be made ready before it, if they are.
-    pub(crate) fn plan(&mut self, bytes: u64, end: u64, size: u64) -> Option<u64> {
+    /// Takes in that a sync of so many bytes is about to begin, which end at `end` in a file of
+    /// this size, and plans what is to be made ready before it.
+    pub(crate) fn plan(&mut self, bytes: u64, end: u64, size: u64) {
+        self.planned = 0;
         if bytes > SMALL {
             self.small = 0;
-            return None;
+            return;
         }
         self.small = (self.small + 1).min(HABIT);
         let ahead = (bytes * STEPS).clamp(LEAST, MOST);
-        let due = self.small == HABIT && self.ready < size.min(end + ahead / 4);
-        due.then(|| size.min(self.from(end) + ahead))
+        if self.small == HABIT && self.ready < size.min(end + ahead / 4) {
+            self.planned = size.min(self.from(end) + ahead);
+        }
     }
 
-    /// Writes the next zeros up to `to`, behind all that is stored. Tells whether there are more to
-    /// write.
-    pub(crate) fn write(&mut self, file: &dyn DiskFile, end: u64, to: u64) -> bool {
+    /// Writes the next zeros of what is planned, behind all that is stored. Tells whether there are
+    /// more to write; whoever waits for the lock has his turn before that.
+    pub(crate) fn write(&mut self, file: &dyn DiskFile, end: u64) -> bool {
         let from = self.from(end);
-        let until = to.min(from + PIECE);
+        let until = self.planned.min(from + PIECE);
         // What this cannot write the log can neither, and says so.
         if from >= until || file.ready_blocks(from, until).is_err() {
             return false;
         }
         self.ready = until;
-        until < to
+        until < self.planned
     }
 
     fn from(&self, end: u64) -> u64 {
@@ -118,9 +121,8 @@ mod tests {
         let file = Noted::default();
         while end + step <= until {
             end += step;
-            if let Some(to) = blocks.plan(step, end, SIZE) {
-                while blocks.write(&file, end, to) {}
-            }
+            blocks.plan(step, end, SIZE);
+            while blocks.write(&file, end) {}
         }
         file.0.into_inner()
     }
@@ -160,9 +162,9 @@ mod tests {
         let file = disk.open(&dir.path().join(Path::new("f")), OpenMode::CreateNew).unwrap();
         file.allocate(SIZE).unwrap();
         file.write_at(&[7; 5000], 0).unwrap();
-        let mut blocks = Blocks { small: HABIT, ready: 0 };
-        let to = blocks.plan(100, 5000, SIZE).unwrap();
-        while blocks.write(&*file, 5000, to) {}
+        let mut blocks = Blocks { small: HABIT, ..Blocks::default() };
+        blocks.plan(100, 5000, SIZE);
+        while blocks.write(&*file, 5000) {}
         let mut bytes = vec![1; 1 << 16];
         file.read_at(&mut bytes, 0).unwrap();
         assert_eq!(bytes[..5000], [7; 5000]);
