@@ -3,7 +3,6 @@
 use super::*;
 use crate::format::frame::{HEADER, Header};
 use crate::format::record::Superseded;
-use next::Used;
 
 impl Journal {
     /// Makes room after [`Refused::Full`]: by longer files while they are short, else by a
@@ -150,15 +149,14 @@ impl Journal {
         if self.commit.durable() < self.inner.lock().switched_at && !planted::checkpoint_sync() {
             self.sync_after(self.written.get(), || source.sync_streams())?;
         }
-        let (slot, turn, used, mut copied, first_record) = {
+        let (slot, turn, size, used, mut copied, first_record) = {
             let mut inner = self.inner.lock();
             let slot = (inner.slot + 1) % 3;
-            let used = Used { size: inner.size, end: inner.take_left(slot).map(|left| left.at) };
+            let used = inner.take_left(slot).map(|left| left.at);
             inner.reserved = 0;
-            (slot, inner.turn + 1, used, inner.end, inner.next_record)
+            (slot, inner.turn + 1, inner.size, used, inner.end, inner.next_record)
         };
-        let size = used.size;
-        let mut next = NextFile::begin(&self.place, &self.files, slot, turn, used)?;
+        let mut next = NextFile::begin(&self.place, &self.files, slot, turn, size, used)?;
         for stream in source.streams() {
             let covers = &mut || self.last_record(stream);
             if let Some((covers, events)) = source.dump(stream, covers)? {
