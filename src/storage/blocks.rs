@@ -85,9 +85,12 @@ mod tests {
     use std::io;
     use std::path::Path;
 
-    /// Notes what is made ready.
+    /// Notes what is made ready, as often as it does not refuse it.
     #[derive(Debug, Default)]
-    struct Noted(Mutex<Vec<(u64, u64)>>);
+    struct Noted {
+        pieces: Mutex<Vec<(u64, u64)>>,
+        refuses: bool,
+    }
 
     impl DiskFile for Noted {
         fn len(&self) -> io::Result<u64> {
@@ -109,49 +112,107 @@ mod tests {
             Err(io::ErrorKind::Unsupported.into())
         }
         fn ready_blocks(&self, from: u64, to: u64) -> io::Result<()> {
-            self.0.lock().push((from, to));
+            if self.refuses {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.pieces.lock().push((from, to));
             Ok(())
         }
     }
 
     const SIZE: u64 = 1 << 20;
 
-    /// Syncs steps of so many bytes, one by one, up to `until`.
-    fn noted(blocks: &mut Blocks, step: u64, mut end: u64, until: u64) -> Vec<(u64, u64)> {
-        let file = Noted::default();
-        while end + step <= until {
-            end += step;
-            blocks.plan(step, end, SIZE);
-            while blocks.write(&file, end) {}
+    impl Noted {
+        /// A sync of so many bytes that end at `end`. Returns how far blocks are ready by then.
+        fn sync(&self, blocks: &mut Blocks, bytes: u64, end: u64) -> u64 {
+            blocks.plan(bytes, end, SIZE);
+            let before = self.pieces.lock().len();
+            while blocks.write(self, end) {
+                assert!(self.pieces.lock().len() - before <= SIZE as usize / PIECE as usize);
+            }
+            let pieces = self.pieces.lock();
+            let first = pieces.get(before).map_or(u64::MAX, |piece| piece.0);
+            assert!(first >= end, "{first}, where something may be stored up to {end}");
+            pieces.last().map_or(0, |piece| piece.1)
         }
-        file.0.into_inner()
+
+        /// As many of them as are told, one by one from the beginning of the file.
+        fn syncs(&self, blocks: &mut Blocks, bytes: u64, count: u32) -> u64 {
+            let ends = (1..=u64::from(count)).map(|n| n * bytes);
+            ends.fold(0, |_, end| self.sync(blocks, bytes, end))
+        }
     }
 
-    /// Fails if a block is made ready twice, left out, or touched where something may be stored.
+    /// Fails if a block is made ready twice, left out, or touched where something may be stored; if
+    /// more is written at once than others can wait for, or blocks are ready less or more ahead
+    /// than the steps call for.
     #[test]
-    fn blocks_are_made_ready_once_each_and_behind_what_is_stored() {
-        let mut blocks = Blocks::default();
-        let pieces = noted(&mut blocks, 100, 448, SIZE - 48);
-        assert_eq!(pieces.first(), Some(&(4096, 4096 + PIECE)));
-        assert_eq!(pieces.last().map(|piece| piece.1), Some(SIZE));
-        assert!(pieces.windows(2).all(|pair| pair[0].1 == pair[1].0), "{pieces:?}");
+    fn blocks_are_made_ready_once_each_some_way_ahead() {
+        for step in [100, 1000, 20_000] {
+            let (file, mut blocks) = (Noted::default(), Blocks::default());
+            let ahead = (step * STEPS).clamp(LEAST, MOST);
+            for (n, end) in (448..=SIZE).step_by(step as usize).enumerate() {
+                let ready = file.sync(&mut blocks, step, end);
+                if n + 1 >= HABIT as usize {
+                    assert!(ready >= SIZE.min(end + ahead / 4), "{ready} of {end} by {step}");
+                }
+                assert!(ready <= end + ahead / 4 + BLOCK + ahead, "{ready} of {end} by {step}");
+            }
+            let pieces = file.pieces.into_inner();
+            let first = (448 + u64::from(HABIT - 1) * step).next_multiple_of(BLOCK);
+            assert_eq!(pieces.first().map(|piece| piece.0), Some(first));
+            assert_eq!(pieces.last().map(|piece| piece.1), Some(SIZE));
+            assert!(pieces.windows(2).all(|pair| pair[0].1 == pair[1].0), "{pieces:?}");
+            assert!(pieces.iter().all(|(from, to)| to - from <= PIECE), "{pieces:?}");
+        }
     }
 
+    /// Fails if a larger step between small ones does not end the habit.
     #[test]
     fn large_steps_and_single_ones_make_nothing_ready() {
-        let mut blocks = Blocks::default();
-        assert_eq!(noted(&mut blocks, SMALL + 1, 0, SIZE), []);
-        assert_eq!(noted(&mut blocks, 100, 0, 100 * u64::from(HABIT - 1)), []);
-        assert_eq!(noted(&mut blocks, SMALL + 1, 500, SIZE), []);
-        assert_eq!(noted(&mut blocks, 100, 0, 100 * u64::from(HABIT)), [(4096, 4096 + PIECE)]);
+        let (file, mut blocks) = (Noted::default(), Blocks::default());
+        assert_eq!(file.syncs(&mut blocks, SMALL + 1, 20), 0);
+        for _ in 0..3 {
+            assert_eq!(file.syncs(&mut blocks, 100, HABIT - 1), 0);
+            assert_eq!(file.syncs(&mut blocks, SMALL + 1, 1), 0);
+        }
+        assert_ne!(file.syncs(&mut blocks, SMALL, HABIT), 0);
     }
 
+    /// Fails if what was planned for a file is written to the next one, or behind a step that plans
+    /// nothing.
     #[test]
     fn another_file_is_begun_at_its_own_end() {
-        let mut blocks = Blocks::default();
-        noted(&mut blocks, 1000, 0, SIZE);
+        let file = Noted::default();
+        for begins_another in [true, false] {
+            let mut blocks = Blocks { small: HABIT, ..Blocks::default() };
+            blocks.plan(SMALL, SMALL, SIZE);
+            assert!(blocks.write(&file, SMALL), "there is more to write");
+            if begins_another {
+                blocks.change_file();
+            } else {
+                blocks.plan(SMALL + 1, SMALL, SIZE);
+            }
+            file.pieces.lock().clear();
+            assert!(!blocks.write(&file, 5000));
+            assert_eq!(*file.pieces.lock(), []);
+        }
+        let mut blocks = Blocks { small: HABIT, ready: SIZE, planned: SIZE };
         blocks.change_file();
-        assert_eq!(noted(&mut blocks, 100, 5000, 5100), [(8192, 8192 + PIECE)]);
+        file.sync(&mut blocks, 100, 5000);
+        assert_eq!(*file.pieces.lock(), [(8192, 8192 + PIECE)]);
+    }
+
+    /// Fails if what could not be written counts as ready, or the last piece as one of more.
+    #[test]
+    fn what_is_refused_is_tried_again() {
+        let mut blocks = Blocks { small: HABIT, ..Blocks::default() };
+        let refusing = Noted { refuses: true, ..Noted::default() };
+        assert_eq!(refusing.sync(&mut blocks, 100, 100), 0);
+        let file = Noted::default();
+        blocks.plan(100, 200, SIZE);
+        assert!(!blocks.write(&file, 200), "one piece is all");
+        assert_eq!(*file.pieces.lock(), [(BLOCK, BLOCK + PIECE)]);
     }
 
     /// Fails if zeros are written over what lies there, on the system's own files.
