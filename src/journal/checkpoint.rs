@@ -52,10 +52,11 @@ impl Journal {
     fn grow(&self, from: u64) -> Result<()> {
         let _one = self.begin_checkpoint();
         let mut inner = self.inner.lock();
-        if inner.size != from {
-            return Ok(());
+        if inner.size == from {
+            self.double(&mut inner)?;
+            self.place.disk.step("journal grown");
         }
-        self.double(&mut inner)
+        Ok(())
     }
 
     /// The same for who has begun a checkpoint.
@@ -74,8 +75,9 @@ impl Journal {
     /// up to what files are for that at most. On a full disk they stay as they are.
     fn widen(&self) {
         let mut inner = self.inner.lock();
-        if std::mem::take(&mut inner.crowded) && inner.size < self.place.sizes.most {
-            drop(self.double(&mut inner));
+        let is_crowded = std::mem::take(&mut inner.crowded);
+        if is_crowded && inner.size < self.place.sizes.most && self.double(&mut inner).is_ok() {
+            self.place.disk.step("journal widened");
         }
     }
 
