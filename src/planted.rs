@@ -188,6 +188,8 @@ faults! {
     oldest_turn;
     /// Records behind a hole count.
     journal_hole;
+    /// Journal files that a cut has left at different lengths stay so.
+    unequal_journals;
     /// The header of a journal file is not gone before the rest of it goes.
     header_emptied_late;
 }

@@ -63,6 +63,20 @@ build_for() {
 status=0
 count=0
 
+# Sees whether the program $2, with the arguments behind it, finds the fault $1.
+has_to_find() {
+    fault="$1" program="$2"
+    shift 2
+    found=
+    if "$dir/planted-$program" "$@" >"$log" 2>&1; then
+        echo "$fault: NOT FOUND"
+    else
+        found=$(sed -n 's/^ *found: //p' "$log")
+        echo "$fault: ${found:-$program FAILED OTHERWISE}"
+    fi
+    [ -n "$found" ] || status=1
+}
+
 # Looks for the fault $1, which is in the programs.
 look_for() {
     count=$((count + 1))
@@ -71,21 +85,9 @@ look_for() {
         echo "$1: for the invariants"
         [ -n "$(invariants "$1")" ] || status=1
     elif [ -n "$(only_server "$1")" ]; then
-        if "$dir/planted-sent_replies" >"$log" 2>&1; then
-            echo "$1: NOT FOUND"
-            status=1
-        else
-            found=$(sed -n 's/^ *found: //p' "$log")
-            echo "$1: ${found:-THE TEST FAILED}"
-            [ -n "$found" ] || status=1
-        fi
-    elif "$dir/planted-power_loss" the_store_keeps_its_promises >"$log" 2>&1; then
-        echo "$1: NOT FOUND"
-        status=1
+        has_to_find "$1" sent_replies
     else
-        found=$(sed -n 's/^ *found: //p' "$log")
-        echo "$1: ${found:-THE SIMULATOR FAILED}"
-        [ -n "$found" ] || status=1
+        has_to_find "$1" power_loss the_store_keeps_its_promises
     fi
     for test in $(invariants "$1"); do
         if "$dir/planted-invariants" "$test" >"$log" 2>&1; then

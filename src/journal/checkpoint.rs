@@ -3,7 +3,6 @@
 use super::*;
 use crate::format::frame::{HEADER, Header};
 use crate::format::record::Superseded;
-use next::Used;
 
 impl Journal {
     /// Makes room after [`Refused::Full`]: by longer files while they are short, else by a
@@ -53,10 +52,11 @@ impl Journal {
     fn grow(&self, from: u64) -> Result<()> {
         let _one = self.begin_checkpoint();
         let mut inner = self.inner.lock();
-        if inner.size != from {
-            return Ok(());
+        if inner.size == from {
+            self.double(&mut inner)?;
+            self.place.disk.step("journal grown");
         }
-        self.double(&mut inner)
+        Ok(())
     }
 
     /// The same for who has begun a checkpoint.
@@ -75,8 +75,9 @@ impl Journal {
     /// up to what files are for that at most. On a full disk they stay as they are.
     fn widen(&self) {
         let mut inner = self.inner.lock();
-        if std::mem::take(&mut inner.crowded) && inner.size < self.place.sizes.most {
-            drop(self.double(&mut inner));
+        let is_crowded = std::mem::take(&mut inner.crowded);
+        if is_crowded && inner.size < self.place.sizes.most && self.double(&mut inner).is_ok() {
+            self.place.disk.step("journal widened");
         }
     }
 
@@ -150,15 +151,14 @@ impl Journal {
         if self.commit.durable() < self.inner.lock().switched_at && !planted::checkpoint_sync() {
             self.sync_after(self.written.get(), || source.sync_streams())?;
         }
-        let (slot, turn, used, mut copied, first_record) = {
+        let (slot, turn, size, used, mut copied, first_record) = {
             let mut inner = self.inner.lock();
             let slot = (inner.slot + 1) % 3;
-            let used = Used { size: inner.size, end: inner.take_left(slot).map(|left| left.at) };
+            let used = inner.take_left(slot).map(|left| left.at);
             inner.reserved = 0;
-            (slot, inner.turn + 1, used, inner.end, inner.next_record)
+            (slot, inner.turn + 1, inner.size, used, inner.end, inner.next_record)
         };
-        let size = used.size;
-        let mut next = NextFile::begin(&self.place, &self.files, slot, turn, used)?;
+        let mut next = NextFile::begin(&self.place, &self.files, slot, turn, size, used)?;
         for stream in source.streams() {
             let covers = &mut || self.last_record(stream);
             if let Some((covers, events)) = source.dump(stream, covers)? {

@@ -56,6 +56,9 @@ impl Files {
             shortest = shortest.min(len);
             longest = longest.max(len);
         }
+        if planted::unequal_journals() && shortest > 0 {
+            return Ok(longest);
+        }
         match self.allocate_all(place, longest, 2) {
             Err(e) if e.is_full() => {
                 let size = shortest.max(place.sizes.first);

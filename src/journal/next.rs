@@ -2,13 +2,7 @@
 
 use super::*;
 use crate::format::packed::Packed;
-
-/// How long the files are, and up to where the next one was written to, if that is known.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Used {
-    pub(super) size: u64,
-    pub(super) end: Option<u64>,
-}
+use crate::storage::disk::ZEROS;
 
 /// The file that a checkpoint is written to.
 pub(super) struct NextFile {
@@ -30,20 +24,22 @@ pub(super) struct NextFile {
 
 impl NextFile {
     /// Zeroes the file, so that nothing of its last turn lies behind what is written now; one that
-    /// holds damage makes way for another one.
+    /// holds damage makes way for another one. `used`: up to where it was written to, if that is
+    /// known.
     pub(super) fn begin(
         place: &Place,
         files: &Files,
         slot: usize,
         turn: u64,
-        used: Used,
+        size: u64,
+        used: Option<u64>,
     ) -> Result<NextFile> {
-        let (path, size) = (place.path(slot), used.size);
+        let path = place.path(slot);
         files.spare_damage(place, slot, size)?;
         let region = files.map(place, slot, size)?;
         let file = files.get(slot).ok_or_else(|| Error::new(ErrorKind::Closed))?;
         let len = file.len().map_err(|e| Error::io("stat", &path, e))?;
-        zero(&*file, &path, (used.end.unwrap_or(len).min(len), used.end.is_none()))?;
+        zero(&*file, &path, len, used)?;
         let header = FileHeader {
             kind: FileKind::Journal,
             uuid: place.uuid,
@@ -146,34 +142,37 @@ impl NextFile {
     }
 }
 
-/// Zeroes a file up to a place; `sparse`: what is zero already is not written.
-fn zero(file: &dyn DiskFile, path: &Path, (size, sparse): (u64, bool)) -> Result<()> {
+/// Zeroes a file of this length up to where it was used. Where that is not known all of it is
+/// looked at, and what is zero already is not written.
+fn zero(file: &dyn DiskFile, path: &Path, len: u64, used: Option<u64>) -> Result<()> {
     let sync = || file.sync().map_err(|e| Error::io("sync", path, e));
+    let read = |buf: &mut [u8], at| {
+        file.read_at(buf, at).map_err(|e| Error::io("read", path, e).offset(at))
+    };
+    let write = |bytes: &[u8], at| {
+        file.write_at(bytes, at).map_err(|e| Error::io("write", path, e).offset(at))
+    };
     let mut header = [0; FILE_HEADER];
-    file.read_at(&mut header, 0).map_err(|e| Error::io("read", path, e).offset(0))?;
+    read(&mut header, 0)?;
     if header != [0; FILE_HEADER] && !planted::header_emptied_late() {
         // Durably before the rest: a power cut leaves no header in front of half a file, which
         // would look like damage.
-        file.write_at(&[0; FILE_HEADER], 0).map_err(|e| Error::io("write", path, e).offset(0))?;
+        write(&[0; FILE_HEADER], 0)?;
         sync()?;
     }
-    let block = usize::try_from(size).map_or(64 << 10, |size| size.min(64 << 10));
-    let zeros = vec![0u8; block];
-    let mut buf = vec![0u8; if sparse { block } else { 0 }];
-    let mut at = 0;
-    while at < size {
-        let step = usize::try_from(size - at).map_or(zeros.len(), |left| left.min(zeros.len()));
-        let Some(zeros) = zeros.get(..step) else { break };
-        let was = buf.get_mut(..step);
-        let mut is_zero = false;
-        if let Some(was) = was {
-            file.read_at(was, at).map_err(|e| Error::io("read", path, e).offset(at))?;
-            is_zero = was == zeros;
+    let end = used.unwrap_or(len).min(len);
+    let mut was = Vec::new();
+    for at in (0..end).step_by(ZEROS.len()) {
+        let left = usize::try_from(end - at).unwrap_or(usize::MAX);
+        let zeros = ZEROS.get(..left).unwrap_or(&ZEROS);
+        if used.is_none() {
+            was.resize(zeros.len(), 0);
+            read(&mut was, at)?;
+            if was == zeros {
+                continue;
+            }
         }
-        if !is_zero {
-            file.write_at(zeros, at).map_err(|e| Error::io("write", path, e).offset(at))?;
-        }
-        at += step as u64;
+        write(zeros, at)?;
     }
     // The old end mark must be gone before anything new can be taken for what it ends.
     sync()

@@ -27,40 +27,16 @@ impl Journal {
     }
 
     fn sync_file(&self) -> Result<()> {
-        let (slot, region, end) = {
-            let inner = self.inner.lock();
-            (inner.slot, Arc::clone(inner.region.region()), inner.end)
-        };
-        self.ready_blocks(slot);
+        let mut inner = self.inner.lock();
+        let (slot, region, end) = (inner.slot, Arc::clone(inner.region.region()), inner.end);
+        inner.plan_blocks(self.written.get().saturating_sub(self.commit.durable()));
+        while inner.slot == slot && inner.write_ahead(&self.files) {
+            MutexGuard::bump(&mut inner);
+        }
+        drop(inner);
         // But for the last page, to which the next record goes.
         region.let_go(0, end);
         self.sync_slot(slot)
-    }
-
-    /// Before a sync: has blocks of the running file written for those to come, if they are many.
-    fn ready_blocks(&self, slot: usize) {
-        let Some(file) = self.files.get(slot) else {
-            return;
-        };
-        let step = self.written.get().saturating_sub(self.commit.durable());
-        let mut planned = None;
-        loop {
-            let mut inner = self.inner.lock();
-            let running = inner.slot == slot && !inner.closed && !inner.outgrown;
-            let Inner { end, size, blocks, .. } = &mut *inner;
-            let Some(blocks) = blocks.get_mut(slot).filter(|_| running) else {
-                return;
-            };
-            let Some(to) = planned.or_else(|| blocks.plan(step, *end, *size)) else {
-                return;
-            };
-            if !blocks.write(&*file, *end, to) {
-                return;
-            }
-            planned = Some(to);
-            // Whoever waits to append has his turn.
-            MutexGuard::unlock_fair(inner);
-        }
     }
 
     pub(super) fn sync_slot(&self, slot: usize) -> Result<()> {
@@ -68,5 +44,21 @@ impl Journal {
             return Ok(());
         };
         file.sync().map_err(|e| Error::io("sync", &self.place.path(slot), e))
+    }
+}
+
+impl Inner {
+    /// Before a sync of so many bytes: plans to have blocks of the running file written for those
+    /// to come, if they are many.
+    fn plan_blocks(&mut self, step: u64) {
+        if let Some(blocks) = self.blocks.get_mut(self.slot) {
+            blocks.plan(step, self.end, self.size);
+        }
+    }
+
+    fn write_ahead(&mut self, files: &Files) -> bool {
+        let (blocks, file) = (self.blocks.get_mut(self.slot), files.get(self.slot));
+        // Behind its end a closed file holds what says so.
+        !self.closed && blocks.zip(file).is_some_and(|(b, file)| b.write(&*file, self.end))
     }
 }

@@ -98,6 +98,9 @@ pub(crate) trait Disk: Send + Sync + Debug {
     fn step(&self, _what: &'static str) {}
 }
 
+/// What is written over bytes that are to be zero, as much of it as there are.
+pub(crate) static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+
 /// An open file.
 pub(crate) trait DiskFile: Send + Sync + Debug {
     fn len(&self) -> io::Result<u64>;

@@ -1,6 +1,6 @@
 //! The operating system as a [`Disk`].
 
-use super::disk::{Disk, DiskFile, DiskLock, NameKind, OpenMode};
+use super::disk::{Disk, DiskFile, DiskLock, NameKind, OpenMode, ZEROS};
 use super::region::Region;
 use crate::format::name;
 use std::cell::Cell;
@@ -115,7 +115,7 @@ impl Disk for RealDisk {
                 options.write(true).create_new(true);
             }
         }
-        Ok(Arc::new(RealFile(options.open(path)?)))
+        Ok(Arc::new(RealFile::of(options.open(path)?)))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -267,16 +267,27 @@ impl Drop for RealLock {
 }
 
 #[derive(Debug)]
-struct RealFile(File);
+struct RealFile {
+    file: File,
+    /// Asked once.
+    #[cfg(target_os = "linux")]
+    notes_unwritten: std::sync::OnceLock<bool>,
+}
 
 impl RealFile {
+    fn of(file: File) -> RealFile {
+        RealFile {
+            file,
+            #[cfg(target_os = "linux")]
+            notes_unwritten: std::sync::OnceLock::new(),
+        }
+    }
+
     /// For file systems that cannot allocate: zeros take real space everywhere.
-    fn write_zeros(&self, mut from: u64, to: u64) -> io::Result<()> {
-        let zeros = [0u8; 1 << 16];
-        while from < to {
-            let step = usize::try_from(to - from).map_or(zeros.len(), |left| left.min(zeros.len()));
-            self.write_at(zeros.get(..step).unwrap_or(&zeros), from)?;
-            from += step as u64;
+    fn write_zeros(&self, from: u64, to: u64) -> io::Result<()> {
+        for at in (from..to).step_by(ZEROS.len()) {
+            let left = usize::try_from(to - at).unwrap_or(usize::MAX);
+            self.write_at(ZEROS.get(..left).unwrap_or(&ZEROS), at)?;
         }
         Ok(())
     }
@@ -287,7 +298,7 @@ impl RealFile {
             use rustix::io::Errno;
             loop {
                 let flags = rustix::fs::FallocateFlags::empty();
-                match rustix::fs::fallocate(&self.0, flags, from, to - from) {
+                match rustix::fs::fallocate(&self.file, flags, from, to - from) {
                     Ok(()) => return Ok(()),
                     Err(Errno::INTR) => {}
                     Err(Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS) => break,
@@ -306,13 +317,16 @@ impl RealFile {
         /// As `statfs` tells them.
         const EXT4: u64 = 0xef53;
         const XFS: u64 = 0x5846_5342;
-        rustix::fs::fstatfs(&self.0).is_ok_and(|of| matches!(of.f_type as u64, EXT4 | XFS))
+        *self.notes_unwritten.get_or_init(|| {
+            let of = rustix::fs::fstatfs(&self.file);
+            of.is_ok_and(|of| matches!(of.f_type as u64, EXT4 | XFS))
+        })
     }
 }
 
 impl DiskFile for RealFile {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        Ok(self.file.metadata()?.len())
     }
 
     fn allocate(&self, len: u64) -> io::Result<()> {
@@ -324,7 +338,7 @@ impl DiskFile for RealFile {
         if grown.is_err() {
             // A failed allocation may leave the file longer than it was (seen on ext4); nothing
             // above the old length is mapped, so it can be given back.
-            drop(self.0.set_len(old));
+            drop(self.file.set_len(old));
         }
         grown
     }
@@ -334,8 +348,8 @@ impl DiskFile for RealFile {
         use rustix::fs::{SeekFrom, seek};
         use rustix::io::Errno;
         // All other calls say where they read and write: nobody minds where the file stands.
-        let range = seek(&self.0, SeekFrom::Data(from))
-            .and_then(|start| Ok(start..seek(&self.0, SeekFrom::Hole(start))?));
+        let range = seek(&self.file, SeekFrom::Data(from))
+            .and_then(|start| Ok(start..seek(&self.file, SeekFrom::Hole(start))?));
         match range {
             Ok(range) => Ok(Some(range)),
             Err(Errno::NXIO) => Ok(None),
@@ -347,13 +361,13 @@ impl DiskFile for RealFile {
 
     #[cfg(unix)]
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        std::os::unix::fs::FileExt::read_exact_at(&self.0, buf, offset)
+        std::os::unix::fs::FileExt::read_exact_at(&self.file, buf, offset)
     }
 
     #[cfg(windows)]
     fn read_at(&self, mut buf: &mut [u8], mut offset: u64) -> io::Result<()> {
         while !buf.is_empty() {
-            let got = std::os::windows::fs::FileExt::seek_read(&self.0, buf, offset)?;
+            let got = std::os::windows::fs::FileExt::seek_read(&self.file, buf, offset)?;
             if got == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
@@ -365,13 +379,13 @@ impl DiskFile for RealFile {
 
     #[cfg(unix)]
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        std::os::unix::fs::FileExt::write_all_at(&self.0, bytes, offset)
+        std::os::unix::fs::FileExt::write_all_at(&self.file, bytes, offset)
     }
 
     #[cfg(windows)]
     fn write_at(&self, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
         while !bytes.is_empty() {
-            let put = std::os::windows::fs::FileExt::seek_write(&self.0, bytes, offset)?;
+            let put = std::os::windows::fs::FileExt::seek_write(&self.file, bytes, offset)?;
             bytes = &bytes[put..];
             offset += put as u64;
         }
@@ -384,14 +398,14 @@ impl DiskFile for RealFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.file.sync_data()
     }
 
     fn map(&self, len: u64, writable: bool) -> io::Result<Region> {
         if len > self.len()? {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file is shorter"));
         }
-        Region::map(&self.0, len, writable)
+        Region::map(&self.file, len, writable)
     }
 }
 

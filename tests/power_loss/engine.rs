@@ -165,14 +165,9 @@ impl Engine {
                 IdempotencyWindow::new().duration(Duration::from_secs(86_400)).max_iids(MOST),
             )
             .stream_defaults(options.clone());
-        let (first, times) = config.journal;
-        store.journal = Sizes {
-            first,
-            usual: first * times,
-            most: first * times * 2,
-            due: first / 2,
-            section: 512,
-        };
+        let (first, usual, most) = config.journal;
+        store.journal =
+            Sizes { first, usual: first * usual, most: first * most, due: first / 2, section: 512 };
         let store = Store::open_on(disk, dir, &store).map_err(fail)?;
         Ok(Engine { store, options, streams: BTreeMap::new(), disk: None })
     }

@@ -49,7 +49,7 @@ fn plan(level: Level, kinds: &[OpKind]) -> Plan {
         segment_bytes: 4096,
         block_entries: 100,
         block_bytes: 512,
-        journal: (4096, 2),
+        journal: (4096, 2, 4),
         streams: 1,
         sync_all: false,
         skip_damage: false,

@@ -48,7 +48,7 @@ fn config(input: &mut Input<'_>) -> Config {
         block_entries: [100, 4, 1, 3][usize::from(mixed >> 4 & 3)],
         block_bytes: [4096, 512][usize::from(mixed >> 6 & 1)],
         segment_bytes,
-        journal: [(4096, 2), (4096, 4), (8192, 1), (16384, 2)][usize::from(mixed >> 7)],
+        journal: [(4096, 2, 4), (4096, 4, 8), (8192, 1, 2), (16384, 2, 4)][usize::from(mixed >> 7)],
         write_back: [0, 0, 2, 10][usize::from(last) % 4],
         skip_damage: last & 4 != 0,
         planted: "",

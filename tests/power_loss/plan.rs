@@ -21,9 +21,9 @@ pub struct Config {
     pub segment_bytes: u64,
     pub block_entries: u32,
     pub block_bytes: u32,
-    /// The size of a new journal file, and how many times that it grows before a checkpoint is
-    /// written instead.
-    pub journal: (u64, u64),
+    /// The size of a new journal file, and up to how many times that it grows before a checkpoint
+    /// is written instead, and where records come faster than that helps.
+    pub journal: (u64, u64, u64),
     pub streams: usize,
     pub sync_all: bool,
     /// The store is opened with damage skipped: there is none, so that nothing may differ.
@@ -131,6 +131,14 @@ pub struct Plan {
     pub ops: Vec<Op>,
 }
 
+/// From here on seeds are of runs whose journal files are full all the time, so that they grow.
+pub const CROWDED: u64 = 1 << 40;
+
+const JOURNALS: &[(u64, u64, u64)] =
+    &[(4096, 2, 4), (4096, 4, 8), (8192, 1, 2), (8192, 2, 4), (16384, 2, 4)];
+const CROWDED_JOURNALS: &[(u64, u64, u64)] =
+    &[(512, 2, 16), (512, 1, 16), (1024, 1, 4), (1024, 2, 4)];
+
 /// The operations that every store under test takes, and how often they come.
 const COMMON: &[(u64, OpKind)] = &[
     (14, OpKind::Append { size: Size::Tiny }),
@@ -226,7 +234,7 @@ impl Plan {
             segment_bytes: rng.pick(&[4096, 4096, 4096, 8192, 8192, 16384, 16384, 65536]),
             block_entries: rng.pick(&[100, 4, 1]),
             block_bytes: rng.pick(&[4096, 512]),
-            journal: rng.pick(&[(4096, 2), (4096, 4), (8192, 1), (8192, 2), (16384, 2)]),
+            journal: rng.pick(if seed < CROWDED { JOURNALS } else { CROWDED_JOURNALS }),
             streams: rng.pick(&[1, 1, 2]),
             sync_all: rng.percent(50),
             skip_damage: Rng::of(&[seed, 9]).percent(25),

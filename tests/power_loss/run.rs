@@ -11,7 +11,7 @@ use super::disk::{Capture, Faults, SimDisk, World};
 use super::explore::{Explorer, Opened, guarded, look_at_groups, recover};
 use super::learn::Moment;
 use super::model::{Model, Violation, broken};
-use super::plan::{Level, Plan};
+use super::plan::{CROWDED, Level, Plan};
 use super::resolve::{Action, Resolver};
 use super::rng::Rng;
 use super::stats::{Found, Place, Stats};
@@ -88,17 +88,25 @@ pub fn run_cut<S: Subject>(
     }
     let mut stats = real.explorer.stats;
     stats.runs = 1;
+    let count = |what| log.iter().filter(|step| **step == what).count() as u64;
+    [stats.grown, stats.widened] = GROWN.map(count);
     stats.note(real.disk.trace());
     Ok(stats)
 }
 
-/// Half of the steps by their kind, so that rare ones are hit; half of them as they come.
+/// The steps at which journal files have become longer.
+const GROWN: [&str; 2] = ["journal grown", "journal widened"];
+
+/// Half of the steps by their kind, so that rare ones are hit; half of them as they come, or where
+/// journal files grow if the run is about that.
 fn choose_steps(log: &[&'static str], count: usize, seed: u64) -> BTreeSet<u64> {
     let mut rng = Rng::of(&[seed, 3]);
     let mut by_kind: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
     for (index, what) in log.iter().enumerate() {
         by_kind.entry(what).or_default().push(index as u64 + 1);
     }
+    let grown = GROWN.iter().filter_map(|what| by_kind.get(what)).flatten().copied();
+    let grown: Vec<u64> = grown.filter(|_| seed >= CROWDED).collect();
     let kinds: Vec<Vec<u64>> = by_kind.into_values().collect();
     let mut chosen = BTreeSet::new();
     for turn in 0..count {
@@ -108,6 +116,10 @@ fn choose_steps(log: &[&'static str], count: usize, seed: u64) -> BTreeSet<u64> 
         if turn % 2 == 0 {
             let steps = &kinds[rng.index(kinds.len())];
             chosen.insert(steps[rng.index(steps.len())]);
+        } else if !grown.is_empty() && rng.percent(50) {
+            // From the first file that is made longer to the checkpoint behind it.
+            let around = (grown[rng.index(grown.len())] + rng.below(40)).saturating_sub(8);
+            chosen.insert(around.clamp(1, log.len() as u64));
         } else {
             chosen.insert(1 + rng.below(log.len() as u64));
         }

@@ -1,7 +1,7 @@
 //! Tests of the simulator itself: a simulator that finds nothing in broken code proves nothing.
 
 use super::call::Subject;
-use super::campaign::the_store_keeps_its_promises;
+use super::campaign::{a_crowded_journal_keeps_every_promise, the_store_keeps_its_promises};
 use super::closing::a_close_whose_last_sync_failed_damages_nothing;
 use super::disk::{Faults, SimDisk, World};
 use super::engine::Engine;
@@ -30,6 +30,7 @@ pub const TESTS: &[Test] = &[
     ),
     ("the_corpus_of_crashes_keeps_the_promises", the_corpus_of_crashes_keeps_the_promises),
     ("short_lists_keep_every_promise", short_lists_keep_every_promise),
+    ("a_crowded_journal_keeps_every_promise", a_crowded_journal_keeps_every_promise),
     ("the_store_keeps_its_promises", the_store_keeps_its_promises),
 ];
 

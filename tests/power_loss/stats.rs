@@ -22,6 +22,10 @@ pub struct Stats {
     pub lost_name: u64,
     pub in_recovery: u64,
     pub spanned_roll: u64,
+    /// How often journal files grew to hold a checkpoint, and because records came faster than one
+    /// was written.
+    pub grown: u64,
+    pub widened: u64,
     /// Over everything that was done and found, in order.
     pub digest: u64,
 }
@@ -49,6 +53,8 @@ impl Stats {
         self.lost_name += other.lost_name;
         self.in_recovery += other.in_recovery;
         self.spanned_roll += other.spanned_roll;
+        self.grown += other.grown;
+        self.widened += other.widened;
         self.note(other.digest);
     }
 }

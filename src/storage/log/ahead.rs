@@ -80,6 +80,11 @@ impl Writer {
         self.pace.ready = (number, to);
         Some((Arc::clone(&next.region), from, to))
     }
+
+    fn write_ahead(&mut self) -> bool {
+        let Writer { active, blocks, .. } = self;
+        active.as_ref().is_some_and(|active| blocks.write(&*active.file, active.end))
+    }
 }
 
 /// The end of the next piece, of the bytes from `from` on that lie within reach.
@@ -93,28 +98,13 @@ impl Log {
     /// Before a sync up to `target`: has blocks of the file written for those to come, if they are
     /// many.
     pub(super) fn ready_blocks(&self, target: u64) {
-        let step = target.saturating_sub(self.commit.durable());
-        let mut planned = None;
-        loop {
-            let mut writer = self.writer.lock();
-            let Writer { active: Some(active), blocks, .. } = &mut *writer else {
-                return;
-            };
-            let number = active.segment.number();
-            let (_, to) = match planned {
-                Some((begun, _)) if begun != number => return,
-                Some(planned) => planned,
-                None => match blocks.plan(step, active.end, active.size) {
-                    Some(to) => (number, to),
-                    None => return,
-                },
-            };
-            if !blocks.write(&*active.file, active.end, to) {
-                return;
-            }
-            planned = Some((number, to));
-            // Whoever waits to append has his turn.
-            MutexGuard::unlock_fair(writer);
+        let mut writer = self.writer.lock();
+        let Writer { active: Some(active), blocks, .. } = &mut *writer else {
+            return;
+        };
+        blocks.plan(target.saturating_sub(self.commit.durable()), active.end, active.size);
+        while writer.write_ahead() {
+            MutexGuard::bump(&mut writer);
         }
     }
 
