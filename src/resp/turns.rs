@@ -16,6 +16,7 @@ use super::refusal::Refusal;
 use super::request::Parser;
 use super::syncer::Syncer;
 use crate::error::{Error, Result};
+use commands::Adds;
 use looks::Looks;
 use mio::{Events, Poll, Token, Waker};
 use std::collections::VecDeque;
@@ -71,6 +72,8 @@ pub(crate) struct Turns {
     conns: Vec<Option<Conn>>,
     engine: Engine,
     scratch: Vec<u8>,
+    /// Empty between turns.
+    adds: Adds<'static>,
     queue: VecDeque<usize>,
     syncer: Syncer,
     arrivals: Option<Arrivals>,
@@ -132,6 +135,7 @@ impl Turns {
             conns: Vec::new(),
             engine,
             scratch: vec![0; READ],
+            adds: Adds::default(),
             queue: VecDeque::new(),
             syncer,
             arrivals,

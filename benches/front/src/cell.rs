@@ -2,7 +2,7 @@
 
 use crate::Outcome;
 use crate::group;
-use crate::server::Server;
+use crate::server::{Kind, Server};
 use std::process::Command;
 
 /// The bytes of an entry's one field.
@@ -85,6 +85,11 @@ impl Cell {
                 format!("XREADGROUP COUNT {count} and XACK, {connections} connections, {over}")
             }
         }
+    }
+
+    /// Whether it is measured of this server. The limit knows nothing of groups.
+    pub fn is_for(&self, kind: Kind) -> bool {
+        kind != Kind::Limit || matches!(self.work, Work::Append { .. })
     }
 
     /// Entries a second.

@@ -6,6 +6,7 @@
 
 mod cell;
 mod group;
+mod limit;
 mod server;
 mod table;
 
@@ -24,7 +25,9 @@ front [--quick] [--repetitions N] [--only PART] [--program STREAMLOG]
     measures, writes results/front.csv and front.md (with --quick: quick.*), prints the table; ends
     with 1 if a floor was not reached. --only: cells whose name holds PART, nothing is written then
 front report FILE.csv
-    makes the table again from raw results";
+    makes the table again from raw results
+front limit PORT SOCKET APPENDFSYNC
+    the limit that appends are measured beside, until it is killed";
 
 struct Plan {
     quick: bool,
@@ -38,6 +41,11 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let done = match words[..] {
         ["report", file] => again(Path::new(file)),
+        ["limit", port, socket, fsync] => port
+            .parse()
+            .map_err(Into::into)
+            .and_then(|port| limit::serve(port, Path::new(socket), fsync == "always"))
+            .map(|()| true),
         _ => plan(&words).and_then(|plan| run(&plan)),
     };
     match done {
@@ -82,7 +90,7 @@ fn run(plan: &Plan) -> Outcome<bool> {
     let mut samples = Vec::new();
     for repetition in 1..=plan.repetitions {
         for cell in CELLS.iter().filter(|cell| cell.name().contains(&plan.only)) {
-            for kind in KINDS {
+            for kind in KINDS.into_iter().filter(|kind| cell.is_for(*kind)) {
                 let rate = measure(cell, kind, &program, (&scratch, plan.quick))?;
                 eprintln!("{repetition} {} {}: {rate:.0}/s", cell.name(), kind.name());
                 samples.push(Sample { cell: cell.name(), row: kind.name(), repetition, rate });

@@ -1,4 +1,4 @@
-//! The two servers, each in a process and a directory of its own, reached over TCP and over a unix
+//! The servers, each in a process and a directory of its own, reached over TCP and over a unix
 //! socket.
 
 use crate::Outcome;
@@ -15,10 +15,12 @@ pub enum Kind {
     Streamlog,
     /// `redis-server` with an append-only file, no snapshots, no rewriting.
     Redis,
+    /// No product: see [`crate::limit`].
+    Limit,
 }
 
 /// In the order in which they are measured.
-pub const KINDS: [Kind; 2] = [Kind::Streamlog, Kind::Redis];
+pub const KINDS: [Kind; 3] = [Kind::Streamlog, Kind::Redis, Kind::Limit];
 
 impl Kind {
     /// The row's name.
@@ -26,6 +28,7 @@ impl Kind {
         match self {
             Kind::Streamlog => "streamlog",
             Kind::Redis => "redis",
+            Kind::Limit => "limit",
         }
     }
 }
@@ -73,11 +76,17 @@ impl Server {
                 command.args(["--auto-aof-rewrite-percentage", "0"]);
                 command
             }
+            Kind::Limit => {
+                let mut command = Command::new(std::env::current_exe()?);
+                command.arg("limit").arg(port.to_string()).arg(&socket).arg(fsync);
+                command
+            }
         };
+        if kind != Kind::Limit {
+            command.args(["--port", &port.to_string(), "--appendfsync", fsync]);
+            command.arg("--unixsocket").arg(&socket);
+        }
         let child = command
-            .args(["--port", &port.to_string(), "--appendfsync", fsync])
-            .arg("--unixsocket")
-            .arg(&socket)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()

@@ -14,7 +14,7 @@ const WORDS: usize = 1 << 20;
 /// XADD commands on one key that were read and not run yet, and behind them the words of a command
 /// that was just read.
 #[derive(Default)]
-struct Adds<'a> {
+pub(super) struct Adds<'a> {
     words: Vec<&'a [u8]>,
     /// The end of each command.
     ends: Vec<usize>,
@@ -25,6 +25,13 @@ impl<'a> Adds<'a> {
     /// The words of those that wait, and of the command behind them.
     fn split(&self) -> (&[&'a [u8]], &[&'a [u8]]) {
         self.words.split_at(self.ends.last().copied().unwrap_or(0))
+    }
+
+    /// Its memory, for those of other input.
+    fn emptied<'b>(mut self) -> Adds<'b> {
+        self.words.clear();
+        self.ends.clear();
+        Adds { words: self.words.into_iter().map(|_| &[][..]).collect(), ends: self.ends, bytes: 0 }
     }
 
     /// Whether the command behind them, of so many bytes, may be run with them.
@@ -39,7 +46,7 @@ impl Turns {
     pub(super) fn run_commands(&mut self, place: usize, input: &[u8]) -> usize {
         let Some(Some(conn)) = self.conns.get_mut(place) else { return input.len() };
         let mut parser = std::mem::take(&mut conn.parser);
-        let mut adds = Adds::default();
+        let mut adds = std::mem::take(&mut self.adds).emptied();
         let (mut taken, mut count) = (0, 0);
         let mut more = false;
         while taken < input.len() {
@@ -73,6 +80,7 @@ impl Turns {
             }
         }
         self.run_adds(place, &mut adds);
+        self.adds = adds.emptied();
         if let Some(Some(conn)) = self.conns.get_mut(place) {
             conn.parser = parser;
             conn.unparsed = more;
