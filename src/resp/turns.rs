@@ -41,6 +41,9 @@ const TOGETHER: usize = 16;
 /// So long the next command is looked for before the loop sleeps, if there was one just now: to put
 /// a processor to sleep and to have it woken takes the client longer than most commands take.
 const LOOK: Duration = Duration::from_micros(20);
+/// So long between two looks: each takes the lock that a client needs to tell of what it has sent,
+/// and what comes meanwhile is found at once.
+const PAUSE: Duration = Duration::from_micros(4);
 /// A client that has more than this to read first is not served.
 const BACKLOG: usize = 1 << 20;
 /// When what could not be accepted is tried again.
@@ -187,7 +190,10 @@ impl Turns {
                     self.looks.note(true);
                     return Ok(());
                 }
-                (0..20).for_each(|_| std::hint::spin_loop());
+                let again = Instant::now() + PAUSE;
+                while Instant::now() < again {
+                    std::hint::spin_loop();
+                }
             }
             self.looks.note(false);
         }
