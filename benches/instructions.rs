@@ -5,7 +5,8 @@
 //! `instructions/baseline.csv`; more than 5 % beside it, up or down, is a failure, so that no change
 //! of cost goes unnoticed. `STREAMLOG_BLESS=1` writes the file anew. With another compiler or a
 //! processor of another kind the numbers are others: then the table is printed and nothing fails.
-//! Without `valgrind` it says that it is skipped, unless `STREAMLOG_REQUIRE_VALGRIND` is set.
+//! `valgrind` knows no AVX-512, so these are the counts of a processor without it. Where there is no
+//! `valgrind`, it says that it is skipped, unless `STREAMLOG_REQUIRE_VALGRIND` is set.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on should stop")]
 #![allow(clippy::print_stdout)]

@@ -12,6 +12,7 @@ pub(crate) mod name;
 pub(crate) mod packed;
 pub(crate) mod record;
 mod short;
+mod wide;
 
 /// The first bytes of every file of a store.
 pub(crate) const MAGIC: [u8; 8] = *b"strmlog\0";
@@ -21,6 +22,10 @@ pub(crate) const VERSION: u16 = 0;
 /// CRC-32 of `bytes`, started at `seed`.
 #[inline]
 pub(crate) fn checksum(seed: u32, bytes: &[u8]) -> u32 {
+    wide::checksum(seed, bytes).unwrap_or_else(|| long_checksum(seed, bytes))
+}
+
+fn long_checksum(seed: u32, bytes: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new_with_initial(seed);
     hasher.update(bytes);
     hasher.finalize()
@@ -31,10 +36,13 @@ pub(crate) fn checksum(seed: u32, bytes: &[u8]) -> u32 {
 /// other work meanwhile, is faster without it.
 #[inline]
 fn checksum_soon(seed: u32, bytes: &[u8]) -> u32 {
+    if let Some(sum) = wide::checksum(seed, bytes) {
+        return sum;
+    }
     let left = bytes.len() % 16;
     match bytes.last_chunk() {
-        Some(last) => short::go_on(checksum(seed, &bytes[..bytes.len() - left]), last, left),
-        None => checksum(seed, bytes),
+        Some(last) => short::go_on(long_checksum(seed, &bytes[..bytes.len() - left]), last, left),
+        None => long_checksum(seed, bytes),
     }
 }
 

@@ -1,4 +1,4 @@
-//! One mapped file (or the heap in its place): the only module with `unsafe`.
+//! One mapped file (or the heap in its place): the only module of storage with `unsafe`.
 //!
 //! A [`Region`] is a fixed run of memory with one *frozen* mark that only grows. Bytes below the
 //! mark never change again and may be borrowed; bytes at or above it are only ever touched by
