@@ -82,7 +82,10 @@
 //! One thread with an event loop (the crate mio) runs all commands one after another, as Redis
 //! does: so order, transactions and the order of waking are exact by construction, and nothing
 //! needs a lock. Requests are parsed where they were read, and replies of one turn go out in one
-//! call. A connection that is idle costs less than five kilobytes, its socket aside.
+//! call. XADD commands in a row on one key, with generated IDs and no options, are appended
+//! together, up to 16 of them or 4 KiB, where nobody waits for the key: each has its own reply, and
+//! on a store of the level `Always` they share a sync. A connection that is idle costs less than
+//! five kilobytes, its socket aside.
 
 mod arrivals;
 mod client;
