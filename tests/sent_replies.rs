@@ -34,6 +34,8 @@ mod sim {
 
 #[path = "sent_replies/machine.rs"]
 mod machine;
+#[path = "sent_replies/together.rs"]
+mod together;
 #[path = "sent_replies/told.rs"]
 mod told;
 #[path = "sent_replies/view.rs"]
@@ -51,6 +53,10 @@ fn main() -> ExitCode {
     let first = setting("STREAMLOG_REPLIES_SEED", 1);
     let wanted = if cfg!(debug_assertions) { 2_000 } else { 20_000 };
     let wanted = setting("STREAMLOG_REPLIES_STATES", wanted);
+    if let Err(wrong) = together::check() {
+        println!("commands that were run together: {wrong}");
+        return ExitCode::FAILURE;
+    }
     let mut stats = machine::Stats::default();
     for seed in first.. {
         if let Err(wrong) = machine::run(seed, &mut stats) {

@@ -5,6 +5,9 @@
 //! waits for the disk once. The replies are those that the commands would have had one by one: a
 //! batch has the IDs that its entries would have been given within one reading of the clock.
 //!
+//! The price is that a reader of one entry verifies all of its frame, and that damage takes as
+//! many entries: so there are not many in one.
+//!
 //! Where one by one would make a difference to anybody, it is done one by one: in transactions,
 //! with replies switched off, and where somebody is blocked on the stream, who gets what the first
 //! command appends and no more.
@@ -15,7 +18,7 @@ use super::super::keys;
 use super::{Engine, Out};
 use std::time::Instant;
 
-/// So many commands are run together at most: a reader of one entry has to verify all of a batch.
+/// So many commands are run together at most.
 pub(crate) const MOST: usize = 16;
 /// The same in bytes of what the client sent.
 pub(crate) const MOST_BYTES: usize = 4 << 10;
@@ -36,28 +39,33 @@ impl Engine {
         }
         let mut begin = 0;
         for end in ends {
-            self.execute(place, &words[begin..*end]);
+            if self.clients.get(place).is_some_and(|client| !client.dead) {
+                self.execute(place, &words[begin..*end]);
+            }
             begin = *end;
         }
     }
 
-    /// `None` if nothing was done, and each command has to be run by itself.
+    /// `None` if they have to be run one by one: nothing was appended, or the failure has stopped
+    /// the stream, and each of them is told so.
     fn add_together(&mut self, place: usize, words: &[&[u8]], ends: &[usize]) -> Option<()> {
         let Found::Line(line) = Table::get().find(words) else { return None };
         let key = *words.get(1)?;
-        let client = self.clients.get_mut(place)?;
+        let client = self.clients.get(place)?;
         let db = client.db;
         let alone = client.multi.is_some() || client.reply != Reply::On || !client.trusted;
         if alone || self.space.is_waited(&keys::name(db, key).ok()?) {
             return None;
         }
         self.fill_batch(words, ends)?;
+        self.clock.reset();
+        self.space.begin_reply();
+        // What is made for a batch that is refused would have to go again.
+        self.context(db, true).stream(key).ok()??;
         let client = self.clients.get_mut(place)?;
         let mut out = std::mem::replace(&mut client.out, Out::new(0));
         (client.last, client.last_line) = (self.now, line);
         let (mark, from) = (out.mark(), out.end());
-        self.clock.reset();
-        self.space.begin_reply();
         let batch = std::mem::take(&mut self.batch);
         let mut context = self.context(db, true);
         let added = context.change_or_create(key, |_, stream| stream.append_batch(&batch));
@@ -75,6 +83,7 @@ impl Engine {
 
     /// Puts the entries into the batch; `None` if one of them is refused.
     fn fill_batch(&mut self, words: &[&[u8]], ends: &[usize]) -> Option<()> {
+        debug_assert!(is_plain_add(words.get(..*ends.first()?)?));
         self.batch.clear();
         let mut begin = 0;
         for end in ends {

@@ -304,13 +304,16 @@ fn commands_in_a_row_are_answered_as_one_by_one() {
         // Ahead of every clock, so that the IDs do not depend on it.
         run(&mut engine, client, "XADD s 9999999999999-18446744073709551614 f v");
         run(&mut engine, watcher, "WATCH s");
+        let (first, _) = engine.space.begin_sync().unwrap();
+        engine.space.end_sync(first);
+        let told = sent(&engine, client).len();
         let before = engine.store.health().unsynced_bytes;
         match together {
             true => run_adds(&mut engine, client, &ADDS),
             false => ADDS.iter().for_each(|command| run(&mut engine, client, command)),
         }
         let bytes = engine.store.health().unsynced_bytes - before;
-        assert_eq!(may_send(&mut engine, client).0, 0);
+        assert_eq!(may_send(&mut engine, client).0, told);
         let line = engine.clients.get(client).unwrap().last_line;
         let calls = engine.stats.of(line).unwrap().calls;
         assert!(engine.clients.get(watcher).unwrap().broken);
@@ -361,6 +364,23 @@ fn one_that_is_refused_takes_no_other_with_it() {
     assert_eq!(sent(&engine, client).lines().filter(|line| line.starts_with('-')).count(), 1);
     assert_eq!(stream.len().unwrap(), 2);
     // A key that no client may have is refused as ever.
-    run_adds(&mut engine, client, &["XADD \0db k * f 1", "XADD \0db k * f 2"]);
+    let reserved: [&[u8]; 5] = [b"XADD", b"\0db\x01k", b"*", b"f", b"v"];
+    let other = connect(&mut engine);
+    engine.execute_adds(other, &[reserved, reserved].concat(), &[5, 10]);
+    assert_eq!(sent(&engine, other), format!("-{}\r\n", Refusal::RESERVED_NAME.0).repeat(2));
     assert_eq!(engine.store.names().len(), 1);
+}
+
+/// Fails if commands are run for somebody who has gone over his limit and hears of none.
+#[test]
+fn nobody_appends_who_is_gone() {
+    let mut engine = strict();
+    let client = connect(&mut engine);
+    run(&mut engine, client, "XADD s * f 1");
+    engine.clients.get_mut(client).unwrap().dead = true;
+    let large = format!("XADD s * f {}", "x".repeat(1 << 20));
+    let stream = engine.store.stream("s").unwrap();
+    stream.set_options(&stream.options().unwrap().max_entry_bytes(64)).unwrap();
+    run_adds(&mut engine, client, &[&large, "XADD s * f 2"]);
+    assert_eq!(stream.len().unwrap(), 1);
 }

@@ -11,6 +11,9 @@ const COMMANDS: usize = 1024;
 /// The most words of one command.
 const WORDS: usize = 1 << 20;
 
+/// Memory for so many words is kept from one turn to the next.
+const KEPT: usize = 4096;
+
 /// XADD commands on one key that were read and not run yet, and behind them the words of a command
 /// that was just read.
 #[derive(Default)]
@@ -27,8 +30,11 @@ impl<'a> Adds<'a> {
         self.words.split_at(self.ends.last().copied().unwrap_or(0))
     }
 
-    /// Its memory, for those of other input.
+    /// Its memory, for those of other input. That of a very long command is given back.
     fn emptied<'b>(mut self) -> Adds<'b> {
+        if self.words.capacity() > KEPT {
+            return Adds::default();
+        }
         self.words.clear();
         self.ends.clear();
         Adds { words: self.words.into_iter().map(|_| &[][..]).collect(), ends: self.ends, bytes: 0 }
