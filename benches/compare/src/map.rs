@@ -13,6 +13,16 @@ pub fn create(path: &Path, bytes: u64) -> io::Result<MmapMut> {
     map(&file)
 }
 
+/// Has the system find so many bytes of memory, and gives them back.
+pub fn warm(bytes: u64) -> io::Result<()> {
+    const PAGE: usize = 4096;
+    let mut memory = MmapMut::map_anon(usize::try_from(bytes).map_err(io::Error::other)?)?;
+    memory.iter_mut().step_by(PAGE).for_each(|byte| *byte = 1);
+    // What is never read need not be written, either.
+    std::hint::black_box(&memory);
+    Ok(())
+}
+
 /// An existing file, mapped, with no page touched.
 pub fn open(path: &Path) -> io::Result<MmapMut> {
     map(&File::options().read(true).write(true).open(path)?)

@@ -219,6 +219,10 @@ fn append<P: Peer>(
         Until::Bytes { full, quick, cap } => (order.choose(full, quick), order.cap(cap)),
         Until::Time { full, quick } => (u64::MAX, order.choose(full, quick)),
     };
+    if let Until::Bytes { .. } = until {
+        // Records are longer than what they hold.
+        map::warm(bytes / 2 * 3)?;
+    }
     let share = bytes.div_ceil((order.workload.payload * batch * lanes) as u64);
     let peer = P::open(&order.store(), level)?;
     peer.prepare()?;
