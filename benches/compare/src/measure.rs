@@ -221,7 +221,7 @@ fn append<P: Peer>(
     };
     if let Until::Bytes { .. } = until {
         // Records are longer than what they hold.
-        map::warm(bytes / 2 * 3)?;
+        map::warm(bytes / 4 * 7)?;
     }
     let share = bytes.div_ceil((order.workload.payload * batch * lanes) as u64);
     let peer = P::open(&order.store(), level)?;
