@@ -159,8 +159,22 @@ where
 
 /// Whether the bytes are exactly one well-formed field list.
 #[must_use]
-#[inline]
+#[inline(always)]
 pub(crate) fn check_fields(list: &[u8]) -> bool {
+    is_short_pair(list) || check_pairs(list)
+}
+
+/// Whether the bytes are the field list of one pair with lengths below 128, as many are.
+#[inline(always)]
+fn is_short_pair(list: &[u8]) -> bool {
+    let &[1, name @ ..0x80, ..] = list else {
+        return false;
+    };
+    let value = list.get(2 + usize::from(name)).filter(|value| **value < 0x80);
+    value.is_some_and(|value| list.len() == 3 + usize::from(name) + usize::from(*value))
+}
+
+fn check_pairs(list: &[u8]) -> bool {
     let mut at = 0;
     let Some(pairs) = read_varint(list, &mut at) else {
         return false;

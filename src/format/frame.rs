@@ -5,7 +5,9 @@
 //! at a seed of the file and the offset, so that a frame passes at one place of one file only.
 
 mod extras;
+mod plain;
 pub(crate) use extras::{Extras, Key};
+pub(crate) use plain::Plain;
 
 use super::{checksum, checksum_soon, seed_of, short, u32_at, u64_at};
 use crate::entry::{check_fields, read_bytes, read_varint, write_bytes, write_varint};
@@ -189,13 +191,18 @@ impl Header {
         let end = start + self.body_len;
         let frame_end = usize::try_from(self.frame_len()).ok()?;
         let body = bytes.get(start..end)?;
-        // The padding is what lies behind the body in the last word.
-        let last = u64_at(bytes.get(..frame_end)?, frame_end - ALIGN as usize);
-        let used = 8 * (ALIGN as usize - (frame_end - end)) as u32;
-        let good = self.body_crc == checksum(!seed_at(seed, offset), body)
-            && last.checked_shr(used).unwrap_or(0) == 0;
+        let good = is_padded(bytes.get(..frame_end)?, end)
+            && self.body_crc == checksum(!seed_at(seed, offset), body);
         (good || planted::body_unchecked()).then_some(body)
     }
+}
+
+/// Whether there is nothing but zeros from `end` on, in the last word of the frame.
+#[inline]
+fn is_padded(frame: &[u8], end: usize) -> bool {
+    let last = u64_at(frame, frame.len() - ALIGN as usize);
+    let used = 8 * (ALIGN as usize - (frame.len() - end)) as u32;
+    last.checked_shr(used).unwrap_or(0) == 0
 }
 
 /// Room in front of a field list for all that the frame of most entries has there.

@@ -46,6 +46,19 @@ fn checksum_soon(seed: u32, bytes: &[u8]) -> u32 {
     }
 }
 
+/// The checksums of a frame's header without flags and, in the upper half, of its body. `seed`: of
+/// the header. `word`: what the header has in front of its flags.
+#[inline(always)]
+fn frame_checksums(seed: u32, word: u64, body: &[u8]) -> u64 {
+    wide::frame(seed, word, body).unwrap_or_else(|| frame_checksums_apart(seed, word, body))
+}
+
+#[cold]
+#[inline(never)]
+fn frame_checksums_apart(seed: u32, word: u64, body: &[u8]) -> u64 {
+    u64::from(short::checksum(seed, word, 0)) | u64::from(checksum(!seed, body)) << 32
+}
+
 /// The seed with which the checksum of `bytes` is `crc`: there is exactly one.
 pub(crate) fn seed_of(crc: u32, bytes: &[u8]) -> u32 {
     const POLYNOMIAL: u32 = 0xedb8_8320;

@@ -17,6 +17,15 @@ pub(super) fn checksum(seed: u32, bytes: &[u8]) -> Option<u32> {
     return None;
 }
 
+/// [`frame_checksums`](super::frame_checksums), where they can be had here.
+#[inline(always)]
+pub(super) fn frame(seed: u32, word: u64, body: &[u8]) -> Option<u64> {
+    #[cfg(target_arch = "x86_64")]
+    return x86::frame(seed, word, body);
+    #[cfg(not(target_arch = "x86_64"))]
+    return None;
+}
+
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]
 mod x86 {
@@ -27,13 +36,12 @@ mod x86 {
     const WIDE: usize = 64;
     /// How many registers of bytes there are at most.
     const MOST: usize = 4;
-    /// Fewer bytes are left to others. With less than four there would be no place for the seed.
+    /// Fewer bytes are left to others. With less than a word there would be no place for the seed.
     const LEAST: usize = 16;
 
     static IS_THERE: LazyLock<bool> = LazyLock::new(|| {
         is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512vbmi2")
             && is_x86_feature_detected!("vpclmulqdq")
             && is_x86_feature_detected!("pclmulqdq")
     });
@@ -65,6 +73,29 @@ mod x86 {
     const fn times_x(rest: u32) -> u32 {
         (rest >> 1) ^ (POLYNOMIAL * (rest & 1))
     }
+
+    /// At `n`: what the register begins with is multiplied by, if `n` bytes are taken in.
+    static SEEDS: [u64; MOST * WIDE + 1] = seeds();
+
+    const fn seeds() -> [u64; MOST * WIDE + 1] {
+        let mut seeds = [0; MOST * WIDE + 1];
+        // The register goes into the first four bytes. As the last of four it is x^0, and x^32 is
+        // that of the checksum.
+        let (mut rest, mut len) = (1 << 31, 4);
+        while len < seeds.len() {
+            seeds[len] = (rest as u64) << 1;
+            let mut bit = 0;
+            while bit < 8 {
+                rest = times_x(rest);
+                bit += 1;
+            }
+            len += 1;
+        }
+        seeds
+    }
+
+    /// What a header's word is multiplied by: its flags follow, and the checksum.
+    const FLAGS_FOLLOW: u64 = power(8 + 32);
 
     const fn powers() -> [Powers; MOST] {
         let mut powers = [const { Powers([0; WIDE / 8]) }; MOST];
@@ -99,31 +130,49 @@ mod x86 {
         Some(unsafe { sum(seed, bytes) })
     }
 
+    /// As [`frame`](super::frame).
+    #[inline(always)]
+    pub(super) fn frame(seed: u32, word: u64, body: &[u8]) -> Option<u64> {
+        if !(LEAST..=MOST * WIDE).contains(&body.len()) || !*IS_THERE {
+            return None;
+        }
+        // SAFETY: the processor has the instructions.
+        Some(unsafe { both(seed, word, body) })
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq,pclmulqdq")]
+    fn both(seed: u32, word: u64, body: &[u8]) -> u64 {
+        let head = reduce(product(word ^ u64::from(!seed), FLAGS_FOLLOW));
+        // In one register: stored as two numbers they would have to be waited for.
+        u64::from(head) | u64::from(sum(!seed, body)) << 32
+    }
+
     /// The checksum of what is neither shorter than `LEAST` nor longer than all powers reach.
-    #[target_feature(enable = "avx512f,avx512bw,avx512vbmi2,vpclmulqdq,pclmulqdq")]
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq,pclmulqdq")]
     fn sum(seed: u32, bytes: &[u8]) -> u32 {
         let (blocks, used) = (bytes.len().div_ceil(WIDE), (bytes.len() - 1) % WIDE + 1);
         let (front, behind) = bytes.split_at(used);
         let powers = &POWERS[MOST - blocks..];
         // Zeros in front of all change nothing, so the first block is filled up with them. What the
-        // register begins with goes into the first four bytes, be they in one block or in two.
-        let register = _mm_cvtsi32_si128((!seed).cast_signed());
-        let filled = u64::MAX << (WIDE - used);
-        let begins = _mm512_maskz_expand_epi8(filled, _mm512_castsi128_si512(register));
-        let mut block = _mm512_xor_si512(load_end(front, filled), begins);
-        let mut left = u64::from(!seed) >> (8 * used.min(4));
-        let mut sum = _mm512_setzero_si512();
-        for (next, powers) in behind.as_chunks().0.iter().zip(powers) {
-            sum = add_product(sum, block, powers);
-            let left_over = _mm512_castsi128_si512(_mm_cvtsi64_si128(left.cast_signed()));
-            block = _mm512_xor_si512(load(next), left_over);
-            left = 0;
+        // register begins with is a summand of its own.
+        let begins = product(u64::from(!seed), SEEDS[bytes.len()]);
+        let mut sum = add_product(_mm512_zextsi128_si512(begins), load_end(front), &powers[0]);
+        for (block, powers) in behind.as_chunks().0.iter().zip(&powers[1..]) {
+            sum = add_product(sum, load(block), powers);
         }
-        sum = add_product(sum, block, &POWERS[MOST - 1]);
         let (low, high) = (_mm512_castsi512_si256(sum), _mm512_extracti64x4_epi64(sum, 1));
         let half = _mm256_xor_si256(low, high);
         let (low, high) = (_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
         reduce(_mm_xor_si128(low, high))
+    }
+
+    /// A word by 32 bits.
+    #[inline]
+    #[target_feature(enable = "sse2,pclmulqdq")]
+    fn product(word: u64, power: u64) -> __m128i {
+        let (word, power) = (word.cast_signed(), power.cast_signed());
+        _mm_clmulepi64_si128(_mm_cvtsi64_si128(word), _mm_cvtsi64_si128(power), 0x00)
     }
 
     /// `sum` and each word of `block`, multiplied. A word by 32 bits is 96 bits, the lowest ones of
@@ -156,12 +205,13 @@ mod x86 {
         unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) }
     }
 
-    /// The bytes at the end of a register, zeros in front of them. `filled`: as many of the highest
-    /// bits as there are bytes.
+    /// The bytes at the end of a register, zeros in front of them. They are at least one, and no
+    /// more than it has.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
-    fn load_end(bytes: &[u8], filled: u64) -> __m512i {
+    fn load_end(bytes: &[u8]) -> __m512i {
         let start = bytes.as_ptr_range().end.wrapping_sub(WIDE);
+        let filled = u64::MAX << ((WIDE - bytes.len()) % WIDE);
         debug_assert_eq!(filled.count_ones() as usize, bytes.len());
         // SAFETY: nothing is read where the mask has no bit, so nothing in front of the bytes.
         unsafe { _mm512_maskz_loadu_epi8(filled, start.cast()) }
@@ -184,6 +234,10 @@ mod tests {
                 let usual = usual.finalize();
                 assert_eq!(super::super::checksum(seed, bytes), usual, "{len} bytes from {start}");
                 assert_eq!(super::super::checksum_soon(seed, bytes), usual);
+                let word = u64::from(usual) << 29 ^ start as u64;
+                let head = super::super::short::checksum(!seed, word, 0);
+                let both = super::super::frame_checksums(!seed, word, bytes);
+                assert_eq!(both, u64::from(head) | u64::from(usual) << 32);
                 some += usize::from(super::checksum(seed, bytes).is_some());
                 seed = usual.rotate_left(7) ^ start as u32;
             }

@@ -2,7 +2,7 @@
 
 use super::reading::{Here, Reading};
 use super::*;
-use crate::format::frame::{Entries, Extras, Header, Kind, read_single};
+use crate::format::frame::{Entries, Extras, Header, Kind, Plain, read_single};
 use crate::storage::region::prefetch;
 use crate::storage::scan::Hole;
 use crate::storage::segment::{Marks, Sought};
@@ -97,6 +97,38 @@ impl Forward {
     /// As [`Forward::next`].
     #[inline(always)]
     pub(crate) fn advance(&mut self, reading: &mut Reading<'_>) -> Result<bool> {
+        if self.take_plain(reading) {
+            return Ok(true);
+        }
+        self.advance_by_any(reading)
+    }
+
+    /// Goes on by one entry where that lies in a [`Plain`] frame and is alive and wanted; elsewhere
+    /// it does nothing.
+    #[inline(always)]
+    fn take_plain(&mut self, reading: &Reading<'_>) -> bool {
+        let (Some(here), Some(base)) = (reading.known(self.segment), self.base) else {
+            return false;
+        };
+        if self.seeks || self.batch.is_some() || here.skip_damage {
+            return false;
+        }
+        if !self.with_dead && here.segment.is_deleted(self.ordinal) {
+            return false;
+        }
+        look_ahead(here.bytes, self.offset);
+        let Some(plain) = Plain::read(here.bytes, here.segment.seed, self.offset, base) else {
+            return false;
+        };
+        if plain.id < self.from {
+            return false;
+        }
+        self.offset = plain.next;
+        self.take(plain.id, plain.start, plain.len).is_ok()
+    }
+
+    #[inline(never)]
+    fn advance_by_any(&mut self, reading: &mut Reading<'_>) -> Result<bool> {
         loop {
             let Some(here) = reading.here(self.segment)? else {
                 return Ok(false);
@@ -292,9 +324,7 @@ impl Forward {
     #[inline(always)]
     fn frame(&mut self, here: &Here<'_>) -> Step {
         let (at, seed) = (self.offset, here.segment.seed);
-        // Small frames are two lines each; within large ones the processor sees what comes.
-        prefetch(here.bytes, at as usize + AHEAD);
-        prefetch(here.bytes, at as usize + AHEAD + LINE);
+        look_ahead(here.bytes, at);
         let frame = here.bytes.get(at as usize..).unwrap_or_default();
         let Some(header) = Header::decode(frame, seed, at) else {
             return Err("the header of a frame fails its checksum");
@@ -351,6 +381,13 @@ const BLOCK: usize = 64 * LINE;
 
 /// As much as a few entries after a mark have.
 const NEAR: usize = 24 * LINE;
+
+/// Small frames are two lines each; within large ones the processor sees what comes.
+#[inline(always)]
+fn look_ahead(bytes: &[u8], offset: u64) {
+    prefetch(bytes, offset as usize + AHEAD);
+    prefetch(bytes, offset as usize + AHEAD + LINE);
+}
 
 /// Has memory come all at once. Where the next frame lies stands in each frame, so a walk alone
 /// would wait for one after the other.

@@ -42,6 +42,12 @@ impl<'a> Reading<'a> {
         Ok(self.here.as_ref())
     }
 
+    /// The same segment, if it was the last one that was asked for.
+    #[inline(always)]
+    pub(super) fn known(&self, number: usize) -> Option<&Here<'a>> {
+        self.here.as_ref().filter(|here| here.number == number)
+    }
+
     #[cold]
     fn go(&mut self, number: usize) -> Result<bool> {
         let span = self.span;
