@@ -97,10 +97,22 @@ impl Forward {
     /// As [`Forward::next`].
     #[inline(always)]
     pub(crate) fn advance(&mut self, reading: &mut Reading<'_>) -> Result<bool> {
-        if self.take_plain(reading) {
-            return Ok(true);
-        }
-        self.advance_by_any(reading)
+        let took = match self.batch {
+            None => self.take_plain(reading),
+            Some(_) => self.take_batched(reading),
+        };
+        if took { Ok(true) } else { self.advance_by_any(reading) }
+    }
+
+    /// Goes on by one entry of the batch that it is in, and says whether that is alive and wanted.
+    #[inline(always)]
+    fn take_batched(&mut self, reading: &Reading<'_>) -> bool {
+        let Some(here) = reading.known(self.segment) else {
+            return false;
+        };
+        matches!(self.next_of_batch(here), Ok(true))
+            && self.place.id >= self.from
+            && (self.with_dead || !here.segment.is_deleted(self.place.ordinal))
     }
 
     /// Goes on by one entry where that lies in a [`Plain`] frame and is alive and wanted; elsewhere
@@ -110,10 +122,8 @@ impl Forward {
         let (Some(here), Some(base)) = (reading.known(self.segment), self.base) else {
             return false;
         };
-        if self.seeks || self.batch.is_some() || here.skip_damage {
-            return false;
-        }
-        if !self.with_dead && here.segment.is_deleted(self.ordinal) {
+        let is_wanted = self.with_dead || !here.segment.is_deleted(self.ordinal);
+        if self.seeks || here.skip_damage || !is_wanted {
             return false;
         }
         look_ahead(here.bytes, self.offset);
