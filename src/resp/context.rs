@@ -137,17 +137,24 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Tells besides whether it is new.
-    fn stream_or_create(&mut self, key: &[u8]) -> Result<(Stream, bool), Refusal> {
+    /// The stream of this key, if there is one, with the settings of now.
+    pub(crate) fn stream_to_change(&mut self, key: &[u8]) -> Result<Option<Stream>, Refusal> {
         let name = keys::name(self.db, key)?;
         self.space.note_read(&name);
         self.expire(&name)?;
-        if let Some(stream) = self.store.get(&name)? {
-            if self.config.has_own_nodes() && self.space.takes_nodes(&name) {
-                stream.set_options(&self.config.laid_out(stream.options()?))?;
-            }
+        let Some(stream) = self.store.get(&name)? else { return Ok(None) };
+        if self.config.has_own_nodes() && self.space.takes_nodes(&name) {
+            stream.set_options(&self.config.laid_out(stream.options()?))?;
+        }
+        Ok(Some(stream))
+    }
+
+    /// Tells besides whether it is new.
+    fn stream_or_create(&mut self, key: &[u8]) -> Result<(Stream, bool), Refusal> {
+        if let Some(stream) = self.stream_to_change(key)? {
             return Ok((stream, false));
         }
+        let name = keys::name(self.db, key)?;
         let defaults = self.store.shared().options.stream.clone();
         let made = self.store.stream_with(&name, self.config.laid_out(defaults))?;
         self.space.takes_nodes(&name);

@@ -259,15 +259,20 @@ impl Engine {
             Run::Server(handler) => handler(self, place, args, out),
             Run::NotOurs => Err(Refusal::NOT_OURS),
         };
-        self.now = Instant::now();
-        let time = self.now.saturating_duration_since(begun);
-        self.stats.commands += 1;
-        if let Some(calls) = self.stats.of(line) {
-            calls.time += time;
-        }
+        self.count_time(line, begun, 1);
         match answer {
             Ok(Done::Blocked(wait)) if may_block => self.block(place, line, wait),
             answer => self.ended(line, answer, mark, out),
+        }
+    }
+
+    /// So many commands were run, from `begun` until now.
+    fn count_time(&mut self, line: usize, begun: Instant, commands: u64) {
+        self.now = Instant::now();
+        let time = self.now.saturating_duration_since(begun);
+        self.stats.commands += commands;
+        if let Some(calls) = self.stats.of(line) {
+            calls.time += time;
         }
     }
 

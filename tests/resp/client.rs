@@ -80,13 +80,7 @@ impl Client {
     }
 
     pub(crate) fn send_words(&mut self, words: &[&[u8]]) {
-        let mut bytes = format!("*{}\r\n", words.len()).into_bytes();
-        for word in words {
-            bytes.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
-            bytes.extend_from_slice(word);
-            bytes.extend_from_slice(b"\r\n");
-        }
-        self.raw(bytes);
+        self.raw(encoded(words));
     }
 
     fn line(&mut self) -> Option<String> {
@@ -151,4 +145,15 @@ impl Client {
             std::thread::sleep(Duration::from_millis(2));
         }
     }
+}
+
+/// A command as clients send it.
+pub(crate) fn encoded(words: &[&[u8]]) -> Vec<u8> {
+    let mut bytes = format!("*{}\r\n", words.len()).into_bytes();
+    for word in words {
+        bytes.extend_from_slice(format!("${}\r\n", word.len()).as_bytes());
+        bytes.extend_from_slice(word);
+        bytes.extend_from_slice(b"\r\n");
+    }
+    bytes
 }

@@ -1,19 +1,15 @@
 //! Commands that come together: XADD commands in a row are run as one append, and nobody can tell.
 
-use crate::client::{Client, Served};
+use crate::client::{Client, Served, encoded};
 use streamlog::StoreOptions;
 use streamlog::resp::{AppendFsync, ServerOptions};
 
 /// Sends all commands in one piece.
 fn send_all(client: &mut Client, commands: &[&str]) {
-    let mut bytes = Vec::new();
-    for command in commands {
-        let words: Vec<&str> = command.split(' ').collect();
-        bytes.extend_from_slice(format!("*{}\r\n", words.len()).as_bytes());
-        for word in words {
-            bytes.extend_from_slice(format!("${}\r\n{word}\r\n", word.len()).as_bytes());
-        }
-    }
+    let bytes: Vec<u8> = commands
+        .iter()
+        .flat_map(|command| encoded(&command.split(' ').map(str::as_bytes).collect::<Vec<_>>()))
+        .collect();
     client.raw(bytes);
 }
 

@@ -16,7 +16,6 @@ use super::super::client::Reply;
 use super::super::commands::table::{Found, Table};
 use super::super::keys;
 use super::{Engine, Out};
-use std::time::Instant;
 
 /// So many commands are run together at most.
 pub(crate) const MOST: usize = 16;
@@ -61,20 +60,20 @@ impl Engine {
         self.clock.reset();
         self.space.begin_reply();
         // What is made for a batch that is refused would have to go again.
-        self.context(db, true).stream(key).ok()??;
+        let stream = self.context(db, true).stream_to_change(key).ok()??;
         let client = self.clients.get_mut(place)?;
         let mut out = std::mem::replace(&mut client.out, Out::new(0));
         (client.last, client.last_line) = (self.now, line);
         let (mark, from) = (out.mark(), out.end());
         let batch = std::mem::take(&mut self.batch);
-        let mut context = self.context(db, true);
-        let added = context.change_or_create(key, |_, stream| stream.append_batch(&batch));
-        let added = added.ok().flatten();
+        let added = stream.append_batch(&batch).ok().flatten();
         if let Some((first, _)) = added {
-            context.changed(key, batch.len() as u64);
+            self.context(db, true).changed(key, batch.len() as u64);
             let ids = std::iter::successors(Some(first), |id| id.next());
             ids.take(batch.len()).for_each(|id| out.id(id));
-            self.count(line, batch.len() as u64);
+            let count = batch.len() as u64;
+            self.count_time(line, self.now, count);
+            self.stats.of(line).into_iter().for_each(|calls| calls.calls += count);
         }
         self.batch = batch;
         self.finish(place, out, mark, from);
@@ -92,14 +91,5 @@ impl Engine {
             begin = *end;
         }
         Some(())
-    }
-
-    fn count(&mut self, line: usize, commands: u64) {
-        let begun = std::mem::replace(&mut self.now, Instant::now());
-        self.stats.commands += commands;
-        if let Some(calls) = self.stats.of(line) {
-            calls.time += self.now.saturating_duration_since(begun);
-            calls.calls += commands;
-        }
     }
 }
