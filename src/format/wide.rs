@@ -5,8 +5,8 @@
 //! are multiplied by what their distance from the end stands for, all of them at the same time. It
 //! takes about half the time.
 //!
-//! The only `unsafe` outside of storage: for instructions that not every processor has, and for
-//! loads into their registers. Where they are missing, and under Miri, crc32fast does everything.
+//! `unsafe` for instructions that not every processor has, and for loads into their registers.
+//! Where they are missing, and under Miri, crc32fast does everything.
 
 /// [`checksum`](super::checksum) of `bytes`, where that can be had here.
 #[inline]

@@ -1,7 +1,8 @@
 //! The heap as a [`Disk`], for `Store::in_memory`: nothing outlives the value.
 
+use super::clock::unix_ms;
 use super::disk::{Disk, DiskFile, DiskLock, NameKind, OpenMode};
-use super::real::{random_u64, unix_ms};
+use super::real::random_u64;
 use super::region::{HeapMem, Region};
 use crate::sync::Mutex;
 use std::collections::BTreeMap;

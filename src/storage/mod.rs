@@ -1,6 +1,7 @@
 //! Files: what lies on disk and how it is read back.
 
 pub(crate) mod blocks;
+mod clock;
 pub(crate) mod cursor;
 pub(crate) mod damage;
 pub(crate) mod disk;
@@ -14,5 +15,6 @@ pub(crate) mod recover;
 pub(crate) mod region;
 pub(crate) mod scan;
 pub(crate) mod segment;
+mod ticks;
 pub(crate) mod verify;
 pub(crate) mod watched;

@@ -1,9 +1,9 @@
 //! The operating system as a [`Disk`].
 
+use super::clock::unix_ms;
 use super::disk::{Disk, DiskFile, DiskLock, NameKind, OpenMode, ZEROS};
 use super::region::Region;
 use crate::format::name;
-use std::cell::Cell;
 use std::ffi::OsString;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::hash::{BuildHasher, RandomState};
@@ -12,7 +12,7 @@ use std::io::{self, Read, Seek, Write};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// Files of the operating system. Files get mode 0600, directories 0700.
 #[derive(Debug)]
@@ -36,33 +36,6 @@ impl RealDisk {
 
 /// As much of a lock file is looked at.
 const HOLDER: u64 = 256;
-
-/// Milliseconds since 1970 by the system's clock.
-#[inline]
-pub(crate) fn unix_ms() -> u64 {
-    let now = SystemTime::now();
-    let (from, to, ms) = MILLISECOND.get();
-    // Thousands of entries may come within a millisecond; to compare is cheaper than to count.
-    if from <= now && now < to { ms } else { count_ms(now) }
-}
-
-thread_local! {
-    /// The one in which this thread looked at the clock last: its begin, its end and its number.
-    static MILLISECOND: Cell<(SystemTime, SystemTime, u64)> =
-        const { Cell::new((UNIX_EPOCH, UNIX_EPOCH, 0)) };
-}
-
-#[cold]
-fn count_ms(now: SystemTime) -> u64 {
-    let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let ms = since.as_secs().saturating_mul(1000).saturating_add(u64::from(since.subsec_millis()));
-    let begin = UNIX_EPOCH.checked_add(Duration::from_millis(ms));
-    let end = begin.and_then(|begin| begin.checked_add(Duration::from_millis(1)));
-    if let (Some(begin), Some(end)) = (begin, end) {
-        MILLISECOND.set((begin, end, ms));
-    }
-    ms
-}
 
 /// Eight bytes that differ between processes and calls: the standard library seeds its hashers
 /// from the operating system.
