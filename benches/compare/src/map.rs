@@ -13,14 +13,36 @@ pub fn create(path: &Path, bytes: u64) -> io::Result<MmapMut> {
     map(&file)
 }
 
-/// Has the system find so many bytes of memory, and gives them back.
-pub fn warm(bytes: u64) -> io::Result<()> {
-    const PAGE: usize = 4096;
-    let mut memory = MmapMut::map_anon(usize::try_from(bytes).map_err(io::Error::other)?)?;
-    memory.iter_mut().step_by(PAGE).for_each(|byte| *byte = 1);
-    // What is never read need not be written, either.
-    std::hint::black_box(&memory);
-    Ok(())
+/// Memory that the system has found for this process, to be given back bit by bit.
+pub struct Warm {
+    memory: MmapMut,
+    given: usize,
+}
+
+impl Warm {
+    pub fn new(bytes: u64) -> io::Result<Warm> {
+        const PAGE: usize = 4096;
+        let mut memory = MmapMut::map_anon(usize::try_from(bytes).map_err(io::Error::other)?)?;
+        // It is found and given back in large blocks where that can be had.
+        drop(memory.advise(memmap2::Advice::HugePage));
+        memory.iter_mut().step_by(PAGE).for_each(|byte| *byte = 1);
+        Ok(Warm { memory, given: 0 })
+    }
+
+    /// Gives so many bytes back to the system, or what is left.
+    #[expect(unsafe_code, reason = "pages of a map are given back in no other safe way")]
+    pub fn give(&mut self, bytes: u64) -> io::Result<()> {
+        let left = self.memory.len() - self.given;
+        let bytes = usize::try_from(bytes).unwrap_or(left).min(left);
+        // SAFETY: the map is anonymous and borrowed by this call alone: nobody sees its bytes
+        // become zeros.
+        unsafe {
+            let advice = memmap2::UncheckedAdvice::DontNeed;
+            self.memory.unchecked_advise_range(advice, self.given, bytes)?;
+        }
+        self.given += bytes;
+        Ok(())
+    }
 }
 
 /// An existing file, mapped, with no page touched.

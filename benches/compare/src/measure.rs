@@ -11,6 +11,7 @@ use std::hint::black_box;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// What the measuring process is told.
@@ -219,10 +220,11 @@ fn append<P: Peer>(
         Until::Bytes { full, quick, cap } => (order.choose(full, quick), order.cap(cap)),
         Until::Time { full, quick } => (u64::MAX, order.choose(full, quick)),
     };
-    if let Until::Bytes { .. } = until {
-        // Records are longer than what they hold.
-        map::warm(bytes / 4 * 7)?;
-    }
+    // Records are longer than what they hold.
+    let warm = match until {
+        Until::Bytes { .. } => Some(map::Warm::new(bytes / 4 * 7)?),
+        Until::Time { .. } => None,
+    };
     let share = bytes.div_ceil((order.workload.payload * batch * lanes) as u64);
     let peer = P::open(&order.store(), level)?;
     peer.prepare()?;
@@ -240,11 +242,16 @@ fn append<P: Peer>(
         let who = (&peer, &mut begun?, &mut payloads);
         write_lane(who, (batch, timed), (share, time))
     };
+    let ended = AtomicBool::new(false);
     let done = std::thread::scope(|scope| {
-        let work = &work;
+        let (work, ended) = (&work, &ended);
+        let warm = warm.map(|warm| scope.spawn(move || process::replace_taken(warm, ended)));
         let threads: Vec<_> = (0..lanes).map(|n| scope.spawn(move || work(n))).collect();
-        let joined = threads.into_iter().map(|thread| thread.join());
-        joined.map(|lane| lane.map_err(|_| "a writer panicked")?).collect::<Outcome<Vec<Lane>>>()
+        let joined: Vec<_> = threads.into_iter().map(|thread| thread.join()).collect();
+        ended.store(true, Ordering::Relaxed);
+        warm.map_or(Ok(Ok(())), |warm| warm.join()).map_err(|_| "no memory was given")??;
+        let lanes = joined.into_iter().map(|lane| lane.map_err(|_| "a writer panicked")?);
+        lanes.collect::<Outcome<Vec<Lane>>>()
     })?;
     if !peer.has_last()? {
         return Err("what was appended is not there".into());

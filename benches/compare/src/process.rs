@@ -1,8 +1,10 @@
 //! What the kernel says of this process and of the files of a store.
 
+use crate::map::Warm;
 use crate::peer::Outcome;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Counters of this process. They only grow, but for `anon_kib`.
@@ -52,6 +54,24 @@ impl Counters {
             anon_kib: number(&status, "RssAnon:")?,
         })
     }
+}
+
+/// Gives as much warm memory back to the system as is taken from what is free, and a little more,
+/// until `ended`: were it all given at once, the system might pass it on to its host first.
+pub fn replace_taken(mut warm: Warm, ended: &AtomicBool) -> Outcome<()> {
+    const AHEAD: u64 = 128 << 20;
+    const STEP: u64 = 8 << 20;
+    let free =
+        || -> Outcome<u64> { Ok(number(&fs::read_to_string("/proc/meminfo")?, "MemFree:")? << 10) };
+    let wanted = free()? + AHEAD;
+    while !ended.load(Ordering::Relaxed) {
+        let lacks = wanted.saturating_sub(free()?);
+        if lacks >= STEP {
+            warm.give(lacks / STEP * STEP)?;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
 }
 
 /// The processor time of this thread. Unlike the clock it does not count what other programs took,
