@@ -7,7 +7,7 @@
 mod extras;
 mod plain;
 pub(crate) use extras::{Extras, Key};
-pub(crate) use plain::Plain;
+pub(crate) use plain::{Front, PLAIN_ID, Plain};
 
 use super::{checksum, checksum_soon, seed_of, short, u32_at, u64_at};
 use crate::entry::{check_fields, read_bytes, read_varint, write_bytes, write_varint};

@@ -53,6 +53,14 @@ fn frame_checksums(seed: u32, word: u64, body: &[u8]) -> u64 {
     wide::frame(seed, word, body).unwrap_or_else(|| frame_checksums_apart(seed, word, body))
 }
 
+/// The checksums of a header without flags, whose second word begins with `size`, and, in the upper
+/// half, of its body, which is these two bytes and the list. `None` where that takes more than one
+/// step.
+#[inline(always)]
+fn front_checksums(seed: u32, size: u32, ids: u16, list: &[u8]) -> Option<u64> {
+    wide::front(seed, size, ids, list)
+}
+
 #[cold]
 #[inline(never)]
 fn frame_checksums_apart(seed: u32, word: u64, body: &[u8]) -> u64 {

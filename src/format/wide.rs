@@ -26,6 +26,15 @@ pub(super) fn frame(seed: u32, word: u64, body: &[u8]) -> Option<u64> {
     return None;
 }
 
+/// [`front_checksums`](super::front_checksums), where they can be had here.
+#[inline(always)]
+pub(super) fn front(seed: u32, size: u32, ids: u16, list: &[u8]) -> Option<u64> {
+    #[cfg(target_arch = "x86_64")]
+    return x86::front(seed, size, ids, list);
+    #[cfg(not(target_arch = "x86_64"))]
+    return None;
+}
+
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]
 mod x86 {
@@ -38,6 +47,8 @@ mod x86 {
     const MOST: usize = 4;
     /// Fewer bytes are left to others. With less than a word there would be no place for the seed.
     const LEAST: usize = 16;
+    /// Bytes that a body has in front of its list.
+    const IDS: usize = 2;
 
     static IS_THERE: LazyLock<bool> = LazyLock::new(|| {
         is_x86_feature_detected!("avx512f")
@@ -140,23 +151,51 @@ mod x86 {
         Some(unsafe { both(seed, word, body) })
     }
 
+    /// As [`front`](super::front).
+    #[inline(always)]
+    pub(super) fn front(seed: u32, size: u32, ids: u16, list: &[u8]) -> Option<u64> {
+        if !(LEAST..=MOST * WIDE - IDS).contains(&list.len()) || !*IS_THERE {
+            return None;
+        }
+        // SAFETY: the processor has the instructions.
+        Some(unsafe { made(seed, size, ids, list) })
+    }
+
     #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq,pclmulqdq")]
     fn both(seed: u32, word: u64, body: &[u8]) -> u64 {
-        let head = reduce(product(word ^ u64::from(!seed), FLAGS_FOLLOW));
         // In one register: stored as two numbers they would have to be waited for.
-        u64::from(head) | u64::from(sum(!seed, body)) << 32
+        u64::from(header(seed, word)) | u64::from(sum(!seed, body)) << 32
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq,pclmulqdq")]
+    fn made(seed: u32, size: u32, ids: u16, list: &[u8]) -> u64 {
+        let first = product(u64::from(seed) ^ u64::from(ids), SEEDS[list.len() + IDS]);
+        let body = u64::from(sum_with(first, list));
+        u64::from(header(seed, body | u64::from(size) << 32)) | body << 32
+    }
+
+    /// The checksum of a header without flags.
+    #[inline]
+    #[target_feature(enable = "sse4.1,pclmulqdq")]
+    fn header(seed: u32, word: u64) -> u32 {
+        reduce(product(word ^ u64::from(!seed), FLAGS_FOLLOW))
     }
 
     /// The checksum of what is neither shorter than `LEAST` nor longer than all powers reach.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq,pclmulqdq")]
     fn sum(seed: u32, bytes: &[u8]) -> u32 {
+        sum_with(product(u64::from(!seed), SEEDS[bytes.len()]), bytes)
+    }
+
+    /// The same, with what comes from the register and from up to four bytes in front.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq,pclmulqdq")]
+    fn sum_with(begins: __m128i, bytes: &[u8]) -> u32 {
         let (blocks, used) = (bytes.len().div_ceil(WIDE), (bytes.len() - 1) % WIDE + 1);
         let (front, behind) = bytes.split_at(used);
         let powers = &POWERS[MOST - blocks..];
-        // Zeros in front of all change nothing, so the first block is filled up with them. What the
-        // register begins with is a summand of its own.
-        let begins = product(u64::from(!seed), SEEDS[bytes.len()]);
+        // Zeros in front of all change nothing, so the first block is filled up with them.
         let mut sum = add_product(_mm512_zextsi128_si512(begins), load_end(front), &powers[0]);
         for (block, powers) in behind.as_chunks().0.iter().zip(&powers[1..]) {
             sum = add_product(sum, load(block), powers);
@@ -225,7 +264,7 @@ mod tests {
     fn it_is_the_checksum_of_crc32fast_for_all_lengths_and_places() {
         let bytes: Vec<u8> =
             (0..1200u32).map(|n| (n.wrapping_mul(0x9e37_79b1) >> 13) as u8).collect();
-        let (mut seed, mut some) = (0u32, 0);
+        let (mut seed, mut some, mut fronts) = (0u32, 0, 0);
         for len in 0..=1024 {
             for start in 0..64 {
                 let bytes = &bytes[start..start + len];
@@ -239,10 +278,19 @@ mod tests {
                 let both = super::super::frame_checksums(!seed, word, bytes);
                 assert_eq!(both, u64::from(head) | u64::from(usual) << 32);
                 some += usize::from(super::checksum(seed, bytes).is_some());
+                if let Some((ids, list)) = bytes.split_first_chunk()
+                    && let Some(made) = super::front(!seed, 77, u16::from_le_bytes(*ids), list)
+                {
+                    let word = u64::from(usual) | 77 << 32;
+                    let head = super::super::short::checksum(!seed, word, 0);
+                    assert_eq!(made, u64::from(head) | u64::from(usual) << 32);
+                    fronts += 1;
+                }
                 seed = usual.rotate_left(7) ^ start as u32;
             }
         }
         // Either the processor has the instructions or it has not.
         assert!(some == 0 || some == 64 * (256 - 15), "{some}");
+        assert_eq!(fronts, if some == 0 { 0 } else { some - 64 * 2 });
     }
 }

@@ -25,8 +25,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::event::StoredOptions;
 use crate::format::footer::BlockStart;
 use crate::format::frame::{
-    BLOCK_HEADER, Begin, COMMIT, Extras, FRONT, FrameBuilder, HEADER, Key, Kind, MAX_BODY, chain,
-    padded, write_id,
+    ALIGN, BLOCK_HEADER, Begin, COMMIT, Extras, FRONT, FrameBuilder, Front, HEADER, Key, Kind,
+    MAX_BODY, PLAIN_ID, chain, padded, write_id,
 };
 use crate::format::header::{FILE_HEADER, FileHeader};
 use crate::format::name;

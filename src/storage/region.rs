@@ -376,15 +376,21 @@ impl RegionWriter {
         &self.region
     }
 
-    /// Copies bytes in. They become visible to borrowers by [`RegionWriter::freeze`].
-    #[inline]
-    pub(crate) fn write(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+    /// The region, if so many bytes may be stored there.
+    #[inline(always)]
+    fn open(&self, offset: u64, len: usize) -> io::Result<&Region> {
         let region = &*self.region;
-        let end = offset.checked_add(bytes.len() as u64).filter(|end| *end <= region.len);
+        let end = offset.checked_add(len as u64).filter(|end| *end <= region.len);
         if end.is_none() || offset < region.frozen.load(Ordering::Relaxed) {
             return Err(out_of_range("write outside the open part of a region"));
         }
-        match &region.mem {
+        Ok(region)
+    }
+
+    /// Copies bytes in. They become visible to borrowers by [`RegionWriter::freeze`].
+    #[inline]
+    pub(crate) fn write(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        match &self.open(offset, bytes.len())?.mem {
             Mem::Heap(mem) => mem.write(offset as usize, bytes),
             Mem::Map(map) => {
                 // SAFETY: I1 and the check above; I3: at or above the mark, which only this writer
@@ -395,6 +401,37 @@ impl RegionWriter {
                         map.as_mut_ptr().add(offset as usize),
                         bytes.len(),
                     );
+                }
+                expect_stores(map, offset as usize + AHEAD, bytes.len());
+                Ok(())
+            }
+        }
+    }
+
+    /// The same of two words, in little endian, and of the bytes behind them. What is in registers
+    /// is stored from there: copied out of memory together with what stands behind it, it would
+    /// have to get there first.
+    #[inline]
+    pub(crate) fn write_behind(
+        &mut self,
+        offset: u64,
+        front: [u64; 2],
+        bytes: &[u8],
+    ) -> io::Result<()> {
+        const WORD: usize = size_of::<u64>();
+        match &self.open(offset, 2 * WORD + bytes.len())?.mem {
+            Mem::Heap(mem) => {
+                mem.write(offset as usize, &front.map(u64::to_le_bytes).concat())?;
+                mem.write(offset as usize + 2 * WORD, bytes)
+            }
+            Mem::Map(map) => {
+                // SAFETY: as in `write`, for the words and the bytes together.
+                unsafe {
+                    let place = map.as_mut_ptr().add(offset as usize);
+                    place.cast::<u64>().write_unaligned(front[0].to_le());
+                    place.add(WORD).cast::<u64>().write_unaligned(front[1].to_le());
+                    let behind = place.add(2 * WORD);
+                    std::ptr::copy_nonoverlapping(bytes.as_ptr(), behind, bytes.len());
                 }
                 expect_stores(map, offset as usize + AHEAD, bytes.len());
                 Ok(())

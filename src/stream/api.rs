@@ -127,7 +127,10 @@ impl Stream {
         // The writer knows the stream's own limit; no stream takes more than a frame.
         let max = crate::format::frame::MAX_BODY - 4096;
         let encoded = encode_fields(scratch.begin(), fields, max);
-        let appended = encoded.and_then(|()| append(&mut scratch));
+        let appended = encoded.and_then(|()| {
+            scratch.complete();
+            append(&mut scratch)
+        });
         if scratch.capacity() <= 1 << 20 {
             // A thread that ends has no place for it any more.
             SCRATCH.try_with(|cell| cell.set(Some(scratch))).unwrap_or_default();

@@ -1,12 +1,12 @@
-//! The frame of most entries: no flags, and an ID near the base of its block. It is checked in one
-//! go, which a scan does for nearly all that it reads.
+//! The frame of most entries: no flags, and an ID near the base of its block. It is made and checked
+//! in one go, which an append and a scan do for nearly all.
 //!
 //! What is taken in here is taken in by [`Header`](super::Header) and the rest just the same.
 //! Whatever is otherwise, or wrong, is left to them.
 
-use super::{ALIGN, FRONT, HEADER, Kind, MAX_BODY, is_padded, padded, seed_at};
+use super::{ALIGN, FRONT, HEADER, Kind, MAX_BODY, id_behind, is_padded, padded, seed_at};
 use crate::entry::check_fields;
-use crate::format::{frame_checksums, u64_at};
+use crate::format::{frame_checksums, front_checksums, u64_at};
 use crate::id::EntryId;
 
 /// An entry in a frame that passed its checks.
@@ -48,18 +48,50 @@ impl Plain {
             0 => EntryId { ms: base.ms, seq: base.seq.checked_add(seq)? },
             _ => EntryId { ms: base.ms.checked_add(ms)?, seq },
         };
-        let list = body.get(ID..)?;
+        let list = body.get(PLAIN_ID..)?;
         check_fields(list).then_some(Plain {
             id,
-            start: offset as usize + HEADER + ID,
+            start: offset as usize + HEADER + PLAIN_ID,
             len: list.len(),
             next: offset + padded(end),
         })
     }
 }
 
-/// Bytes of the ID.
-const ID: usize = 2;
+/// What such a frame begins with. The rest of its list follows, and zeros up to a multiple of
+/// [`ALIGN`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Front {
+    /// [`FRONT`] bytes, as they are stored in little endian.
+    pub(crate) words: [u64; 2],
+    /// The header's checksum.
+    pub(crate) crc: u32,
+}
+
+impl Front {
+    /// That of an entry at this place of a file, if it is plain. `base`: of its block.
+    #[inline(always)]
+    pub(crate) fn of(
+        list: &[u8],
+        base: EntryId,
+        id: EntryId,
+        seed: u32,
+        offset: u64,
+    ) -> Option<Front> {
+        let (ms, seq) = id_behind(base, id);
+        if ms >= 0x80 || seq >= 0x80 {
+            return None;
+        }
+        let ids = ms | seq << 8;
+        let size = ((Kind::Entry as u32) << 28) | (PLAIN_ID + list.len()) as u32;
+        let sums = front_checksums(seed_at(seed, offset), size, ids as u16, list)?;
+        let second = u64::from(size) | ids << 40 | u64::from(*list.first()?) << 56;
+        Some(Front { words: [sums, second], crc: sums as u32 })
+    }
+}
+
+/// Bytes of the ID in such a frame.
+pub(crate) const PLAIN_ID: usize = 2;
 const _: () = assert!(FRONT == 16 && ALIGN == 8);
 
 #[cfg(test)]
@@ -109,6 +141,18 @@ mod tests {
             encode_fields(&mut frame, fields, 1 << 20).unwrap();
             builder.end(&mut frame, seed, offset);
             let mut bytes = [&vec![9; offset as usize][..], &frame].concat();
+            if kind == Kind::Entry && flags == 0 {
+                let body = u64_at(&frame, 8) as usize & MAX_BODY;
+                let list = &frame[HEADER + PLAIN_ID..HEADER + body];
+                let front = Front::of(list, base, id, seed, offset);
+                let can = front_checksums(0, 0, 0, &[0; 16]).is_some();
+                let one_step = can && (16..255).contains(&list.len());
+                prop_assert_eq!(front.is_some(), one_step && ms < 0x80 && seq < 0x80);
+                if let Some(front) = front {
+                    prop_assert_eq!(front.crc.to_le_bytes(), &frame[..4]);
+                    prop_assert_eq!(front.words.map(u64::to_le_bytes).concat(), &frame[..FRONT]);
+                }
+            }
 
             let found = Plain::read(&bytes, seed, offset, base);
             let small = ms < 0x80 && seq < 0x80 && kind == Kind::Entry && flags == 0;

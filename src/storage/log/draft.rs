@@ -8,29 +8,48 @@ use super::*;
 
 /// A field list that is to be appended, and room in front of it for what a frame has there.
 #[derive(Debug)]
-pub(crate) struct Draft(Vec<u8>);
+pub(crate) struct Draft {
+    bytes: Vec<u8>,
+    /// Where the list ends. Behind it are the zeros that a frame has there.
+    end: usize,
+}
 
 impl Default for Draft {
     fn default() -> Draft {
-        Draft(vec![0; FRONT])
+        Draft { bytes: vec![0; FRONT], end: FRONT }
     }
 }
 
 impl Draft {
     #[inline]
     pub(crate) fn list(&self) -> &[u8] {
-        self.0.get(FRONT..).unwrap_or_default()
+        self.bytes.get(FRONT..self.end).unwrap_or_default()
     }
 
     /// The buffer, to which the list is to be appended.
     #[inline]
     pub(crate) fn begin(&mut self) -> &mut Vec<u8> {
-        self.0.truncate(FRONT);
-        &mut self.0
+        self.bytes.truncate(FRONT);
+        &mut self.bytes
+    }
+
+    /// The list is complete.
+    #[inline]
+    pub(crate) fn complete(&mut self) {
+        self.end = self.bytes.len();
+        let frame = HEADER + PLAIN_ID + self.end - FRONT;
+        let padding = padded(frame) as usize - frame;
+        self.bytes.extend_from_slice(&[0; ALIGN as usize][..padding]);
+    }
+
+    /// What a frame has behind its first [`FRONT`] bytes.
+    #[inline]
+    fn behind_front(&self) -> &[u8] {
+        self.bytes.get(FRONT + FRONT - HEADER - PLAIN_ID..).unwrap_or_default()
     }
 
     pub(crate) fn capacity(&self) -> usize {
-        self.0.capacity()
+        self.bytes.capacity()
     }
 }
 
@@ -56,11 +75,15 @@ impl Appender<'_> {
         let block = writer.next_block(log, id, len);
         let base = writer.block.base;
         let alone = flags == 0 && block.is_none();
-        match if alone { FrameBuilder::around(&mut draft.0, base, id) } else { None } {
+        if alone && writer.store_plain(log, draft, id)? {
+            writer.took(id, len);
+            return Ok(writer.finish(log));
+        }
+        draft.bytes.truncate(draft.end);
+        match if alone { FrameBuilder::around(&mut draft.bytes, base, id) } else { None } {
             Some(frame) => {
-                let end = draft.0.len();
-                let stored = writer.store(log, frame, &mut draft.0, 1);
-                draft.0.truncate(end);
+                let stored = writer.store(log, frame, &mut draft.bytes, 1);
+                draft.bytes.truncate(draft.end);
                 stored?;
                 writer.took(id, len);
                 Ok(writer.finish(log))
@@ -74,6 +97,26 @@ impl Appender<'_> {
 }
 
 impl Writer {
+    /// Puts a frame around the list into the map, if that takes one step: it stands nowhere but
+    /// there. Returns whether it did.
+    #[inline]
+    fn store_plain(&mut self, log: &Log, draft: &Draft, id: EntryId) -> Result<bool> {
+        let (base, by_call) = (self.block.base, self.writes_by_call(log));
+        let Some(active) = self.active.as_mut().filter(|_| !by_call) else {
+            return Ok(false);
+        };
+        let at = active.end;
+        let Some(front) = Front::of(draft.list(), base, id, active.segment.seed, at) else {
+            return Ok(false);
+        };
+        let behind = draft.behind_front();
+        if let Err(error) = active.region.write_behind(at, front.words, behind) {
+            return Err(self.failed(at, error));
+        }
+        self.stored(log, (FRONT + behind.len()) as u64, front.crc, 1);
+        Ok(true)
+    }
+
     /// Appends an entry by way of the writer's own buffer.
     #[inline(never)]
     pub(super) fn append_copy(

@@ -316,18 +316,15 @@ impl Writer {
         out: &mut Vec<u8>,
         entries: u64,
     ) -> Result<()> {
+        let by_call = self.writes_by_call(log);
         let Some(active) = &mut self.active else {
             return Err(Error::new(ErrorKind::Closed));
         };
         let at = active.end;
         let crc = frame.end(out, active.segment.seed, at);
         let out = out.get(frame.start..).unwrap_or_default();
-        // What is synced alone is written alone: a store to the map would have its folio written.
-        let by_call = log.is_strict() || log.commit.durable() == self.position;
-        if let Err(e) = put(&mut active.region, &*active.file, by_call, at, out) {
-            let error = Error::io("write", &active.segment.path, e).offset(at);
-            self.end_segment();
-            return Err(error);
+        if let Err(error) = put(&mut active.region, &*active.file, by_call, at, out) {
+            return Err(self.failed(at, error));
         }
         if frame.begins_block() {
             active.segment.push_block(BlockStart {
@@ -336,18 +333,41 @@ impl Writer {
                 ordinal: active.entries as u32,
             });
         }
-        let half = active.size / 2;
-        if at < half && at + out.len() as u64 >= half {
+        self.stored(log, out.len() as u64, crc, entries);
+        Ok(())
+    }
+
+    /// What was stored may be there in part, so the segment ends in front of it.
+    #[cold]
+    pub(super) fn failed(&mut self, at: u64, error: std::io::Error) -> Error {
+        let path = self.active.as_ref().map(|active| active.segment.path.clone());
+        self.end_segment();
+        Error::io("write", &path.unwrap_or_default(), error).offset(at)
+    }
+
+    /// Takes in that a frame is at the end of the segment.
+    #[inline(always)]
+    pub(super) fn stored(&mut self, log: &Log, len: u64, crc: u32, entries: u64) {
+        let Some(active) = &mut self.active else {
+            return;
+        };
+        let (at, half) = (active.end, active.size / 2);
+        if at < half && at + len >= half {
             log.care.store(true, Ordering::Relaxed);
         }
-        active.end = at + out.len() as u64;
+        active.end = at + len;
         active.entries += entries;
         self.position = active.segment.position() + active.end;
         self.chain = chain(self.chain, crc);
         if self.pace.is_due(self.position) {
             self.look_at_pace(log);
         }
-        Ok(())
+    }
+
+    /// What is synced alone is written alone: a store to the map would have its folio written.
+    #[inline]
+    pub(super) fn writes_by_call(&self, log: &Log) -> bool {
+        log.is_strict() || log.commit.durable() == self.position
     }
 
     #[cold]
