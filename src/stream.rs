@@ -4,7 +4,7 @@
 //! leaf locks of the log. Nothing here holds a lock over a sync or over a caller's code: fields are
 //! encoded before any lock is taken.
 
-use crate::entry::{Entry, EntryRef, NewEntries, encode_fields};
+use crate::entry::{Entry, EntryRef, NewEntries};
 use crate::error::{Error, ErrorKind, Result};
 use crate::few::Few;
 use crate::format::event::{Counters, Event, StoredOptions};
@@ -26,7 +26,6 @@ use crate::storage::segment::{Home, Segment};
 use crate::store::{ClampedGroup, Handle, Shared};
 use crate::sync::Deadline;
 use parking_lot::{Mutex, MutexGuard};
-use std::cell::Cell;
 use std::ops::RangeBounds;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -43,6 +42,7 @@ mod idempotent;
 mod info;
 mod pick;
 mod recovery;
+mod scratch;
 mod set_id;
 mod ticket;
 mod trim;
@@ -53,14 +53,9 @@ pub use idempotent::{Appended, IdempotencyInfo};
 pub(crate) use info::Stamp;
 pub use info::{StreamDetails, StreamInfo};
 pub(crate) use recovery::Frozen;
+use scratch::Encoded;
 pub use ticket::Ticket;
 use trim::count_trim;
-
-thread_local! {
-    /// Field lists are encoded here, outside all locks and without an allocation of their own.
-    /// Behind a pointer, which is taken out and put back in one step.
-    static SCRATCH: Cell<Option<Box<Draft>>> = const { Cell::new(None) };
-}
 
 /// Whether the level has acknowledgements wait for the disk.
 #[derive(Clone, Copy)]

@@ -89,7 +89,8 @@ impl Stream {
         K: AsRef<[u8]>,
         V: AsRef<[u8]>,
     {
-        self.encoded(fields, |draft| self.append_plain(draft))
+        let mut encoded = Encoded::new(fields)?;
+        self.append_plain(encoded.draft())
     }
 
     /// Appends an entry, with an ID of the caller's choice, a trim in the same step, or more
@@ -110,32 +111,6 @@ impl Stream {
         V: AsRef<[u8]>,
     {
         Ok(self.append_outcome(fields, options)?.id)
-    }
-
-    /// Calls `append` with the encoded fields. What the options ask for has been looked at before.
-    pub(super) fn encoded<K, V, T>(
-        &self,
-        fields: impl IntoIterator<Item = (K, V)>,
-        append: impl FnOnce(&mut Draft) -> Result<T>,
-    ) -> Result<T>
-    where
-        K: AsRef<[u8]>,
-        V: AsRef<[u8]>,
-    {
-        // Taken out of its cell, so that fields which append themselves find an empty one.
-        let mut scratch = SCRATCH.try_with(Cell::take).ok().flatten().unwrap_or_default();
-        // The writer knows the stream's own limit; no stream takes more than a frame.
-        let max = crate::format::frame::MAX_BODY - 4096;
-        let encoded = encode_fields(scratch.begin(), fields, max);
-        let appended = encoded.and_then(|()| {
-            scratch.complete();
-            append(&mut scratch)
-        });
-        if scratch.capacity() <= 1 << 20 {
-            // A thread that ends has no place for it any more.
-            SCRATCH.try_with(|cell| cell.set(Some(scratch))).unwrap_or_default();
-        }
-        appended
     }
 
     /// [`Stream::put`] without any options, as most appends go.

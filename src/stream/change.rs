@@ -1,6 +1,7 @@
 //! Changes of a stream's state: decided under its lock, recorded in the journal, applied.
 
 use super::*;
+use std::cell::Cell;
 
 thread_local! {
     /// What a call decides, without an allocation of its own.

@@ -151,12 +151,11 @@ impl Stream {
         V: AsRef<[u8]>,
     {
         options.check()?;
-        self.encoded(fields, |draft| {
-            let put = self.put(draft, &options, None)?;
-            self.appended(put.log, put.position, options.durable)?;
-            self.trim_later(put.later);
-            Ok(Appended { id: put.id, duplicate: put.duplicate })
-        })
+        let mut encoded = Encoded::new(fields)?;
+        let put = self.put(encoded.draft(), &options, None)?;
+        self.appended(put.log, put.position, options.durable)?;
+        self.trim_later(put.later);
+        Ok(Appended { id: put.id, duplicate: put.duplicate })
     }
 
     /// Appends an entry with a key, unless its producer has done so before.

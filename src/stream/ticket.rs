@@ -204,13 +204,12 @@ impl Stream {
         V: AsRef<[u8]>,
     {
         options.check()?;
-        self.encoded(fields, |draft| {
-            let put = self.put(draft, &options, Some(MOST_UNSYNCED))?;
-            let mut ticket = self.ticket(put.log, (put.id, put.id), put.position);
-            ticket.duplicate = put.duplicate;
-            self.trim_later(put.later);
-            Ok(ticket)
-        })
+        let mut encoded = Encoded::new(fields)?;
+        let put = self.put(encoded.draft(), &options, Some(MOST_UNSYNCED))?;
+        let mut ticket = self.ticket(put.log, (put.id, put.id), put.position);
+        ticket.duplicate = put.duplicate;
+        self.trim_later(put.later);
+        Ok(ticket)
     }
 
     /// Appends all entries of a batch or none, as [`Stream::append_batch_with`] does, and does not
