@@ -107,6 +107,8 @@ mod x86 {
 
     /// What a header's word is multiplied by: its flags follow, and the checksum.
     const FLAGS_FOLLOW: u64 = power(8 + 32);
+    /// What the higher 64 of 96 bits are multiplied by, of which the rest is the word's first half.
+    const HALF_A_HEADER_FOLLOWS: u64 = power(32 + 32 + 8 + 32);
 
     const fn powers() -> [Powers; MOST] {
         let mut powers = [const { Powers([0; WIDE / 8]) }; MOST];
@@ -163,35 +165,36 @@ mod x86 {
 
     #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq,pclmulqdq")]
     fn both(seed: u32, word: u64, body: &[u8]) -> u64 {
+        let head = reduce(product(word ^ u64::from(!seed), FLAGS_FOLLOW));
         // In one register: stored as two numbers they would have to be waited for.
-        u64::from(header(seed, word)) | u64::from(sum(!seed, body)) << 32
+        u64::from(head) | u64::from(sum(!seed, body)) << 32
     }
 
     #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq,pclmulqdq")]
     fn made(seed: u32, size: u32, ids: u16, list: &[u8]) -> u64 {
         let first = product(u64::from(seed) ^ u64::from(ids), SEEDS[list.len() + IDS]);
-        let body = u64::from(sum_with(first, list));
-        u64::from(header(seed, body | u64::from(size) << 32)) | body << 32
-    }
-
-    /// The checksum of a header without flags.
-    #[inline]
-    #[target_feature(enable = "sse4.1,pclmulqdq")]
-    fn header(seed: u32, word: u64) -> u32 {
-        reduce(product(word ^ u64::from(!seed), FLAGS_FOLLOW))
+        let body = sum_with(first, list);
+        // The body's checksum is the first half of the header's word. So that the header's need not
+        // wait for it, it is taken from what the other is a rest of, and inverted in the seed.
+        let size = product(u64::from(seed) | u64::from(size) << 32, FLAGS_FOLLOW);
+        let high = _mm_clmulepi64_si128(body, number(HALF_A_HEADER_FOLLOWS), 0x00);
+        let low = _mm_clmulepi64_si128(body, number(FLAGS_FOLLOW), 0x01);
+        let head = reduce(_mm_xor_si128(size, _mm_xor_si128(high, low)));
+        u64::from(head) | u64::from(reduce(body)) << 32
     }
 
     /// The checksum of what is neither shorter than `LEAST` nor longer than all powers reach.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq,pclmulqdq")]
     fn sum(seed: u32, bytes: &[u8]) -> u32 {
-        sum_with(product(u64::from(!seed), SEEDS[bytes.len()]), bytes)
+        reduce(sum_with(product(u64::from(!seed), SEEDS[bytes.len()]), bytes))
     }
 
-    /// The same, with what comes from the register and from up to four bytes in front.
+    /// The 96 bits of which it is the rest, with what comes from the register and from up to four
+    /// bytes in front.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq,pclmulqdq")]
-    fn sum_with(begins: __m128i, bytes: &[u8]) -> u32 {
+    fn sum_with(begins: __m128i, bytes: &[u8]) -> __m128i {
         let (blocks, used) = (bytes.len().div_ceil(WIDE), (bytes.len() - 1) % WIDE + 1);
         let (front, behind) = bytes.split_at(used);
         let powers = &POWERS[MOST - blocks..];
@@ -203,15 +206,20 @@ mod x86 {
         let (low, high) = (_mm512_castsi512_si256(sum), _mm512_extracti64x4_epi64(sum, 1));
         let half = _mm256_xor_si256(low, high);
         let (low, high) = (_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
-        reduce(_mm_xor_si128(low, high))
+        _mm_xor_si128(low, high)
     }
 
     /// A word by 32 bits.
     #[inline]
     #[target_feature(enable = "sse2,pclmulqdq")]
     fn product(word: u64, power: u64) -> __m128i {
-        let (word, power) = (word.cast_signed(), power.cast_signed());
-        _mm_clmulepi64_si128(_mm_cvtsi64_si128(word), _mm_cvtsi64_si128(power), 0x00)
+        _mm_clmulepi64_si128(number(word), number(power), 0x00)
+    }
+
+    #[inline]
+    #[target_feature(enable = "sse2")]
+    fn number(number: u64) -> __m128i {
+        _mm_cvtsi64_si128(number.cast_signed())
     }
 
     /// `sum` and each word of `block`, multiplied. A word by 32 bits is 96 bits, the lowest ones of
@@ -230,10 +238,9 @@ mod x86 {
     #[inline]
     #[target_feature(enable = "sse4.1,pclmulqdq")]
     fn reduce(bits: __m128i) -> u32 {
-        let (quotient, whole) = (QUOTIENT.cast_signed(), WHOLE.cast_signed());
         // How often the polynomial goes into them, taken off.
-        let times = _mm_clmulepi64_si128(bits, _mm_cvtsi64_si128(quotient), 0x00);
-        let taken = _mm_clmulepi64_si128(times, _mm_cvtsi64_si128(whole), 0x00);
+        let times = _mm_clmulepi64_si128(bits, number(QUOTIENT), 0x00);
+        let taken = _mm_clmulepi64_si128(times, number(WHOLE), 0x00);
         !_mm_extract_epi32(_mm_xor_si128(bits, taken), 2).cast_unsigned()
     }
 

@@ -94,6 +94,10 @@ pub(crate) trait Disk: Send + Sync + Debug {
     fn is_short_of_maps(&self) -> bool {
         false
     }
+    /// Whether [`Disk::step`] does anything.
+    fn has_steps(&self) -> bool {
+        false
+    }
     /// A point between two steps of the writer at which a simulator may stop the world.
     fn step(&self, _what: &'static str) {}
 }

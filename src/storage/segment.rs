@@ -35,11 +35,21 @@ pub(crate) struct Home {
     pub(crate) uuid: [u8; 16],
     pub(crate) stream: u64,
     pub(crate) damage: Arc<Damage>,
+    has_steps: bool,
 }
 
 impl Home {
     pub(crate) fn new(disk: &Arc<dyn Disk>, dir: PathBuf, uuid: [u8; 16], stream: u64) -> Home {
-        Home { disk: Arc::clone(disk), dir, uuid, stream, damage: Arc::default() }
+        let has_steps = disk.has_steps();
+        Home { disk: Arc::clone(disk), dir, uuid, stream, damage: Arc::default(), has_steps }
+    }
+
+    /// [`Disk::step`], for what happens so often that the call would be felt.
+    #[inline]
+    pub(crate) fn step(&self, what: &'static str) {
+        if self.has_steps {
+            self.disk.step(what);
+        }
     }
 
     pub(crate) fn header(&self, number: u64) -> FileHeader {

@@ -301,6 +301,10 @@ impl Disk for Watched {
         self.loss.is_short_of_maps()
     }
 
+    fn has_steps(&self) -> bool {
+        self.disk.has_steps()
+    }
+
     fn step(&self, what: &'static str) {
         self.disk.step(what);
     }

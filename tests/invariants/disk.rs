@@ -399,6 +399,10 @@ impl Disk for FaultDisk {
         self.files.random()
     }
 
+    fn has_steps(&self) -> bool {
+        true
+    }
+
     fn step(&self, what: &'static str) {
         let state = self.lock();
         let meanwhile = state.meanwhile.clone().filter(|(step, _)| *step == what);

@@ -521,6 +521,10 @@ impl Disk for SimDisk {
         lock(&self.inner).rng.next()
     }
 
+    fn has_steps(&self) -> bool {
+        true
+    }
+
     fn step(&self, what: &'static str) {
         drop(self.enter(what, || 0));
     }

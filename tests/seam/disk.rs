@@ -162,6 +162,10 @@ impl Disk for FaultyDisk {
         self.disk.random()
     }
 
+    fn has_steps(&self) -> bool {
+        true
+    }
+
     fn step(&self, what: &'static str) {
         let planned = self.plan.step.lock().unwrap().clone();
         if let Some((_, hook)) = planned.filter(|(name, _)| *name == what) {

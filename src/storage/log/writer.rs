@@ -392,7 +392,7 @@ impl Writer {
         let Some(active) = &mut self.active else {
             return self.position;
         };
-        log.home.disk.step("stored");
+        log.home.step("stored");
         active.region.freeze(active.end);
         active.segment.grew(active.end, active.entries);
         let tail = Tail { last_id: self.last_id, ordinal: self.ordinal };
@@ -402,7 +402,7 @@ impl Writer {
         } else {
             log.view.publish(tail, self.position);
         }
-        log.home.disk.step("written");
+        log.home.step("written");
         self.position
     }
 
