@@ -1,12 +1,18 @@
-//! Memory made ready ahead of a log that grows fast.
+//! Memory made ready ahead of a log that grows fast, and let go behind it.
 //!
 //! The first store to a page of a map waits while the system finds and zeroes memory for it, which
 //! costs a fast writer a third of its time. So the background has that done for the bytes that come
 //! next. They count as changed from then on, and a sync writes them too: never more than a quarter
 //! of what the log has to write anyway. A slow log is left alone, and one under `Always`, which
 //! stores nothing through its map.
+//!
+//! What is not synced the system writes back by itself after a while. It asks every processor on
+//! which the process runs about each page that the map has changed, one page after the other, and
+//! so interrupts the writer. So the background gives up the process's own record of these pages,
+//! many at once, some way behind the writer: readers that follow it closely do not notice.
 
 use super::*;
+use std::sync::Weak;
 use std::time::Duration;
 
 /// How often the writer looks at the clock, in bytes of the log.
@@ -20,8 +26,13 @@ const PIECE: u64 = 2 << 20;
 /// What is not worth a call: else there would be one for each append meanwhile, without an end.
 const LEAST: u64 = 256 << 10;
 
+/// What is let go is so far behind the writer.
+const BEHIND: u64 = 8 << 20;
+/// And so much at once.
+const RUN: u64 = 8 << 20;
+
 /// How fast a log grows, and how far ahead of its end the memory is ready.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Pace {
     /// The position at which to look at the clock again, and when that was done last.
     look_at: u64,
@@ -29,6 +40,8 @@ pub(super) struct Pace {
     fast: bool,
     /// Ready up to this offset of the segment with this number, and all before it.
     ready: (u64, u64),
+    /// The segment whose bytes were let go last, and up to where.
+    kept: Option<(Weak<Region>, u64)>,
 }
 
 /// Bytes of a segment that nobody has stored to yet.
@@ -81,6 +94,25 @@ impl Writer {
         Some((Arc::clone(&next.region), from, to))
     }
 
+    /// What to let go now: of the segment that is written, or all that is left of the one before.
+    fn next_stale(&mut self) -> Option<Fresh> {
+        let active = self.active.as_ref().filter(|_| self.pace.fast)?;
+        let region = active.region.region();
+        match &mut self.pace.kept {
+            Some((kept, from)) if std::ptr::eq(kept.as_ptr(), Arc::as_ptr(region)) => {
+                let (begin, end) = (*from, active.end.saturating_sub(BEHIND));
+                (end >= begin + RUN).then(|| {
+                    *from = end;
+                    (Arc::clone(region), begin, end)
+                })
+            }
+            kept => {
+                let (before, from) = kept.replace((Arc::downgrade(region), 0))?;
+                Some((before.upgrade()?, from, u64::MAX))
+            }
+        }
+    }
+
     fn write_ahead(&mut self) -> bool {
         let Writer { active, blocks, .. } = self;
         active.as_ref().is_some_and(|active| blocks.write(&*active.file, active.end))
@@ -108,8 +140,17 @@ impl Log {
         }
     }
 
+    /// Lets go what a fast writer has left behind.
+    fn let_go_behind(&self) {
+        let stale = self.writer.lock().next_stale();
+        if let Some((region, from, to)) = stale {
+            region.let_go(from, to);
+        }
+    }
+
     /// Makes ready what a fast writer comes to next. What the system refuses is left to the writer.
     pub(super) fn make_ready(&self) {
+        self.let_go_behind();
         while !self.is_strict() {
             let fresh = self.writer.lock().next_fresh(self.commit.durable());
             let Some((region, from, to)) = fresh else {
@@ -134,10 +175,15 @@ mod tests {
 
     /// An empty log that counts as fast or as slow, whatever the clock says.
     fn log(fast: bool) -> Log {
+        sized(fast, SEGMENT)
+    }
+
+    /// The same, with segments of this size.
+    fn sized(fast: bool, segment: u64) -> Log {
         let disk = Arc::new(MemDisk::new()) as Arc<dyn Disk>;
         disk.create_dir(Path::new("/1")).unwrap();
         let mut options = StoredOptions::from(&StreamOptions::new());
-        options.segment_bytes = SEGMENT;
+        options.segment_bytes = segment;
         let parts = LogParts {
             segments: Vec::new(),
             position: 0,
@@ -220,6 +266,46 @@ mod tests {
         }
         for log in [slow, strict] {
             assert_eq!(log.writer.lock().pace.ready, (0, 0));
+        }
+    }
+
+    /// Fails if bytes are let go that are not some way behind the writer or in an older segment, or
+    /// if some never are.
+    #[test]
+    fn what_is_left_behind_is_let_go_once() {
+        let log = sized(true, 64 << 20);
+        let (mut region, mut upto, mut segments) = (Weak::new(), 0, 0);
+        for ms in 1..1_500 {
+            append(&log, ms);
+            let (stale, now) = {
+                let mut writer = log.writer.lock();
+                let stale = writer.next_stale();
+                (stale, Arc::clone(writer.active.as_ref().unwrap().region.region()))
+            };
+            let Some((stale, from, to)) = stale else {
+                continue;
+            };
+            if !std::ptr::eq(Arc::as_ptr(&stale), region.as_ptr()) {
+                assert!(region.strong_count() == 0 || segments == 0, "one was left out");
+                (region, upto) = (Arc::downgrade(&stale), 0);
+            }
+            assert_eq!(from, upto);
+            upto = to;
+            if to == u64::MAX {
+                assert!(!Arc::ptr_eq(&stale, &now));
+                region = Arc::downgrade(&now);
+                upto = 0;
+                segments += 1;
+            } else {
+                let end = end(&log).1;
+                assert!(to + BEHIND <= end && to >= from + RUN, "{from} to {to} of {end}");
+            }
+        }
+        assert!(segments > 3, "{segments}");
+        log.writer.lock().pace.fast = false;
+        for ms in 1_500..2_000 {
+            append(&log, ms);
+            assert!(log.writer.lock().next_stale().is_none());
         }
     }
 
