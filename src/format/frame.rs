@@ -205,17 +205,14 @@ fn is_padded(frame: &[u8], end: usize) -> bool {
     last.checked_shr(used).unwrap_or(0) == 0
 }
 
-/// Room in front of a field list for all that the frame of most entries has there.
+/// What the frame of most entries has in front of its field list, and the list's first byte.
 pub(crate) const FRONT: usize = HEADER + 3;
 
-/// Builds a frame in a buffer: `begin`, then the body is appended, then `end`. Or `around` what is
-/// in the buffer, then `end`.
+/// Builds a frame in a buffer: `begin`, then the body is appended, then `end`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FrameBuilder {
     kind: Kind,
     flags: u8,
-    /// Where in the buffer the frame begins.
-    pub(crate) start: usize,
 }
 
 impl FrameBuilder {
@@ -235,25 +232,12 @@ impl FrameBuilder {
         out.clear();
         out.extend_from_slice(&[0; HEADER]);
         let Some((id, ordinal)) = block else {
-            return FrameBuilder { kind, flags, start: 0 };
+            return FrameBuilder { kind, flags };
         };
         for number in [id.ms, id.seq, ordinal] {
             out.extend_from_slice(&number.to_le_bytes());
         }
-        FrameBuilder { kind, flags: flags | BLOCK, start: 0 }
-    }
-
-    /// The frame of an entry whose field list lies in a buffer behind [`FRONT`] free bytes, in that
-    /// buffer; `None` if what stands in front of the list takes more. `from`: the block's base.
-    #[inline]
-    pub(crate) fn around(out: &mut [u8], from: EntryId, id: EntryId) -> Option<FrameBuilder> {
-        let (ms, seq) = id_behind(from, id);
-        let front: &mut [u8; FRONT] = out.first_chunk_mut()?;
-        if ms >= 0x80 || seq >= 0x80 {
-            return None;
-        }
-        front[FRONT - 2..].copy_from_slice(&[ms as u8, seq as u8]);
-        Some(FrameBuilder { kind: Kind::Entry, flags: 0, start: FRONT - 2 - HEADER })
+        FrameBuilder { kind, flags: flags | BLOCK }
     }
 
     /// Pads the frame and fills in length and checksums for its place. The body must not be longer
@@ -262,7 +246,7 @@ impl FrameBuilder {
     pub(crate) fn end(self, out: &mut Vec<u8>, seed: u32, offset: u64) -> u32 {
         let is_block = self.flags & BLOCK != 0;
         let header_len = if is_block { HEADER + BLOCK_HEADER } else { HEADER };
-        let frame = &mut out[self.start..];
+        let frame = &mut *out;
         let body_len = frame.len() - header_len;
         debug_assert!(body_len <= MAX_BODY);
         let seed = seed_at(seed, offset);

@@ -54,11 +54,17 @@ fn frame_checksums(seed: u32, word: u64, body: &[u8]) -> u64 {
 }
 
 /// The checksums of a header without flags, whose second word begins with `size`, and, in the upper
-/// half, of its body, which is these two bytes and the list. `None` where that takes more than one
-/// step.
+/// half, of its body, which is these two bytes and the list.
 #[inline(always)]
-fn front_checksums(seed: u32, size: u32, ids: u16, list: &[u8]) -> Option<u64> {
+fn front_checksums(seed: u32, size: u32, ids: u16, list: &[u8]) -> u64 {
     wide::front(seed, size, ids, list)
+        .unwrap_or_else(|| front_checksums_apart(seed, size, ids, list))
+}
+
+#[inline(never)]
+fn front_checksums_apart(seed: u32, size: u32, ids: u16, list: &[u8]) -> u64 {
+    let body = u64::from(checksum_soon(short::two(!seed, ids), list));
+    u64::from(short::checksum(seed, body | u64::from(size) << 32, 0)) | body << 32
 }
 
 #[cold]

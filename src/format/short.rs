@@ -53,6 +53,14 @@ pub(super) fn checksum(seed: u32, word: u64, last: u8) -> u32 {
     !sum
 }
 
+/// [`checksum`](super::checksum) of two bytes, in little endian.
+#[inline]
+pub(super) fn two(seed: u32, bytes: u16) -> u32 {
+    let register = !seed;
+    let [first, second] = (register as u16 ^ bytes).to_le_bytes();
+    !(register >> 16 ^ TABLES[1][usize::from(first)] ^ TABLES[0][usize::from(second)])
+}
+
 /// The checksum of what ends with `last`, of which the `left` last bytes are not in `sum` yet, that
 /// of those before. For up to 16 bytes it is one step, where tables for eight take three or four.
 #[inline]

@@ -285,13 +285,16 @@ mod tests {
                 let both = super::super::frame_checksums(!seed, word, bytes);
                 assert_eq!(both, u64::from(head) | u64::from(usual) << 32);
                 some += usize::from(super::checksum(seed, bytes).is_some());
-                if let Some((ids, list)) = bytes.split_first_chunk()
-                    && let Some(made) = super::front(!seed, 77, u16::from_le_bytes(*ids), list)
-                {
+                if let Some((ids, list)) = bytes.split_first_chunk() {
+                    let ids = u16::from_le_bytes(*ids);
                     let word = u64::from(usual) | 77 << 32;
                     let head = super::super::short::checksum(!seed, word, 0);
-                    assert_eq!(made, u64::from(head) | u64::from(usual) << 32);
-                    fronts += 1;
+                    let made = u64::from(head) | u64::from(usual) << 32;
+                    assert_eq!(super::super::front_checksums_apart(!seed, 77, ids, list), made);
+                    if let Some(front) = super::front(!seed, 77, ids, list) {
+                        assert_eq!(front, made);
+                        fronts += 1;
+                    }
                 }
                 seed = usual.rotate_left(7) ^ start as u32;
             }

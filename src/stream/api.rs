@@ -216,7 +216,7 @@ impl Stream {
             }
             None => None,
         };
-        let position = appender.append_in_place(id, draft, plan.map(|plan| plan.trimmed))?;
+        let position = appender.append_draft(id, draft, plan.map(|plan| plan.trimmed))?;
         if let Some(plan) = plan.filter(|plan| !appender.trims(plan)) {
             count_trim(&mut self.inner.state.lock(), log, appender.tail(), &plan);
         }

@@ -1,35 +1,31 @@
-//! An entry that is made into a frame where its fields were encoded.
+//! Field lists as they are appended.
 //!
-//! The list has room in front for what most frames have there, so that nothing is copied but into
-//! the log. What takes more (the start of a block, a trim, a key) goes by the writer's own buffer.
+//! What most frames have in front of a list is made in registers and stored from there, and the
+//! list is copied behind it, so that nothing is copied but into the log. What takes more (the start
+//! of a block, a trim, a key), and what is written by call, goes by the writer's own buffer.
 
 use super::writer::Writer;
 use super::*;
 
-/// A field list that is to be appended, and room in front of it for what a frame has there.
-#[derive(Debug)]
+/// A field list that is to be appended.
+#[derive(Debug, Default)]
 pub(crate) struct Draft {
+    /// Behind the list, the zeros that the frame of most entries has there.
     bytes: Vec<u8>,
-    /// Where the list ends. Behind it are the zeros that a frame has there.
+    /// Where the list ends.
     end: usize,
-}
-
-impl Default for Draft {
-    fn default() -> Draft {
-        Draft { bytes: vec![0; FRONT], end: FRONT }
-    }
 }
 
 impl Draft {
     #[inline]
     pub(crate) fn list(&self) -> &[u8] {
-        self.bytes.get(FRONT..self.end).unwrap_or_default()
+        self.bytes.get(..self.end).unwrap_or_default()
     }
 
     /// The buffer, to which the list is to be appended.
     #[inline]
     pub(crate) fn begin(&mut self) -> &mut Vec<u8> {
-        self.bytes.truncate(FRONT);
+        self.bytes.clear();
         &mut self.bytes
     }
 
@@ -37,7 +33,7 @@ impl Draft {
     #[inline]
     pub(crate) fn complete(&mut self) {
         self.end = self.bytes.len();
-        let frame = HEADER + PLAIN_ID + self.end - FRONT;
+        let frame = HEADER + PLAIN_ID + self.end;
         let padding = padded(frame) as usize - frame;
         self.bytes.extend_from_slice(&[0; ALIGN as usize][..padding]);
     }
@@ -45,7 +41,7 @@ impl Draft {
     /// What a frame has behind its first [`FRONT`] bytes.
     #[inline]
     fn behind_front(&self) -> &[u8] {
-        self.bytes.get(FRONT + FRONT - HEADER - PLAIN_ID..).unwrap_or_default()
+        self.bytes.get(FRONT - HEADER - PLAIN_ID..).unwrap_or_default()
     }
 
     pub(crate) fn capacity(&self) -> usize {
@@ -54,16 +50,15 @@ impl Draft {
 }
 
 impl Appender<'_> {
-    /// The same of a list with room in front, in which most frames are made. The list is as before
-    /// when this returns.
+    /// The same of a list that is ready.
     ///
     /// # Errors
     /// As [`Appender::append`].
     #[inline]
-    pub(crate) fn append_in_place(
+    pub(crate) fn append_draft(
         &mut self,
         id: EntryId,
-        draft: &mut Draft,
+        draft: &Draft,
         trimmed: Option<EntryId>,
     ) -> Result<u64> {
         let len = draft.list().len();
@@ -73,32 +68,19 @@ impl Appender<'_> {
         let extras = writer.extras(log, trimmed);
         let flags = extras.flags();
         let block = writer.next_block(log, id, len);
-        let base = writer.block.base;
         let alone = flags == 0 && block.is_none();
         if alone && writer.store_plain(log, draft, id)? {
             writer.took(id, len);
             return Ok(writer.finish(log));
         }
-        draft.bytes.truncate(draft.end);
-        match if alone { FrameBuilder::around(&mut draft.bytes, base, id) } else { None } {
-            Some(frame) => {
-                let stored = writer.store(log, frame, &mut draft.bytes, 1);
-                draft.bytes.truncate(draft.end);
-                stored?;
-                writer.took(id, len);
-                Ok(writer.finish(log))
-            }
-            None => {
-                let write = |out: &mut Vec<u8>| extras.write(out);
-                writer.append_copy(log, (id, draft.list()), flags, block, write)
-            }
-        }
+        let write = |out: &mut Vec<u8>| extras.write(out);
+        writer.append_copy(log, (id, draft.list()), flags, block, write)
     }
 }
 
 impl Writer {
-    /// Puts a frame around the list into the map, if that takes one step: it stands nowhere but
-    /// there. Returns whether it did.
+    /// Puts a frame around the list into the map, if it is one of the most, and is written there.
+    /// Returns whether it did.
     #[inline]
     fn store_plain(&mut self, log: &Log, draft: &Draft, id: EntryId) -> Result<bool> {
         let (base, by_call) = (self.block.base, self.writes_by_call(log));

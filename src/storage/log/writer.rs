@@ -322,7 +322,6 @@ impl Writer {
         };
         let at = active.end;
         let crc = frame.end(out, active.segment.seed, at);
-        let out = out.get(frame.start..).unwrap_or_default();
         if let Err(error) = put(&mut active.region, &*active.file, by_call, at, out) {
             return Err(self.failed(at, error));
         }
