@@ -35,6 +35,8 @@ impl Draft {
         self.end = self.bytes.len();
         let frame = HEADER + PLAIN_ID + self.end;
         let padding = padded(frame) as usize - frame;
+        // A long list must not take twice its memory for them.
+        self.bytes.reserve_exact(padding);
         self.bytes.extend_from_slice(&[0; ALIGN as usize][..padding]);
     }
 
