@@ -275,10 +275,12 @@ impl Commit {
     }
 
     /// The first failure, as it was reported. Takes no lock while there is none.
+    #[inline]
     pub(crate) fn poisoned(&self) -> Option<Error> {
         if self.stopped.load(OBSERVE) { self.cause() } else { None }
     }
 
+    #[cold]
     fn cause(&self) -> Option<Error> {
         self.state.lock().poison.clone()
     }

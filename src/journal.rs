@@ -29,7 +29,7 @@
 use crate::commit::{Commit, Mark};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::brief::Brief;
-use crate::format::event::{Event, Events};
+use crate::format::event::{Event, Events, Single};
 use crate::format::frame::{Extras, FrameBuilder, Kind};
 use crate::format::header::{FILE_HEADER, FileHeader, FileKind};
 use crate::format::name;
@@ -289,25 +289,68 @@ impl Journal {
     /// Appends one record. The caller holds whatever keeps the order of its streams' records.
     /// `grows`: the state may be larger afterwards, whatever the events are.
     pub(crate) fn append(&self, parts: &[(u64, &[Event])], grows: bool) -> Result<u64, Refused> {
+        if let [(stream, [event])] = parts
+            && let Some(event) = Single::of(event)
+        {
+            return self.append_one(*stream, event, grows);
+        }
+        let mut inner = self.inner.lock();
+        self.check_takes(&inner)?;
+        self.append_in(&mut inner, parts, grows)
+    }
+
+    /// [`Journal::append`] of one of the most frequent events.
+    #[inline]
+    pub(crate) fn append_one(
+        &self,
+        stream: u64,
+        event: Single,
+        grows: bool,
+    ) -> Result<u64, Refused> {
         let mut inner = self.inner.lock();
         let inner = &mut *inner;
+        self.check_takes(inner)?;
+        let written = self.written.get();
+        if !inner.tells_durable(self.commit.durable())
+            && inner.recent.goes_on(inner.next_record, stream)
+            && let Some(len) = self.append_brief(inner, stream, event, grows)?
+        {
+            self.written.advance_alone(written + len);
+            return Ok(written + len);
+        }
+        self.append_one_in(inner, stream, event, grows)
+    }
+
+    #[cold]
+    fn append_one_in(
+        &self,
+        inner: &mut Inner,
+        stream: u64,
+        event: Single,
+        grows: bool,
+    ) -> Result<u64, Refused> {
+        self.append_in(inner, &[(stream, &[event.event()])], grows)
+    }
+
+    #[inline]
+    fn check_takes(&self, inner: &Inner) -> Result<(), Refused> {
         if inner.closed {
             return Err(Refused::Error(Error::new(ErrorKind::Closed)));
         }
         if let Some(cause) = self.commit.poisoned() {
             return Err(Refused::Error(Error::poisoned(&cause).refused()));
         }
-        let written = self.written.get();
-        let durable = self.commit.durable();
+        Ok(())
+    }
+
+    fn append_in(
+        &self,
+        inner: &mut Inner,
+        parts: &[(u64, &[Event])],
+        grows: bool,
+    ) -> Result<u64, Refused> {
+        let (written, durable) = (self.written.get(), self.commit.durable());
         let extras = inner.extras(durable, written);
-        if extras.durable_distance.is_none()
-            && let [(stream, [event])] = parts
-            && inner.recent.goes_on(inner.next_record, *stream)
-            && let Some(len) = self.append_brief(inner, *stream, event, grows)?
-        {
-            self.written.advance_alone(written + len);
-            return Ok(written + len);
-        }
         let len = self.append_any(inner, &extras, parts, grows)?;
         if extras.durable_distance.is_some() {
             inner.durable_told = durable;
@@ -317,13 +360,13 @@ impl Journal {
     }
 
     /// A record with one of the most frequent events, of the stream that had the record before;
-    /// `None` if it is another event.
+    /// `None` if it takes more than that.
     #[inline]
     fn append_brief(
         &self,
         inner: &mut Inner,
         stream: u64,
-        event: &Event,
+        event: Single,
         grows: bool,
     ) -> Result<Option<u64>, Refused> {
         let (number, mut out) = (inner.next_record, Brief::new());
@@ -437,10 +480,16 @@ impl Inner {
     }
 
     fn extras(&self, durable: u64, written: u64) -> Extras {
-        // Until the end mark is durable nothing behind it says anything about durability.
-        let tell = durable >= self.switched_at && durable != self.durable_told;
+        let tell = self.tells_durable(durable);
         let durable_distance = tell.then(|| written.saturating_sub(durable));
         Extras { durable_distance, ..Extras::default() }
+    }
+
+    /// Whether the next record tells how much is durable.
+    #[inline]
+    fn tells_durable(&self, durable: u64) -> bool {
+        // Until the end mark is durable nothing behind it says anything about durability.
+        durable >= self.switched_at && durable != self.durable_told
     }
 }
 

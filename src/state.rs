@@ -4,7 +4,7 @@
 
 use crate::error::Result;
 use crate::format::event::{
-    ANY_RESTART, Counters, Event, Events, GroupNumber, MAX_IDS, StoredOptions,
+    ANY_RESTART, Counters, Event, Events, GroupNumber, MAX_IDS, Single, StoredOptions,
 };
 use crate::group::{Groups, LogFacts};
 use crate::id::EntryId;
@@ -104,6 +104,12 @@ impl StreamState {
                 self.groups.apply(event);
             }
         }
+    }
+
+    /// The same for the most frequent events.
+    #[inline]
+    pub(crate) fn apply_single(&mut self, event: Single) {
+        self.groups.apply_single(event);
     }
 
     /// Takes in a trim that its append's frame says and no record.

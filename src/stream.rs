@@ -7,7 +7,7 @@
 use crate::entry::{Entry, EntryRef, NewEntries};
 use crate::error::{Error, ErrorKind, Result};
 use crate::few::Few;
-use crate::format::event::{Counters, Event, StoredOptions};
+use crate::format::event::{Counters, Event, Single, StoredOptions};
 use crate::id::{EntryId, NewId, next_id};
 use crate::journal::Refused;
 use crate::notify::WaitList;
@@ -95,6 +95,11 @@ pub(crate) struct StreamInner {
     /// Its retention has limits, and the stream is used; what its groups do counts besides.
     limited: AtomicBool,
     limited_by_groups: AtomicBool,
+}
+
+#[cold]
+fn removed(state: &StreamState) -> Error {
+    Error::new(ErrorKind::NoStream { name: state.name.clone() })
 }
 
 impl std::fmt::Debug for StreamInner {
@@ -194,15 +199,14 @@ impl StreamInner {
 
     /// The state of a stream that has not been removed: no record of it may follow that of its
     /// removal, which is written with this lock held.
+    #[inline]
     fn lock_state(&self) -> Result<MutexGuard<'_, StreamState>> {
         let state = self.state.lock();
-        if state.removed {
-            return Err(Error::new(ErrorKind::NoStream { name: state.name.clone() }));
-        }
-        Ok(state)
+        if state.removed { Err(removed(&state)) } else { Ok(state) }
     }
 
     /// The state with a view of the log, for decisions on what readers see.
+    #[inline]
     pub(crate) fn lock(&self, shared: &Shared) -> Result<Locked<'_>> {
         self.check(shared)?;
         let log = self.log(shared)?;
@@ -215,6 +219,7 @@ impl StreamInner {
     }
 
     /// A stream whose sync failed takes no changes of its groups either.
+    #[inline]
     pub(crate) fn check_writable(&self, shared: &Shared) -> Result<()> {
         shared.check_writable()?;
         self.check_sound(shared)
@@ -226,6 +231,7 @@ impl StreamInner {
     }
 
     /// Nothing more comes of a stream whose sync failed.
+    #[inline]
     pub(crate) fn check_sound(&self, shared: &Shared) -> Result<()> {
         shared.check_sound()?;
         match self.log.get().filter(|log| log.is_poisoned()).and_then(|log| log.commit.poisoned()) {
@@ -235,6 +241,7 @@ impl StreamInner {
     }
 
     /// Waits, under `Always`, until a record is durable.
+    #[inline]
     pub(crate) fn settle(&self, shared: &Shared, position: u64) -> Result<()> {
         let waits = match self.waits.load(Ordering::Relaxed) {
             waits if waits == Waits::Unknown as u8 => self.level(shared) == Durability::Always,

@@ -29,7 +29,14 @@ impl Consumer {
         let deadline = deadline(options.read.block);
         if deadline.is_none() || !self.must_queue() {
             let now = self.group.shared().disk.now_ms();
-            let looked = self.look(now, &mut Budget::of(&options.read), &options)?;
+            let mut budget = Budget::of(&options.read);
+            if budget.is_for_one()
+                && options.claim.is_none()
+                && let Some((place, span)) = self.look_for_one(now, options.no_ack)?
+            {
+                return Ok(Delivery::new(&self.group, span, Few::One([place]), Vec::new()));
+            }
+            let looked = self.look_at_all(now, &mut budget, &options)?;
             if deadline.is_none() || looked.answered {
                 return Ok(looked.delivery);
             }
@@ -80,7 +87,7 @@ impl Consumer {
     /// One look for the next entry by a consumer that is there: the most frequent call, which is
     /// one event then. `None` where it takes more than that, and nothing has happened.
     #[inline]
-    fn look_for_one(&self, now: u64, no_ack: bool) -> Result<Option<Looked>> {
+    fn look_for_one(&self, now: u64, no_ack: bool) -> Result<Option<(Place, Span)>> {
         let group = &self.group;
         let decide = |locked: &mut Locked<'_>| {
             let state = group.of(locked)?;
@@ -95,9 +102,13 @@ impl Consumer {
             let facts = if counted.is_none() { Some(locked.facts()?) } else { None };
             let Locked { state, span, .. } = &mut *locked;
             let resume = state.resume.entry(group.of.number).or_default();
-            let place = resume.walk(span, after, from).next(&mut span.reading())?;
-            resume.stands(span, place.map_or(after, |place| place.id));
-            let Some(place) = place else { return Ok(None) };
+            let walk = resume.walk(span, after, from);
+            let found = walk.advance_once(&mut span.reading())?;
+            let place = walk.place;
+            resume.stands(span, if found { place.id } else { after });
+            if !found {
+                return Ok(None);
+            }
             let anew = || facts.and_then(|facts| facts.read_after(read, after, &[place.id]));
             let read = counted.or_else(anew);
             let event = group.of(locked)?.deliver_one(consumer, place.id, no_ack, now, read);
@@ -105,19 +116,17 @@ impl Consumer {
         };
         let inner = group.of.stream.inner();
         let found = inner.change_one(group.shared(), true, decide)?;
-        Ok(found.map(|(place, span, _)| {
-            let delivery = Delivery::new(group, span, Few::One([place]), Vec::new());
-            Looked { delivery, more: true, answered: true }
-        }))
+        Ok(found.map(|(place, span, _)| (place, span)))
     }
 
     fn look(&self, now: u64, budget: &mut Budget, options: &GroupReadOptions) -> Result<Looked> {
         if budget.is_for_one()
             && options.claim.is_none()
-            && let Some(looked) = self.look_for_one(now, options.no_ack)?
+            && let Some((place, span)) = self.look_for_one(now, options.no_ack)?
         {
             budget.spend_one();
-            return Ok(looked);
+            let delivery = Delivery::new(&self.group, span, Few::One([place]), Vec::new());
+            return Ok(Looked { delivery, more: true, answered: true });
         }
         self.look_at_all(now, budget, options)
     }

@@ -281,6 +281,8 @@ pub(crate) struct Counters {
 }
 
 mod codec;
+mod single;
+pub(crate) use single::Single;
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! The bodies of the state journal's frames: commands' events, parts of a checkpoint, its end.
 
 use super::brief::Brief;
-use super::event::Event;
+use super::event::{Event, Single};
 use super::packed::{Packed, write_events};
 use crate::entry::{read_varint, write_varint};
 
@@ -103,13 +103,13 @@ impl Record {
     }
 
     /// The same for one event of one stream, where the record before it changed that stream too, as
-    /// the whole body of a frame. `false` if the event is not one of the brief ones.
+    /// the whole body of a frame. `false` if the event takes more than that.
     #[inline]
     pub(crate) fn write_brief(
         out: &mut Brief,
         number: u64,
         (stream, previous): (u64, u64),
-        event: &Event,
+        event: Single,
     ) -> bool {
         out.number(number);
         // It tells of the record in front of it, and of no other stream.

@@ -160,12 +160,23 @@ impl PendingList {
         }
         self.order.come(time_ms, ids);
         let own = self.owned.entry(owner).or_default();
-        if let [id] = ids {
-            self.records.push(record(id));
-            return own.push(*id);
-        }
         self.records.append(ids.iter().map(record), time_ms);
         own.append(ids.iter().copied(), u64::MAX);
+    }
+
+    /// The same for one.
+    #[inline]
+    pub(crate) fn deliver_one(&mut self, owner: ConsumerNumber, time_ms: u64, id: EntryId) {
+        let record = PendingRecord { id, owner: Some(owner), time_ms, count: 1 };
+        if self.last_id().is_some_and(|last| last >= id) {
+            return self.take_over(record);
+        }
+        self.order.come(time_ms, &[id]);
+        self.records.push(record);
+        match self.owned.get_mut(&owner) {
+            Some(own) => own.push(id),
+            None => _ = self.owned.entry(owner).or_default().put(id),
+        }
     }
 
     /// Counts one more delivery of a record to its owner; nothing if it is another's.
@@ -196,18 +207,11 @@ impl PendingList {
 
     /// Takes records out; IDs without one are passed over. Runs of neighbours go in one step.
     pub(crate) fn remove(&mut self, ids: &[EntryId]) {
+        if let [id] = ids {
+            return self.remove_one(*id);
+        }
         let PendingList { records, owned, zone, order } = self;
         order.forget(ids);
-        if let [id] = ids {
-            match records.take(*id) {
-                Some(PendingRecord { owner: Some(owner), .. }) => {
-                    owned.get_mut(&owner).map(|own| own.take(*id));
-                }
-                Some(record) => _ = zone.remove(&(record.time_ms, record.id)),
-                None => {}
-            }
-            return;
-        }
         if !zone.is_empty() {
             records.find_all(ids, |record| {
                 if record.owner.is_none() {
@@ -227,6 +231,18 @@ impl PendingList {
             at += 1;
         });
         disown(owned, owner, ids.get(start..at).unwrap_or_default());
+    }
+
+    #[inline]
+    pub(crate) fn remove_one(&mut self, id: EntryId) {
+        self.order.forget(&[id]);
+        match self.records.take(id) {
+            Some(PendingRecord { owner: Some(owner), .. }) => {
+                self.owned.get_mut(&owner).map(|own| own.take(id));
+            }
+            Some(record) => _ = self.zone.remove(&(record.time_ms, id)),
+            None => {}
+        }
     }
 
     /// Takes out all records of a consumer.

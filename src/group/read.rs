@@ -3,7 +3,7 @@
 use super::counters::LogFacts;
 use super::state::GroupState;
 use crate::few::Few;
-use crate::format::event::{ConsumerNumber, Event, Ids, MAX_IDS};
+use crate::format::event::{ConsumerNumber, Event, Ids, MAX_IDS, Single};
 use crate::id::EntryId;
 use std::ops::Bound;
 
@@ -45,15 +45,9 @@ impl GroupState {
         no_ack: bool,
         now: u64,
         entries_read: Option<u64>,
-    ) -> Event {
-        Event::Delivered {
-            group: self.number,
-            consumer,
-            time_ms: now,
-            no_ack,
-            entries_read,
-            ids: Few::One([id]),
-        }
+    ) -> Single {
+        let (group, time_ms) = (self.number, now);
+        Single::Delivered { group, consumer, time_ms, no_ack, entries_read, id }
     }
 
     /// How many entries the group counts as having read.
@@ -105,9 +99,8 @@ impl GroupState {
 
     /// The same for one ID; `None` if it is not pending.
     #[inline]
-    pub(crate) fn ack_one(&self, id: EntryId) -> Option<Event> {
-        let ids = self.is_pending(id).then_some(Few::One([id]))?;
-        Some(Event::PendingRemoved { group: self.number, ids })
+    pub(crate) fn ack_one(&self, id: EntryId) -> Option<Single> {
+        self.is_pending(id).then_some(Single::PendingRemoved { group: self.number, id })
     }
 
     /// The events that remove these pending records. Ascending.

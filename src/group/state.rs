@@ -14,7 +14,7 @@
 use super::counters::LogFacts;
 use super::pending::PendingList;
 use crate::error::{Error, ErrorKind, Result, check_name};
-use crate::format::event::{ConsumerNumber, Event, GroupNumber, PendingRecord};
+use crate::format::event::{ConsumerNumber, Event, GroupNumber, PendingRecord, Single};
 use crate::id::EntryId;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -55,6 +55,16 @@ pub(crate) struct ConsumerState {
     pub(super) seen_ms: u64,
     /// When it last obtained an entry; `None` if never.
     pub(super) active_ms: Option<u64>,
+}
+
+impl ConsumerState {
+    #[inline]
+    fn touch(&mut self, now: u64, obtained: bool) {
+        self.seen_ms = now;
+        if obtained {
+            self.active_ms = Some(now);
+        }
+    }
 }
 
 fn no_number_left(argument: &'static str) -> Error {
@@ -185,6 +195,21 @@ impl Groups {
         self.delivered = self.delivered.max(highest.unwrap_or_default());
         if let Some(group) = self.get_mut(number) {
             group.apply_to_entries(event);
+        }
+    }
+
+    /// The same for the most frequent ones.
+    #[inline]
+    pub(crate) fn apply_single(&mut self, event: Single) {
+        let number = match event {
+            Single::Delivered { group, id, .. } => {
+                self.delivered = self.delivered.max(id);
+                group
+            }
+            Single::PendingRemoved { group, .. } => group,
+        };
+        if let Some(group) = self.get_mut(number) {
+            group.apply_single(event);
         }
     }
 
@@ -390,6 +415,24 @@ impl GroupState {
         }
     }
 
+    #[inline]
+    fn apply_single(&mut self, event: Single) {
+        match event {
+            Single::Delivered { consumer, time_ms, no_ack, entries_read, id, .. } => {
+                self.last_id = id;
+                self.entries_read = entries_read;
+                let Some(slot) = self.slot(consumer) else { return };
+                if !no_ack {
+                    self.pending.deliver_one(consumer, time_ms, id);
+                }
+                if let Some(consumer) = self.consumers.get_mut(slot) {
+                    consumer.touch(time_ms, !no_ack);
+                }
+            }
+            Single::PendingRemoved { id, .. } => self.pending.remove_one(id),
+        }
+    }
+
     fn put(&mut self, records: &[PendingRecord], active_ms: Option<u64>) {
         for span in records.chunk_by(|a, b| a.owner == b.owner) {
             let Some(owner) = span.first().map(|record| record.owner) else {
@@ -415,10 +458,7 @@ impl GroupState {
     fn touch(&mut self, consumer: ConsumerNumber, now: u64, obtained: bool) {
         let slot = self.slot(consumer);
         if let Some(consumer) = slot.and_then(|slot| self.consumers.get_mut(slot)) {
-            consumer.seen_ms = now;
-            if obtained {
-                consumer.active_ms = Some(now);
-            }
+            consumer.touch(now, obtained);
         }
     }
 

@@ -18,6 +18,12 @@ fn is_skipped(events: &[Event]) -> bool {
     })
 }
 
+/// The same of one of the most frequent events.
+#[inline]
+fn is_one_skipped(event: Single) -> bool {
+    matches!(event, Single::PendingRemoved { .. }) && planted::ack_skipped()
+}
+
 /// The state together with all that a decision needs to know of the log.
 pub(crate) struct Locked<'a> {
     pub(crate) state: MutexGuard<'a, StreamState>,
@@ -31,6 +37,8 @@ pub(crate) trait Held<'a>: Sized {
     type Rest;
 
     fn hold(stream: &'a StreamInner, shared: &Shared) -> Result<Self>;
+
+    fn state(&mut self) -> &mut StreamState;
 
     /// Changes the state by events that are in the journal.
     fn make(&mut self, log: Option<&Log>, events: &[Event]);
@@ -49,6 +57,11 @@ impl<'a> Held<'a> for MutexGuard<'a, StreamState> {
         stream.lock_state()
     }
 
+    #[inline]
+    fn state(&mut self) -> &mut StreamState {
+        self
+    }
+
     fn make(&mut self, _: Option<&Log>, events: &[Event]) {
         events.iter().for_each(|event| StreamState::apply(self, event));
     }
@@ -61,6 +74,11 @@ impl<'a> Held<'a> for Locked<'a> {
 
     fn hold(stream: &'a StreamInner, shared: &Shared) -> Result<Self> {
         stream.lock(shared)
+    }
+
+    #[inline]
+    fn state(&mut self) -> &mut StreamState {
+        &mut self.state
     }
 
     /// Hides what they delete, too.
@@ -200,7 +218,7 @@ impl StreamInner {
         &'a self,
         shared: &Shared,
         grows: bool,
-        mut decide: impl FnMut(&mut H) -> Result<Option<(T, Event)>>,
+        mut decide: impl FnMut(&mut H) -> Result<Option<(T, Single)>>,
     ) -> Result<Option<(T, H::Rest, u64)>> {
         let mut again = false;
         loop {
@@ -209,14 +227,13 @@ impl StreamInner {
             let Some((result, event)) = decide(&mut locked)? else {
                 return Ok(None);
             };
-            let event = std::slice::from_ref(&event);
-            let appended = match is_skipped(event) {
+            let appended = match is_one_skipped(event) {
                 true => Ok(0),
-                false => shared.journal.append(&[(self.number, event)], grows),
+                false => shared.journal.append_one(self.number, event, grows),
             };
             match appended {
                 Ok(position) => {
-                    locked.make(None, event);
+                    locked.state().apply_single(event);
                     self.tell_background(shared, position);
                     return Ok(Some((result, locked.release(), position)));
                 }

@@ -137,6 +137,17 @@ impl Forward {
         self.take(plain.id, plain.start, plain.len).is_ok()
     }
 
+    /// [`Forward::advance`] for who takes one entry with a [`Reading`] that has not begun.
+    ///
+    /// # Errors
+    /// As [`Forward::next`].
+    #[inline]
+    pub(crate) fn advance_once(&mut self, reading: &mut Reading<'_>) -> Result<bool> {
+        // What is plain is looked for in the segment that is known.
+        reading.here(self.segment)?;
+        self.advance(reading)
+    }
+
     #[inline(never)]
     fn advance_by_any(&mut self, reading: &mut Reading<'_>) -> Result<bool> {
         loop {

@@ -48,7 +48,6 @@ impl<'a> Reading<'a> {
         self.here.as_ref().filter(|here| here.number == number)
     }
 
-    #[cold]
     fn go(&mut self, number: usize) -> Result<bool> {
         let span = self.span;
         let Some(segment) = span.segments.get(number) else {

@@ -2,45 +2,45 @@
 
 use super::{DELIVERED, PENDING_REMOVED};
 use crate::format::brief::Brief;
-use crate::format::event::Event;
+use crate::format::event::Single;
 use crate::id::EntryId;
 
-impl Event {
-    /// What [`Event::encode`] appends, for the most frequent events of a single entry; `false` for
-    /// any other one, and then nothing was put in.
+impl Single {
+    /// What [`Event::encode`](super::Event::encode) appends for the same event; `false` if an ID
+    /// has to be written otherwise, and then nothing was put in.
     #[inline]
-    pub(crate) fn encode_brief(&self, out: &mut Brief) -> bool {
+    pub(crate) fn encode_brief(self, out: &mut Brief) -> bool {
         match self {
-            Event::Delivered { group, consumer, time_ms, no_ack, entries_read, ids } => {
-                let Some(id) = alone(ids) else { return false };
+            Single::Delivered { group, consumer, time_ms, no_ack, entries_read, id } => {
+                if !is_written_as_itself(id) {
+                    return false;
+                }
                 out.byte(DELIVERED);
-                out.pair(u64::from(*group), u64::from(*consumer));
-                out.number(*time_ms);
-                out.bytes([u8::from(*no_ack), u8::from(entries_read.is_some())]);
+                out.pair(u64::from(group), u64::from(consumer));
+                out.number(time_ms);
+                out.bytes([u8::from(no_ack), u8::from(entries_read.is_some())]);
                 if let Some(read) = entries_read {
-                    out.number(*read);
+                    out.number(read);
                 }
                 write_alone(out, id);
             }
-            Event::PendingRemoved { group, ids } => {
-                let Some(id) = alone(ids) else { return false };
+            Single::PendingRemoved { group, id } => {
+                if !is_written_as_itself(id) {
+                    return false;
+                }
                 out.byte(PENDING_REMOVED);
-                out.number(u64::from(*group));
+                out.number(u64::from(group));
                 write_alone(out, id);
             }
-            _ => return false,
         }
         true
     }
 }
 
-/// The only ID of a list, if its distance from 0-0 is written as itself.
+/// Whether the distance from 0-0 is.
 #[inline]
-fn alone(ids: &[EntryId]) -> Option<EntryId> {
-    match ids {
-        [id] if id.ms != 0 => Some(*id),
-        _ => None,
-    }
+fn is_written_as_itself(id: EntryId) -> bool {
+    id.ms != 0
 }
 
 /// A list of one such ID.
@@ -55,6 +55,7 @@ fn write_alone(out: &mut Brief, id: EntryId) {
 mod tests {
     use super::*;
     use crate::few::Few;
+    use crate::format::event::Event;
     use crate::format::frame::{FrameBuilder, Kind};
     use crate::format::record::{Before, Record};
     use proptest::prelude::*;
@@ -91,12 +92,17 @@ mod tests {
         ) {
             let previous = number - 1 - back % (number - 1);
             let mut brief = Brief::new();
-            let is_brief = Record::write_brief(&mut brief, number, (stream, previous), &event);
+            let single = Single::of(&event);
             let (Event::Delivered { ids, .. } | Event::PendingRemoved { ids, .. }) = &event else {
-                prop_assert!(!is_brief);
+                prop_assert_eq!(single, None);
                 return Ok(());
             };
-            prop_assert_eq!(is_brief, ids.len() == 1 && ids[0].ms != 0);
+            prop_assert_eq!(single.is_some(), ids.len() == 1);
+            let Some(single) = single else { return Ok(()) };
+            prop_assert_eq!(&single.event(), &event);
+            prop_assert_eq!(single.spare(), event.spare());
+            let is_brief = Record::write_brief(&mut brief, number, (stream, previous), single);
+            prop_assert_eq!(is_brief, ids[0].ms != 0);
             if is_brief {
                 let mut out = Vec::new();
                 let frame = FrameBuilder::begin(&mut out, Kind::Events, 0, None);
