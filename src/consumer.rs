@@ -12,7 +12,7 @@ use crate::id::{EntryId, closed};
 use crate::options::{ClaimOptions, GroupReadOptions, PendingFilter, ReadFrom, Start};
 use crate::read::{Batch, Budget};
 use crate::state::StreamState;
-use crate::storage::cursor::{Place, Span};
+use crate::storage::cursor::{Place, Segments, Span};
 use crate::store::{Shared, Store};
 use crate::stream::{Locked, Stream};
 use parking_lot::MutexGuard;
@@ -303,11 +303,9 @@ impl Group {
     /// The same for one of them. `false` if it was not pending any more.
     pub(super) fn ack_one(&self, id: EntryId) -> Result<bool> {
         let (shared, inner) = (self.shared(), self.of.stream.inner());
-        let ack = |state: &mut MutexGuard<'_, StreamState>| {
-            Ok(self.within(state)?.ack_one(id).map(|event| ((), event)))
-        };
+        let ack = |state: &mut MutexGuard<'_, StreamState>| Ok(self.within(state)?.ack_one(id));
         match inner.change_one(shared, false, ack)? {
-            Some(((), (), position)) => inner.settle(shared, position).map(|()| true),
+            Some(((), position)) => inner.settle(shared, position).map(|()| true),
             None => Ok(false),
         }
     }

@@ -8,9 +8,11 @@ use crate::entry::{Entry, EntryRef};
 use crate::error::{Error, ErrorKind, Result};
 use crate::few::Few;
 use crate::id::{EntryId, closed};
-use crate::storage::cursor::{Backward, Forward, Place, Reading, Span};
+use crate::storage::cursor::{Backward, Forward, Place, Reading, Segments, Span};
+use crate::storage::segment::Segment;
 use std::fmt;
 use std::ops::RangeBounds;
+use std::sync::Arc;
 
 mod budget;
 pub(crate) use budget::Budget;
@@ -247,13 +249,14 @@ impl fmt::Debug for OwnedRange {
 /// their checksums when it was made.
 #[derive(Clone)]
 pub struct Batch {
-    span: Span,
+    segments: Segments,
     places: Few<Place>,
 }
 
 impl Batch {
-    pub(crate) fn new(span: Span, places: Few<Place>) -> Batch {
-        Batch { span, places }
+    #[inline]
+    pub(crate) fn new(segments: Segments, places: Few<Place>) -> Batch {
+        Batch { segments, places }
     }
 
     /// The number of entries.
@@ -271,7 +274,7 @@ impl Batch {
     /// The entries in order.
     #[must_use]
     pub fn iter(&self) -> BatchIter<'_> {
-        BatchIter { span: &self.span, places: self.places.iter() }
+        BatchIter { segments: &self.segments, places: self.places.iter() }
     }
 
     /// The IDs in order.
@@ -319,16 +322,17 @@ impl<'a> IntoIterator for &'a Batch {
 /// The entries of a [`Batch`].
 #[derive(Clone, Debug)]
 pub struct BatchIter<'a> {
-    span: &'a Span,
+    segments: &'a [Arc<Segment>],
     places: std::slice::Iter<'a, Place>,
 }
 
 impl<'a> Iterator for BatchIter<'a> {
     type Item = EntryRef<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<EntryRef<'a>> {
         let place = self.places.next()?;
-        Some(EntryRef::new(place.id, self.span.list(place)))
+        Some(EntryRef::new(place.id, place.list(self.segments)))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

@@ -18,7 +18,7 @@ use crate::options::{
 use crate::planted;
 use crate::read::{Batch, Budget, OwnedRange, Snapshot};
 use crate::state::{StreamState, deletions};
-use crate::storage::cursor::Span;
+use crate::storage::cursor::{Segments, Span};
 use crate::storage::live::{Live, TrimPlan};
 use crate::storage::log::{Appender, Draft, Log, Restart, Tail};
 use crate::storage::recover::{Gap, Known, recover};
@@ -180,7 +180,7 @@ impl StreamInner {
         self.check(shared)?;
         let span = self.log(shared)?.span();
         let Some(after) = span.before_last()? else {
-            return Ok(Batch::new(span, Few::default()));
+            return Ok(Batch::new(span.segments, Few::default()));
         };
         let mut one = budget.of_one();
         let batch = self.look_at(span, after, &mut one);
@@ -194,7 +194,7 @@ impl StreamInner {
         if !places.is_empty() {
             budget.end_stream(places.len());
         }
-        Ok(Batch::new(span, places))
+        Ok(Batch::new(span.segments, places))
     }
 
     /// The state of a stream that has not been removed: no record of it may follow that of its
@@ -206,8 +206,13 @@ impl StreamInner {
     }
 
     /// The state with a view of the log, for decisions on what readers see.
-    #[inline]
     pub(crate) fn lock(&self, shared: &Shared) -> Result<Locked<'_>> {
+        self.lock_here(shared)
+    }
+
+    /// The same for the most frequent calls, which take the parts as they come.
+    #[inline(always)]
+    fn lock_here(&self, shared: &Shared) -> Result<Locked<'_>> {
         self.check(shared)?;
         let log = self.log(shared)?;
         let mut state = self.lock_state()?;

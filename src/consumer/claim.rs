@@ -63,7 +63,7 @@ impl Consumer {
     ) -> Result<Delivery> {
         let ids: Vec<EntryId> = ids.into_iter().collect();
         let (span, places, _) = self.claim_any(&ids, &options, false)?;
-        Ok(Delivery::new(&self.group, span, places.into(), Vec::new()))
+        Ok(Delivery::new(&self.group, span.segments, places.into()))
     }
 
     /// Claims and returns IDs only (JUSTID), which leaves the delivery counts as they are.
@@ -91,7 +91,7 @@ impl Consumer {
         just_ids: bool,
     ) -> Result<(Delivery, u64)> {
         let (span, places, gone) = self.claim_any(ids, options, just_ids)?;
-        Ok((Delivery::new(&self.group, span, places.into(), Vec::new()), gone))
+        Ok((Delivery::new(&self.group, span.segments, places.into()), gone))
     }
 
     fn claim_any(
@@ -125,7 +125,7 @@ impl Consumer {
     #[doc(alias = "XAUTOCLAIM")]
     pub fn auto_claim(&self, from: EntryId, min_idle: Duration, count: usize) -> Result<AutoClaim> {
         let (span, places, deleted, next) = self.auto_claim_any(from, min_idle, count, false)?;
-        let delivery = Delivery::new(&self.group, span, places.into(), Vec::new());
+        let delivery = Delivery::new(&self.group, span.segments, places.into());
         Ok(AutoClaim { next, delivery, deleted })
     }
 

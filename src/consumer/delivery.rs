@@ -20,6 +20,12 @@ pub struct Claimed {
 pub struct Delivery {
     batch: Batch,
     group: Group,
+    beside: Option<Box<Beside>>,
+}
+
+/// What few deliveries have: the others are handed on in one line of memory.
+#[derive(Clone, Default)]
+struct Beside {
     missing: Vec<EntryId>,
     claims: Option<Vec<Claimed>>,
 }
@@ -28,23 +34,31 @@ impl std::fmt::Debug for Delivery {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Delivery")
             .field("entries", &self.batch)
-            .field("missing", &self.missing)
+            .field("missing", &self.missing())
             .finish()
     }
 }
 
 impl Delivery {
-    pub(super) fn new(
-        group: &Group,
-        span: Span,
-        places: Few<Place>,
-        missing: Vec<EntryId>,
-    ) -> Delivery {
-        Delivery { batch: Batch::new(span, places), group: group.clone(), missing, claims: None }
+    #[inline]
+    pub(super) fn new(group: &Group, segments: Segments, places: Few<Place>) -> Delivery {
+        Delivery { batch: Batch::new(segments, places), group: group.clone(), beside: None }
+    }
+
+    pub(super) fn with_missing(self, missing: Vec<EntryId>) -> Delivery {
+        match missing.is_empty() {
+            true => self,
+            false => Delivery { beside: Some(Box::new(Beside { missing, claims: None })), ..self },
+        }
     }
 
     pub(super) fn with_claims(self, claims: Option<Vec<Claimed>>) -> Delivery {
-        Delivery { claims, ..self }
+        match claims {
+            None => self,
+            Some(_) => {
+                Delivery { beside: Some(Box::new(Beside { missing: Vec::new(), claims })), ..self }
+            }
+        }
     }
 
     /// What there is to tell of the entries that were claimed, which come first; those behind them
@@ -52,14 +66,14 @@ impl Delivery {
     /// ([`GroupReadOptions::claim`]).
     #[must_use]
     pub fn claims(&self) -> Option<&[Claimed]> {
-        self.claims.as_deref()
+        self.beside.as_ref()?.claims.as_deref()
     }
 
     /// Pending IDs whose entries are gone (deleted or trimmed); only a history has any. They are
     /// acknowledged like others.
     #[must_use]
     pub fn missing(&self) -> &[EntryId] {
-        &self.missing
+        self.beside.as_ref().map_or(&[], |beside| &beside.missing)
     }
 
     /// Acknowledges one entry. `false` if it was not pending any more.
@@ -77,12 +91,12 @@ impl Delivery {
     /// As [`Group::ack`].
     #[doc(alias = "XACK")]
     pub fn ack_all(self) -> Result<u64> {
-        match (self.batch.one(), self.batch.is_empty(), self.missing.is_empty()) {
+        match (self.batch.one(), self.batch.is_empty(), self.missing().is_empty()) {
             (Some(id), _, true) => return self.group.ack_one(id).map(u64::from),
             (_, true, true) => return Ok(0),
             _ => {}
         }
-        self.group.ack(self.batch.ids().chain(self.missing.iter().copied()))
+        self.group.ack(self.batch.ids().chain(self.missing().iter().copied()))
     }
 
     /// Gives one entry back to the group. `false` if it was not pending any more.

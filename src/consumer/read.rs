@@ -32,9 +32,9 @@ impl Consumer {
             let mut budget = Budget::of(&options.read);
             if budget.is_for_one()
                 && options.claim.is_none()
-                && let Some((place, span)) = self.look_for_one(now, options.no_ack)?
+                && let Some(delivery) = self.look_for_one(now, options.no_ack)?
             {
-                return Ok(Delivery::new(&self.group, span, Few::One([place]), Vec::new()));
+                return Ok(delivery);
             }
             let looked = self.look_at_all(now, &mut budget, &options)?;
             if deadline.is_none() || looked.answered {
@@ -46,9 +46,9 @@ impl Consumer {
         match found.and_then(|mut found| found.pop()) {
             Some((_, delivery)) => Ok(delivery),
             None => {
-                let span = self.group.of.stream.snapshot()?.span;
+                let segments = self.group.of.stream.snapshot()?.span.segments;
                 let claims = options.claim.map(|_| Vec::new());
-                let none = Delivery::new(&self.group, span, Few::default(), Vec::new());
+                let none = Delivery::new(&self.group, segments, Few::default());
                 Ok(none.with_claims(claims))
             }
         }
@@ -87,8 +87,10 @@ impl Consumer {
     /// One look for the next entry by a consumer that is there: the most frequent call, which is
     /// one event then. `None` where it takes more than that, and nothing has happened.
     #[inline]
-    fn look_for_one(&self, now: u64, no_ack: bool) -> Result<Option<(Place, Span)>> {
+    fn look_for_one(&self, now: u64, no_ack: bool) -> Result<Option<Delivery>> {
         let group = &self.group;
+        // Kept here, as what `decide` returns goes through memory.
+        let mut given = Place::default();
         let decide = |locked: &mut Locked<'_>| {
             let state = group.of(locked)?;
             let (after, last) = (state.last_id(), locked.tail.last_id);
@@ -111,21 +113,20 @@ impl Consumer {
             }
             let anew = || facts.and_then(|facts| facts.read_after(read, after, &[place.id]));
             let read = counted.or_else(anew);
-            let event = group.of(locked)?.deliver_one(consumer, place.id, no_ack, now, read);
-            Ok(Some((place, event)))
+            given = place;
+            Ok(Some(group.of(locked)?.deliver_one(consumer, place.id, no_ack, now, read)))
         };
         let inner = group.of.stream.inner();
-        let found = inner.change_one(group.shared(), true, decide)?;
-        Ok(found.map(|(place, span, _)| (place, span)))
+        let done = inner.change_one(group.shared(), true, decide)?;
+        Ok(done.map(|(segments, _)| Delivery::new(group, segments, Few::One([given]))))
     }
 
     fn look(&self, now: u64, budget: &mut Budget, options: &GroupReadOptions) -> Result<Looked> {
         if budget.is_for_one()
             && options.claim.is_none()
-            && let Some((place, span)) = self.look_for_one(now, options.no_ack)?
+            && let Some(delivery) = self.look_for_one(now, options.no_ack)?
         {
             budget.spend_one();
-            let delivery = Delivery::new(&self.group, span, Few::One([place]), Vec::new());
             return Ok(Looked { delivery, more: true, answered: true });
         }
         self.look_at_all(now, budget, options)
@@ -185,9 +186,10 @@ impl Consumer {
             Ok((places, claims, more))
         };
         let inner = group.of.stream.inner();
-        let ((places, claims, more), span, _) = inner.change_held(group.shared(), true, decide)?;
+        let ((places, claims, more), segments, _) =
+            inner.change_held(group.shared(), true, decide)?;
         let answered = !places.is_empty();
-        let delivery = Delivery::new(&self.group, span, places, Vec::new()).with_claims(claims);
+        let delivery = Delivery::new(&self.group, segments, places).with_claims(claims);
         Ok(Looked { delivery, more, answered })
     }
 
@@ -222,7 +224,8 @@ impl Consumer {
             state.redelivered(consumer, live, now, &mut events);
             Ok(((locked.span.clone(), places, missing), events))
         })?;
-        let delivery = Delivery::new(&self.group, span, places.into(), missing);
+        let delivery = Delivery::new(&self.group, span.segments, places.into());
+        let delivery = delivery.with_missing(missing);
         Ok(Looked { delivery, more: true, answered: true })
     }
 

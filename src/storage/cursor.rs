@@ -35,7 +35,7 @@ pub(crate) struct Span {
 }
 
 /// Where an entry's fields lie.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) id: EntryId,
     /// Which of the span's segments.
@@ -44,6 +44,17 @@ pub(crate) struct Place {
     pub(crate) ordinal: u32,
     pub(crate) start: u32,
     pub(crate) len: u32,
+}
+
+impl Place {
+    /// The bytes of the field list. `segments`: those of the span.
+    #[inline]
+    pub(crate) fn list(self, segments: &[Arc<Segment>]) -> &[u8] {
+        let segment = segments.get(self.segment as usize);
+        let region = segment.and_then(|s| s.region().ok());
+        let (start, end) = (u64::from(self.start), u64::from(self.start) + u64::from(self.len));
+        region.and_then(|r| r.slice(start, end)).unwrap_or_default()
+    }
 }
 
 impl Span {
@@ -74,10 +85,7 @@ impl Span {
 
     /// The bytes of a place's field list.
     pub(crate) fn list(&self, place: &Place) -> &[u8] {
-        let segment = self.segments.get(place.segment as usize);
-        let region = segment.and_then(|s| s.region().ok());
-        let (start, end) = (u64::from(place.start), u64::from(place.start) + u64::from(place.len));
-        region.and_then(|r| r.slice(start, end)).unwrap_or_default()
+        place.list(&self.segments)
     }
 
     /// The live entry with this ID.

@@ -62,6 +62,7 @@ impl Live {
         Ok(live)
     }
 
+    #[cold]
     fn count(&mut self, span: &Span, tail: Tail) {
         self.findings = span.findings();
         self.lost = span.highest_lost(tail.last_id);

@@ -417,7 +417,7 @@ impl Stream {
         let mut found = crate::wait::read(&[(self, from)], options)?;
         Ok(match found.pop() {
             Some((_, batch)) => batch,
-            None => Batch::new(self.log()?.span(), Few::default()),
+            None => Batch::new(self.log()?.span().segments, Few::default()),
         })
     }
 

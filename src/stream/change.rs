@@ -50,6 +50,7 @@ pub(crate) trait Held<'a>: Sized {
 impl<'a> Held<'a> for MutexGuard<'a, StreamState> {
     type Rest = ();
 
+    #[inline(always)]
     fn hold(stream: &'a StreamInner, shared: &Shared) -> Result<Self> {
         stream.check(shared)?;
         // What recovery has to take back is taken back when the log is opened.
@@ -70,10 +71,11 @@ impl<'a> Held<'a> for MutexGuard<'a, StreamState> {
 }
 
 impl<'a> Held<'a> for Locked<'a> {
-    type Rest = Span;
+    type Rest = Segments;
 
+    #[inline(always)]
     fn hold(stream: &'a StreamInner, shared: &Shared) -> Result<Self> {
-        stream.lock(shared)
+        stream.lock_here(shared)
     }
 
     #[inline]
@@ -91,8 +93,9 @@ impl<'a> Held<'a> for Locked<'a> {
         }
     }
 
-    fn release(self) -> Span {
-        self.span
+    #[inline]
+    fn release(self) -> Segments {
+        self.span.segments
     }
 }
 
@@ -214,17 +217,17 @@ impl StreamInner {
     /// there is nothing to change, or where it takes more than that. For the most frequent calls,
     /// which do not pay for a list of events.
     #[inline]
-    pub(crate) fn change_one<'a, H: Held<'a>, T>(
+    pub(crate) fn change_one<'a, H: Held<'a>>(
         &'a self,
         shared: &Shared,
         grows: bool,
-        mut decide: impl FnMut(&mut H) -> Result<Option<(T, Single)>>,
-    ) -> Result<Option<(T, H::Rest, u64)>> {
+        mut decide: impl FnMut(&mut H) -> Result<Option<Single>>,
+    ) -> Result<Option<(H::Rest, u64)>> {
         let mut again = false;
         loop {
             let mut locked = H::hold(self, shared)?;
             self.check_writable(shared)?;
-            let Some((result, event)) = decide(&mut locked)? else {
+            let Some(event) = decide(&mut locked)? else {
                 return Ok(None);
             };
             let appended = match is_one_skipped(event) {
@@ -235,7 +238,7 @@ impl StreamInner {
                 Ok(position) => {
                     locked.state().apply_single(event);
                     self.tell_background(shared, position);
-                    return Ok(Some((result, locked.release(), position)));
+                    return Ok(Some((locked.release(), position)));
                 }
                 Err(Refused::Error(error)) => return Err(error),
                 Err(Refused::Full) => {
