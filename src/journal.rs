@@ -28,7 +28,7 @@
 
 use crate::commit::{Commit, Mark};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::brief::Brief;
+use crate::format::brief::{Brief, Words};
 use crate::format::event::{Event, Events, Single};
 use crate::format::frame::{Extras, FrameBuilder, Kind};
 use crate::format::header::{FILE_HEADER, FileHeader, FileKind};
@@ -369,15 +369,17 @@ impl Journal {
         event: Single,
         grows: bool,
     ) -> Result<Option<u64>, Refused> {
-        let (number, mut out) = (inner.next_record, Brief::new());
+        let (number, mut words) = (inner.next_record, Words::default());
+        let mut out = Brief::new(&mut words);
         if !Record::write_brief(&mut out, number, (stream, inner.last.get(stream)), event) {
             return Ok(None);
         }
         let Some(frame) = out.finish(Kind::Events, inner.seed, inner.end) else {
             return Ok(None);
         };
-        let len = frame.len() as u64;
-        self.store(inner, frame, grows, event.spare())?;
+        let len = size_of_val(frame) as u64;
+        let write = |region: &mut RegionWriter, at| region.write_words(at, frame, &[]);
+        self.store(inner, (len, write), grows, event.spare())?;
         inner.recent.note_next((stream, inner.last.set(stream, number)), len);
         Ok(Some(len))
     }
@@ -401,7 +403,8 @@ impl Journal {
         frame.end(&mut out, inner.seed, inner.end);
         let len = out.len() as u64;
         let spare = parts.iter().flat_map(|(_, events)| *events).map(Event::spare).sum();
-        let stored = self.store(inner, &out, grows, spare);
+        let write = |region: &mut RegionWriter, at| region.write(at, &out);
+        let stored = self.store(inner, (len, write), grows, spare);
         inner.scratch = out;
         stored?;
         let Inner { recent, last, .. } = inner;
@@ -410,23 +413,23 @@ impl Journal {
         Ok(len)
     }
 
-    /// Puts the next record's frame behind the others, if there is room for it.
+    /// Puts the next record's frame behind the others, if there is room for it: its length, and
+    /// what writes it there.
     #[inline]
     fn store(
         &self,
         inner: &mut Inner,
-        frame: &[u8],
+        (len, write): (u64, impl FnOnce(&mut RegionWriter, u64) -> std::io::Result<()>),
         grows: bool,
         spare: u64,
     ) -> Result<(), Refused> {
-        let len = frame.len() as u64;
         let growth = if grows || spare > 0 { len + spare } else { 0 };
         let room = inner.end + len + END_ROOM <= inner.size && !inner.outgrown;
         let tight = growth > 0 && inner.state_bytes + growth > inner.size / 2;
         if !room || tight {
             return Err(Refused::Full);
         }
-        if let Err(e) = inner.region.write(inner.end, frame) {
+        if let Err(e) = write(&mut inner.region, inner.end) {
             return Err(Refused::Error(Error::io("write", &self.place.path(inner.slot), e)));
         }
         self.place.disk.step("record stored");

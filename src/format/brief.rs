@@ -1,48 +1,70 @@
 //! Frames of few bytes, built in place: those of the state journal's most frequent commands.
 //!
 //! They are byte for byte what [`FrameBuilder`](super::frame::FrameBuilder) makes. A buffer of a
-//! known size needs no look at whether it has to grow before each number that is put in.
+//! known size needs no look at whether it has to grow before each number that is put in. It is one
+//! of words, put together in a register: what was stored in pieces and is loaded as a whole has to
+//! be waited for, by the checksum and by the copy into the file.
 
-use super::frame::{HEADER, Kind, head_of, padded};
+use super::frame::{ALIGN, HEADER, Kind, head_of_words, padded};
 use crate::entry::spread;
 
 /// What a frame takes at most.
 const ROOM: usize = 128;
+const WORD: usize = 8;
+const _: () = assert!(ALIGN == WORD as u64);
+
+/// What a frame is made in.
+pub(crate) type Words = [u64; ROOM / WORD];
 
 /// A frame under way. What does not fit is left out, and then there is no frame at the end.
+///
+/// The words lie outside of it, so that all else of it is kept in registers.
 #[derive(Debug)]
-pub(crate) struct Brief {
-    bytes: [u8; ROOM],
+pub(crate) struct Brief<'a> {
+    words: &'a mut Words,
+    /// The one in which the end lies.
+    last: u64,
     end: usize,
 }
 
-impl Brief {
-    #[inline]
-    pub(crate) fn new() -> Brief {
-        Brief { bytes: [0; ROOM], end: HEADER }
+impl<'a> Brief<'a> {
+    #[inline(always)]
+    pub(crate) fn new(words: &'a mut Words) -> Brief<'a> {
+        Brief { words, last: 0, end: HEADER }
     }
 
-    #[inline]
+    /// Appends as many bytes as `len` says, which are 8 at the most; above them `bytes` is zero.
+    #[inline(always)]
+    fn put(&mut self, bytes: u64, len: usize) {
+        let (n, shift) = (self.end / WORD, self.end % WORD * 8);
+        let word = self.last | bytes << shift;
+        if let Some(place) = self.words.get_mut(n) {
+            *place = word;
+        }
+        self.end += len;
+        // Twice, as nothing is left of it where it fills a word of its own.
+        let behind = bytes >> 1 >> (63 - shift);
+        self.last = if self.end / WORD == n { word } else { behind };
+    }
+
+    #[inline(always)]
     pub(crate) fn byte(&mut self, byte: u8) {
-        if let Some(place) = self.bytes.get_mut(self.end) {
-            *place = byte;
-        }
-        self.end += 1;
+        self.put(u64::from(byte), 1);
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn bytes<const N: usize>(&mut self, bytes: [u8; N]) {
-        if let Some(place) = self.bytes.get_mut(self.end..self.end + N) {
-            place.copy_from_slice(&bytes);
-        }
-        self.end += N;
+        const { assert!(N <= WORD) };
+        let mut word = [0; WORD];
+        word[..N].copy_from_slice(&bytes);
+        self.put(u64::from_le_bytes(word), N);
     }
 
     /// Varints of which one follows the other.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn pair(&mut self, first: u64, second: u64) {
         if (first | second) < 0x80 {
-            self.bytes([first as u8, second as u8]);
+            self.put(first | second << 8, 2);
         } else {
             self.number(first);
             self.number(second);
@@ -50,59 +72,63 @@ impl Brief {
     }
 
     /// A varint.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn number(&mut self, value: u64) {
         if value < 0x80 {
-            self.byte(value as u8);
+            self.put(value, 1);
+        } else if let Some((word, len)) = spread(value) {
+            self.put(word, len);
         } else {
-            self.long_number(value);
-        }
-    }
-
-    fn long_number(&mut self, mut value: u64) {
-        if let Some((word, len)) = spread(value) {
-            if let Some(place) = self.bytes.get_mut(self.end..self.end + 8) {
-                place.copy_from_slice(&word.to_le_bytes());
-            } else {
-                self.end = ROOM;
+            let (word, rest) = (long(value), value >> 56);
+            self.put(word, WORD);
+            match rest < 0x80 {
+                true => self.put(rest, 1),
+                false => self.put(rest | 0x80 | rest >> 7 << 8, 2),
             }
-            self.end += len;
-            return;
         }
-        while value >= 0x80 {
-            self.byte((value as u8) | 0x80);
-            value >>= 7;
-        }
-        self.byte(value as u8);
     }
 
     /// Where the next byte comes to lie.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn here(&self) -> usize {
         self.end
     }
 
-    /// Changes a byte that is there to the number of those behind it.
-    #[inline]
+    /// Changes a byte that is there, a zero, to the number of those behind it.
+    #[inline(always)]
     pub(crate) fn count_behind(&mut self, at: usize) {
         let count = self.end - at - 1;
         // More would take two bytes. What did not fit before must not seem to fit now.
         if count >= 0x80 {
             self.end = ROOM + 1;
+            return;
         }
-        if let Some(place) = self.bytes.get_mut(at) {
-            *place = count as u8;
+        let bits = (count as u64) << (at % WORD * 8);
+        if at / WORD == self.end / WORD {
+            self.last |= bits;
+        } else if let Some(word) = self.words.get_mut(at / WORD) {
+            *word |= bits;
         }
     }
 
-    /// The whole frame, for its place; `None` if something did not fit.
-    #[inline]
-    pub(crate) fn finish(&mut self, kind: Kind, seed: u32, offset: u64) -> Option<&[u8]> {
-        let body = self.bytes.get(HEADER..self.end)?;
-        let head = head_of(kind, body, seed, offset);
-        *self.bytes.first_chunk_mut()? = head;
-        self.bytes.get(..padded(self.end) as usize)
+    /// The whole frame, in words, the lower bytes of which come first; `None` if something did not
+    /// fit.
+    #[inline(always)]
+    pub(crate) fn finish(self, kind: Kind, seed: u32, offset: u64) -> Option<&'a [u64]> {
+        let len = padded(self.end) as usize / WORD;
+        if !self.end.is_multiple_of(WORD) {
+            *self.words.get_mut(len - 1)? = self.last;
+        }
+        let words = self.words.get_mut(..len)?;
+        head_of_words(kind, words, self.end, seed, offset);
+        Some(words)
     }
+}
+
+/// The first eight bytes of a varint that has more.
+#[cold]
+fn long(value: u64) -> u64 {
+    (0..8).fold(0, |word, n| word | (value >> (7 * n) & 0x7f | 0x80) << (8 * n))
 }
 
 #[cfg(test)]
@@ -112,9 +138,14 @@ mod tests {
     use crate::format::frame::FrameBuilder;
     use proptest::prelude::*;
 
+    fn bytes_of(words: &[u64]) -> Vec<u8> {
+        words.iter().flat_map(|word| word.to_le_bytes()).collect()
+    }
+
     #[test]
     fn a_number_that_did_not_fit_is_not_forgotten_with_the_count() {
-        let mut brief = Brief::new();
+        let mut words = [0; ROOM / WORD];
+        let mut brief = Brief::new(&mut words);
         let at = brief.here();
         brief.byte(0);
         (brief.here()..ROOM - 4).for_each(|_| brief.byte(1));
@@ -133,7 +164,8 @@ mod tests {
             numbers in prop::collection::vec((any::<u64>(), 0..64u32), 1..20),
             (seed, at) in (any::<u32>(), 0..1u64 << 30),
         ) {
-            let (mut brief, mut out) = (Brief::new(), Vec::new());
+            let (mut words, mut out) = ([0; ROOM / WORD], Vec::new());
+            let mut brief = Brief::new(&mut words);
             let frame = FrameBuilder::begin(&mut out, Kind::Events, 0, None);
             let count_at = brief.here();
             brief.byte(0);
@@ -148,7 +180,7 @@ mod tests {
             let len = out.len();
             frame.end(&mut out, seed, at * 8);
             match brief.finish(Kind::Events, seed, at * 8) {
-                Some(bytes) => prop_assert_eq!(bytes, &out[..]),
+                Some(words) => prop_assert_eq!(bytes_of(words), out),
                 None => prop_assert!(len > ROOM - 8),
             }
         }

@@ -9,7 +9,7 @@ mod plain;
 pub(crate) use extras::{Extras, Key};
 pub(crate) use plain::{Front, PLAIN_ID, Plain};
 
-use super::{checksum, checksum_soon, seed_of, short, u32_at, u64_at};
+use super::{checksum, checksum_soon, seed_of, short, u32_at, u64_at, wide};
 use crate::entry::{check_fields, read_bytes, read_varint, write_bytes, write_varint};
 use crate::id::EntryId;
 use crate::planted;
@@ -264,16 +264,35 @@ impl FrameBuilder {
     }
 }
 
-/// The header of a frame without flags that has this body and this place.
+/// Puts the header of a frame without flags into its words, which are zero there. The frame ends at
+/// `end`, and behind that its words are zero too.
 #[inline]
-pub(crate) fn head_of(kind: Kind, body: &[u8], seed: u32, offset: u64) -> [u8; HEADER] {
+pub(crate) fn head_of_words(kind: Kind, words: &mut [u64], end: usize, seed: u32, offset: u64) {
     let seed = seed_at(seed, offset);
-    let size = ((kind as u32) << 28) | body.len() as u32;
-    let word = u64::from(checksum(!seed, body)) | (u64::from(size) << 32);
-    let mut head = [0; HEADER];
-    head[..4].copy_from_slice(&checksum_of(seed, word, 0, None).to_le_bytes());
-    head[4..12].copy_from_slice(&word.to_le_bytes());
-    head
+    let [first, body @ ..] = words else { return };
+    let size = u64::from(((kind as u32) << 28) | (end - HEADER) as u32);
+    let sums = words_checksums(seed, size, body, end);
+    *first = sums;
+    if let Some(second) = body.first_mut() {
+        *second |= size;
+    }
+}
+
+/// [`frame_checksums`](super::frame_checksums) of a frame without flags, whose words from the
+/// second one on are `words`, still without what is in front of the body; it ends at `end`.
+#[inline]
+fn words_checksums(seed: u32, size: u64, words: &[u64], end: usize) -> u64 {
+    let padding = padded(end) as usize - end;
+    let sums = wide::of_words(seed, size, words, padding);
+    sums.unwrap_or_else(|| words_checksums_apart(seed, size, words, end))
+}
+
+#[cold]
+fn words_checksums_apart(seed: u32, size: u64, words: &[u64], end: usize) -> u64 {
+    let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let body = bytes.get(HEADER - 8..end - 8).unwrap_or_default();
+    let sum = u64::from(checksum(!seed, body));
+    u64::from(checksum_of(seed, sum | size << 32, 0, None)) | sum << 32
 }
 
 /// The chained checksum after one more frame.

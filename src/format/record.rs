@@ -104,9 +104,9 @@ impl Record {
 
     /// The same for one event of one stream, where the record before it changed that stream too, as
     /// the whole body of a frame. `false` if the event takes more than that.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn write_brief(
-        out: &mut Brief,
+        out: &mut Brief<'_>,
         number: u64,
         (stream, previous): (u64, u64),
         event: Single,

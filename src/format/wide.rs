@@ -35,6 +35,17 @@ pub(super) fn front(seed: u32, size: u32, ids: u16, list: &[u8]) -> Option<u64> 
     return None;
 }
 
+/// The same for a frame without flags whose words from the second one on are these, of which the
+/// first has no bytes yet in front of its last three, those of the body. `size`: the word's upper
+/// half. `padding`: how many bytes at the end are none of the body.
+#[inline]
+pub(super) fn of_words(seed: u32, size: u64, words: &[u64], padding: usize) -> Option<u64> {
+    #[cfg(target_arch = "x86_64")]
+    return x86::of_words(seed, size, words, padding);
+    #[cfg(not(target_arch = "x86_64"))]
+    return None;
+}
+
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]
 mod x86 {
@@ -55,6 +66,12 @@ mod x86 {
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("vpclmulqdq")
             && is_x86_feature_detected!("pclmulqdq")
+    });
+
+    /// What words need, of which there are at most as many as these.
+    const MOST_WORDS: usize = 16;
+    static ARE_PRODUCTS_THERE: LazyLock<bool> = LazyLock::new(|| {
+        is_x86_feature_detected!("sse4.1") && is_x86_feature_detected!("pclmulqdq")
     });
 
     /// What the words of a register are multiplied by. Where it lies in one line of memory, it is
@@ -107,8 +124,10 @@ mod x86 {
 
     /// What a header's word is multiplied by: its flags follow, and the checksum.
     const FLAGS_FOLLOW: u64 = power(8 + 32);
-    /// What the higher 64 of 96 bits are multiplied by, of which the rest is the word's first half.
-    const HALF_A_HEADER_FOLLOWS: u64 = power(32 + 32 + 8 + 32);
+
+    /// What the first 64 of a body's 96 bits are multiplied by for the header's checksum, in which
+    /// the body's is the first half of that word.
+    const HEAD_FOLLOWS: u64 = power(32 + 32 + 8 + 32);
 
     const fn powers() -> [Powers; MOST] {
         let mut powers = [const { Powers([0; WIDE / 8]) }; MOST];
@@ -120,6 +139,42 @@ mod x86 {
             word += 1;
         }
         powers
+    }
+
+    /// What words are multiplied by, the last one first, where so many of its bytes are padding.
+    static WORD_POWERS: [[u64; MOST_WORDS]; 8] = word_powers();
+
+    const fn word_powers() -> [[u64; MOST_WORDS]; 8] {
+        let mut powers = [[0; MOST_WORDS]; 8];
+        let mut padding = 0;
+        while padding < 8 {
+            let (mut rest, mut bit) = ((power(32) >> 1) as u32, 0);
+            while bit < 8 * padding {
+                rest = by_x(rest);
+                bit += 1;
+            }
+            let mut word = 0;
+            while word < MOST_WORDS {
+                powers[padding][word] = (rest as u64) << 1;
+                let mut bit = 0;
+                while bit < 64 {
+                    rest = times_x(rest);
+                    bit += 1;
+                }
+                word += 1;
+            }
+            padding += 1;
+        }
+        powers
+    }
+
+    /// What [`times_x`] was given.
+    const fn by_x(rest: u32) -> u32 {
+        // The polynomial's highest bit is set, so it tells which way the bit was shifted out.
+        match rest >> 31 {
+            1 => (rest ^ POLYNOMIAL) << 1 | 1,
+            _ => rest << 1,
+        }
     }
 
     /// How often the polynomial goes into x^96, reflected: the lowest bit is x^64. The 65th, x^0,
@@ -163,6 +218,48 @@ mod x86 {
         Some(unsafe { made(seed, size, ids, list) })
     }
 
+    /// As [`of_words`](super::of_words).
+    #[inline]
+    pub(super) fn of_words(seed: u32, size: u64, words: &[u64], padding: usize) -> Option<u64> {
+        // The seed goes into two words.
+        if !(2..=MOST_WORDS).contains(&words.len()) || padding >= 8 || !*ARE_PRODUCTS_THERE {
+            return None;
+        }
+        // SAFETY: the processor has the instructions.
+        Some(unsafe { both_of_words(seed, size, words, padding) })
+    }
+
+    #[target_feature(enable = "sse4.1,pclmulqdq")]
+    fn both_of_words(seed: u32, size: u64, words: &[u64], padding: usize) -> u64 {
+        let powers = &WORD_POWERS[padding];
+        // What the register begins with goes into the first four bytes, of which three are in the
+        // first word.
+        let (first, second) = (u64::from(seed) << 40, u64::from(seed) >> 24);
+        let n = words.len() - 1;
+        let mut sum = _mm_xor_si128(
+            product(words[0] ^ first, powers[n]),
+            product(words[1] ^ second, powers[n - 1]),
+        );
+        for (word, power) in words[2..].iter().rev().zip(powers) {
+            sum = _mm_xor_si128(sum, product(*word, *power));
+        }
+        both_of(sum, seed, size)
+    }
+
+    /// The checksums of a header and of the body of which these are the 96 bits.
+    #[inline]
+    #[target_feature(enable = "sse4.1,pclmulqdq")]
+    fn both_of(body: __m128i, seed: u32, size: u64) -> u64 {
+        // The header's is taken of the same 96 bits, so that neither waits for the other. What is
+        // inverted in the body's, and in the seed, comes to the seed itself.
+        let others = u64::from(seed) | size << 32;
+        let all = _mm_xor_si128(body, _mm_set_epi64x(others.cast_signed(), 0));
+        let powers = _mm_set_epi64x(FLAGS_FOLLOW.cast_signed(), HEAD_FOLLOWS.cast_signed());
+        let first = _mm_clmulepi64_si128(all, powers, 0x00);
+        let second = _mm_clmulepi64_si128(all, powers, 0x11);
+        u64::from(reduce(_mm_xor_si128(first, second))) | u64::from(reduce(body)) << 32
+    }
+
     #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq,pclmulqdq")]
     fn both(seed: u32, word: u64, body: &[u8]) -> u64 {
         let head = reduce(product(word ^ u64::from(!seed), FLAGS_FOLLOW));
@@ -173,14 +270,7 @@ mod x86 {
     #[target_feature(enable = "avx512f,avx512bw,vpclmulqdq,pclmulqdq")]
     fn made(seed: u32, size: u32, ids: u16, list: &[u8]) -> u64 {
         let first = product(u64::from(seed) ^ u64::from(ids), SEEDS[list.len() + IDS]);
-        let body = sum_with(first, list);
-        // The body's checksum is the first half of the header's word. So that the header's need not
-        // wait for it, it is taken from what the other is a rest of, and inverted in the seed.
-        let size = product(u64::from(seed) | u64::from(size) << 32, FLAGS_FOLLOW);
-        let high = _mm_clmulepi64_si128(body, number(HALF_A_HEADER_FOLLOWS), 0x00);
-        let low = _mm_clmulepi64_si128(body, number(FLAGS_FOLLOW), 0x01);
-        let head = reduce(_mm_xor_si128(size, _mm_xor_si128(high, low)));
-        u64::from(head) | u64::from(reduce(body)) << 32
+        both_of(sum_with(first, list), seed, u64::from(size))
     }
 
     /// The checksum of what is neither shorter than `LEAST` nor longer than all powers reach.

@@ -408,32 +408,45 @@ impl RegionWriter {
         }
     }
 
-    /// The same of two words, in little endian, and of the bytes behind them. What is in registers
-    /// is stored from there: copied out of memory together with what stands behind it, it would
-    /// have to get there first.
-    #[inline]
-    pub(crate) fn write_behind(
+    /// The same of words, the lower bytes of which come first, and of bytes behind them. What is in
+    /// registers is stored from there: copied out of memory together with what stands behind it,
+    /// it would have to get there first.
+    #[inline(always)]
+    pub(crate) fn write_words(
         &mut self,
         offset: u64,
-        front: [u64; 2],
-        bytes: &[u8],
+        words: &[u64],
+        behind: &[u8],
     ) -> io::Result<()> {
         const WORD: usize = size_of::<u64>();
-        match &self.open(offset, 2 * WORD + bytes.len())?.mem {
+        let front = WORD * words.len();
+        match &self.open(offset, front + behind.len())?.mem {
             Mem::Heap(mem) => {
-                mem.write(offset as usize, &front.map(u64::to_le_bytes).concat())?;
-                mem.write(offset as usize + 2 * WORD, bytes)
+                let front = words.iter().flat_map(|word| word.to_le_bytes());
+                mem.write(
+                    offset as usize,
+                    &front.chain(behind.iter().copied()).collect::<Vec<u8>>(),
+                )
+            }
+            Mem::Map(_) if !offset.is_multiple_of(WORD as u64) => {
+                Err(out_of_range("words beside the places of words"))
             }
             Mem::Map(map) => {
-                // SAFETY: as in `write`, for the words and the bytes together.
-                unsafe {
-                    let place = map.as_mut_ptr().add(offset as usize);
-                    place.cast::<u64>().write_unaligned(front[0].to_le());
-                    place.add(WORD).cast::<u64>().write_unaligned(front[1].to_le());
-                    let behind = place.add(2 * WORD);
-                    std::ptr::copy_nonoverlapping(bytes.as_ptr(), behind, bytes.len());
+                for (n, word) in words.iter().enumerate() {
+                    // SAFETY: as in `write`; a map begins with a page, so these are places of
+                    // words. Volatile, as a loop that copies is taken for a call that does.
+                    unsafe {
+                        let place = map.as_mut_ptr().add(offset as usize + WORD * n);
+                        place.cast::<u64>().write_volatile(word.to_le());
+                    }
                 }
-                expect_stores(map, offset as usize + AHEAD, bytes.len());
+                let at = offset as usize + front;
+                // SAFETY: as in `write`.
+                unsafe {
+                    let place = map.as_mut_ptr().add(at);
+                    std::ptr::copy_nonoverlapping(behind.as_ptr(), place, behind.len());
+                }
+                expect_stores(map, offset as usize + AHEAD, front + behind.len());
                 Ok(())
             }
         }

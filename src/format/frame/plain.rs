@@ -1,5 +1,5 @@
-//! The frame of most entries: no flags, and an ID near the base of its block. It is made and checked
-//! in one go, which an append and a scan do for nearly all.
+//! The frame of most entries: no flags, and an ID near the base of its block. It is made and
+//! checked in one go, which an append and a scan do for nearly all.
 //!
 //! What is taken in here is taken in by [`Header`](super::Header) and the rest just the same.
 //! Whatever is otherwise, or wrong, is left to them.

@@ -149,3 +149,21 @@ proptest! {
         }
     }
 }
+
+/// Fails if the checksums of a frame in words are other ones than those of its bytes, for any
+/// length, or if a processor without the instructions writes other ones.
+#[test]
+fn words_have_the_checksums_of_their_bytes() {
+    for end in HEADER..=128 {
+        let seed = (end as u32).wrapping_mul(0x9e37_79b1);
+        let byte = |n: usize| if (HEADER..end).contains(&n) { (n * 7 + 3) as u8 } else { 0 };
+        let bytes: Vec<u8> = (8..padded(end) as usize).map(byte).collect();
+        let words: Vec<u64> = bytes.as_chunks().0.iter().map(|w| u64::from_le_bytes(*w)).collect();
+        let size = u64::from((Kind::Events as u32) << 28 | (end - HEADER) as u32);
+        let sum = u64::from(checksum(!seed, &bytes[HEADER - 8..end - 8]));
+        let head = checksum_of(seed, sum | size << 32, 0, None);
+        let usual = u64::from(head) | sum << 32;
+        assert_eq!(words_checksums(seed, size, &words, end), usual, "{end}");
+        assert_eq!(words_checksums_apart(seed, size, &words, end), usual, "{end}");
+    }
+}

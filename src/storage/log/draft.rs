@@ -94,7 +94,7 @@ impl Writer {
             return Ok(false);
         };
         let behind = draft.behind_front();
-        if let Err(error) = active.region.write_behind(at, front.words, behind) {
+        if let Err(error) = active.region.write_words(at, &front.words, behind) {
             return Err(self.failed(at, error));
         }
         self.stored(log, (FRONT + behind.len()) as u64, front.crc, 1);
