@@ -86,7 +86,7 @@ impl Consumer {
 
     /// One look for the next entry by a consumer that is there: the most frequent call, which is
     /// one event then. `None` where it takes more than that, and nothing has happened.
-    #[inline]
+    #[inline(always)]
     fn look_for_one(&self, now: u64, no_ack: bool) -> Result<Option<Delivery>> {
         let group = &self.group;
         // Kept here, as what `decide` returns goes through memory.
@@ -106,15 +106,16 @@ impl Consumer {
             let resume = state.resume.entry(group.of.number).or_default();
             let walk = resume.walk(span, after, from);
             let found = walk.advance_once(&mut span.reading())?;
-            let place = walk.place;
-            resume.stands(span, if found { place.id } else { after });
+            // One by one: as a whole they would be loaded in other pieces than they were stored in.
+            let Place { id, segment, ordinal, start, len } = walk.place;
+            resume.stands(span, if found { id } else { after });
             if !found {
                 return Ok(None);
             }
-            let anew = || facts.and_then(|facts| facts.read_after(read, after, &[place.id]));
+            let anew = || facts.and_then(|facts| facts.read_after(read, after, &[id]));
             let read = counted.or_else(anew);
-            given = place;
-            Ok(Some(group.of(locked)?.deliver_one(consumer, place.id, no_ack, now, read)))
+            given = Place { id, segment, ordinal, start, len };
+            Ok(Some(group.of(locked)?.deliver_one(consumer, id, no_ack, now, read)))
         };
         let inner = group.of.stream.inner();
         let done = inner.change_one(group.shared(), true, decide)?;
