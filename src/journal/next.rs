@@ -136,6 +136,7 @@ impl NextFile {
     }
 
     pub(super) fn sync(&mut self) -> Result<()> {
+        self.region.region().let_go(0, self.end);
         self.file.sync().map_err(|e| Error::io("sync", &self.path, e))?;
         self.synced = self.end;
         Ok(())
