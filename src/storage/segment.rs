@@ -24,6 +24,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 mod index;
+mod starts;
 use index::Index;
 pub(crate) use index::{Marks, Sought};
 

@@ -11,6 +11,7 @@
 //! * Marks are hints like the index itself: what is handed out is verified where it lies.
 
 use super::Body;
+use super::starts::Starts;
 use crate::format::footer::BlockStart;
 use crate::id::EntryId;
 use parking_lot::RwLock;
@@ -24,7 +25,7 @@ pub(super) struct Index {
 
 #[derive(Debug, Default)]
 struct Blocks {
-    starts: Vec<BlockStart>,
+    starts: Starts,
     /// Of as many blocks as anybody was about to mark, so that nothing is held for the segments in
     /// which nobody seeks.
     marks: Vec<AtomicU64>,
@@ -32,7 +33,7 @@ struct Blocks {
 
 impl From<Vec<BlockStart>> for Index {
     fn from(starts: Vec<BlockStart>) -> Index {
-        Index { blocks: RwLock::new(Blocks { starts, marks: Vec::new() }) }
+        Index { blocks: RwLock::new(Blocks { starts: starts.into(), marks: Vec::new() }) }
     }
 }
 
@@ -116,7 +117,7 @@ impl Body {
     /// Holds no more memory than it needs now.
     pub(crate) fn shrink(&self) {
         let mut blocks = self.index.blocks.write();
-        blocks.starts.shrink_to_fit();
+        blocks.starts.shrink();
         blocks.marks.shrink_to_fit();
     }
 
@@ -130,7 +131,7 @@ impl Body {
     pub(crate) fn seek_near(&self, id: EntryId, limit: u64) -> Sought {
         let Blocks { starts: index, marks } = &*self.index.blocks.read();
         let after = index.partition_point(|b| b.id <= id && u64::from(b.offset) < limit);
-        let Some((number, block)) = after.checked_sub(1).and_then(|n| Some((n, *index.get(n)?)))
+        let Some((number, block)) = after.checked_sub(1).and_then(|n| Some((n, index.get(n)?)))
         else {
             return Sought { block: self.first_block(), number: 0, marks: None, guess: 0 };
         };
@@ -166,21 +167,21 @@ impl Body {
     pub(crate) fn block_after(&self, offset: u64, limit: u64) -> Option<BlockStart> {
         let index = &self.index.blocks.read().starts;
         let n = index.partition_point(|b| u64::from(b.offset) <= offset);
-        index.get(n).copied().filter(|b| u64::from(b.offset) < limit)
+        index.get(n).filter(|b| u64::from(b.offset) < limit)
     }
 
     /// The last block that begins below `limit`.
     pub(crate) fn block_before(&self, limit: u64) -> Option<BlockStart> {
         let index = &self.index.blocks.read().starts;
         let n = index.partition_point(|b| u64::from(b.offset) < limit);
-        n.checked_sub(1).and_then(|n| index.get(n).copied())
+        n.checked_sub(1).and_then(|n| index.get(n))
     }
 
     /// The block that holds the entry with this number.
     pub(crate) fn block_of(&self, ordinal: u32) -> BlockStart {
         let index = &self.index.blocks.read().starts;
         let n = index.partition_point(|b| b.ordinal <= ordinal);
-        n.checked_sub(1).and_then(|n| index.get(n).copied()).unwrap_or(self.first_block())
+        n.checked_sub(1).and_then(|n| index.get(n)).unwrap_or(self.first_block())
     }
 
     /// How many blocks have an entry that is neither deleted nor numbered below `from`.
@@ -202,7 +203,7 @@ impl Body {
     pub(crate) fn index_copy(&self) -> Vec<BlockStart> {
         let end = self.end();
         let index = &self.index.blocks.read().starts;
-        index.iter().copied().filter(|b| u64::from(b.offset) < end).collect()
+        index.iter().filter(|b| u64::from(b.offset) < end).collect()
     }
 }
 
