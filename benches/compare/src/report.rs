@@ -247,6 +247,19 @@ mod tests {
         }
     }
 
+    /// Fails if the figures in the README are not those of the last full run.
+    #[test]
+    fn the_readme_tells_what_the_full_run_printed() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let text = |path: &str| std::fs::read_to_string(root.join(path)).expect("a text");
+        let (readme, table) = (text("../../README.md"), text("results/full.md"));
+        let told: Vec<_> = readme.lines().filter(|line| line.starts_with("| W")).collect();
+        assert!(told.len() > 10, "{} lines", told.len());
+        for line in told {
+            assert!(table.lines().any(|known| known == line), "{line}");
+        }
+    }
+
     #[test]
     fn the_table_of_budgets_is_aligned() {
         let text = budgets(&Results::default());
