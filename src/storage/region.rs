@@ -422,11 +422,10 @@ impl RegionWriter {
         let front = WORD * words.len();
         match &self.open(offset, front + behind.len())?.mem {
             Mem::Heap(mem) => {
-                let front = words.iter().flat_map(|word| word.to_le_bytes());
-                mem.write(
-                    offset as usize,
-                    &front.chain(behind.iter().copied()).collect::<Vec<u8>>(),
-                )
+                for (n, word) in words.iter().enumerate() {
+                    mem.write(offset as usize + WORD * n, &word.to_le_bytes())?;
+                }
+                mem.write(offset as usize + front, behind)
             }
             Mem::Map(_) if !offset.is_multiple_of(WORD as u64) => {
                 Err(out_of_range("words beside the places of words"))
