@@ -9,6 +9,7 @@ mod plain;
 pub(crate) use extras::{Extras, Key};
 pub(crate) use plain::{Front, PLAIN_ID, Plain};
 
+use super::brief::Words;
 use super::{checksum, checksum_soon, seed_of, short, u32_at, u64_at, wide};
 use crate::entry::{check_fields, read_bytes, read_varint, write_bytes, write_varint};
 use crate::id::EntryId;
@@ -246,7 +247,7 @@ impl FrameBuilder {
     pub(crate) fn end(self, out: &mut Vec<u8>, seed: u32, offset: u64) -> u32 {
         let is_block = self.flags & BLOCK != 0;
         let header_len = if is_block { HEADER + BLOCK_HEADER } else { HEADER };
-        let frame = &mut *out;
+        let frame = out.as_mut_slice();
         let body_len = frame.len() - header_len;
         debug_assert!(body_len <= MAX_BODY);
         let seed = seed_at(seed, offset);
@@ -289,8 +290,10 @@ fn words_checksums(seed: u32, size: u64, words: &[u64], end: usize) -> u64 {
 
 #[cold]
 fn words_checksums_apart(seed: u32, size: u64, words: &[u64], end: usize) -> u64 {
-    let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
-    let body = bytes.get(HEADER - 8..end - 8).unwrap_or_default();
+    let mut bytes = [[0; 8]; size_of::<Words>() / 8];
+    debug_assert!(words.len() <= bytes.len());
+    bytes.iter_mut().zip(words).for_each(|(bytes, word)| *bytes = word.to_le_bytes());
+    let body = bytes.as_flattened().get(HEADER - 8..end - 8).unwrap_or_default();
     let sum = u64::from(checksum(!seed, body));
     u64::from(checksum_of(seed, sum | size << 32, 0, None)) | sum << 32
 }

@@ -73,17 +73,24 @@ fn frame_checksums_apart(seed: u32, word: u64, body: &[u8]) -> u64 {
     u64::from(short::checksum(seed, word, 0)) | u64::from(checksum(!seed, body)) << 32
 }
 
+/// The polynomial of all checksums without its highest term, reflected: the lowest bit is x^31.
+const POLYNOMIAL: u32 = 0xedb8_8320;
+
+/// The register before it was shifted by one bit.
+const fn unshifted(register: u32) -> u32 {
+    // The polynomial's highest bit is set, so it tells which way the bit was shifted out.
+    match register >> 31 {
+        1 => (register ^ POLYNOMIAL) << 1 | 1,
+        _ => register << 1,
+    }
+}
+
 /// The seed with which the checksum of `bytes` is `crc`: there is exactly one.
 pub(crate) fn seed_of(crc: u32, bytes: &[u8]) -> u32 {
-    const POLYNOMIAL: u32 = 0xedb8_8320;
     let mut register = !crc;
     for byte in bytes.iter().rev() {
         for _ in 0..8 {
-            // The polynomial's highest bit is set, so it tells which way the bit was shifted out.
-            register = match register >> 31 {
-                1 => ((register ^ POLYNOMIAL) << 1) | 1,
-                _ => register << 1,
-            };
+            register = unshifted(register);
         }
         register ^= u32::from(*byte);
     }

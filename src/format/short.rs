@@ -6,6 +6,8 @@
 //! come as a number, as whoever writes a header has them in registers: bytes that were stored one
 //! way and are loaded another way have to be waited for.
 
+use super::POLYNOMIAL;
+
 /// How many bytes the tables reach.
 const LEN: usize = 16;
 /// How many bytes of a header there are.
@@ -15,7 +17,6 @@ const HEAD: usize = 9;
 static TABLES: [[u32; 256]; LEN] = tables();
 
 const fn tables() -> [[u32; 256]; LEN] {
-    const POLYNOMIAL: u32 = 0xedb8_8320;
     let mut tables = [[0u32; 256]; LEN];
     let mut byte = 0;
     while byte < 256 {

@@ -49,6 +49,8 @@ pub(super) fn of_words(seed: u32, size: u64, words: &[u64], padding: usize) -> O
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]
 mod x86 {
+    use crate::format::frame::PLAIN_ID;
+    use crate::format::{POLYNOMIAL, unshifted};
     use std::arch::x86_64::*;
     use std::sync::LazyLock;
 
@@ -59,7 +61,7 @@ mod x86 {
     /// Fewer bytes are left to others. With less than a word there would be no place for the seed.
     const LEAST: usize = 16;
     /// Bytes that a body has in front of its list.
-    const IDS: usize = 2;
+    const IDS: usize = PLAIN_ID;
 
     static IS_THERE: LazyLock<bool> = LazyLock::new(|| {
         is_x86_feature_detected!("avx512f")
@@ -82,8 +84,6 @@ mod x86 {
     /// The last is that of the last register.
     static POWERS: [Powers; MOST] = powers();
 
-    /// The polynomial without its highest term, reflected: the lowest bit is x^31.
-    const POLYNOMIAL: u32 = 0xedb8_8320;
     /// With its highest term.
     const WHOLE: u64 = (POLYNOMIAL as u64) << 1 | 1;
 
@@ -150,7 +150,7 @@ mod x86 {
         while padding < 8 {
             let (mut rest, mut bit) = ((power(32) >> 1) as u32, 0);
             while bit < 8 * padding {
-                rest = by_x(rest);
+                rest = unshifted(rest);
                 bit += 1;
             }
             let mut word = 0;
@@ -166,15 +166,6 @@ mod x86 {
             padding += 1;
         }
         powers
-    }
-
-    /// What [`times_x`] was given.
-    const fn by_x(rest: u32) -> u32 {
-        // The polynomial's highest bit is set, so it tells which way the bit was shifted out.
-        match rest >> 31 {
-            1 => (rest ^ POLYNOMIAL) << 1 | 1,
-            _ => rest << 1,
-        }
     }
 
     /// How often the polynomial goes into x^96, reflected: the lowest bit is x^64. The 65th, x^0,
