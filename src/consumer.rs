@@ -6,7 +6,7 @@
 use crate::entry::Entry;
 use crate::error::{Error, ErrorKind, Result, check_name};
 use crate::few::Few;
-use crate::format::event::{Event, GroupNumber, Ids};
+use crate::format::event::{Event, GroupNumber, Ids, Single};
 use crate::group::{ConsumerInfo, GroupInfo, GroupState, Pending, PendingSummary};
 use crate::id::{EntryId, closed};
 use crate::options::{ClaimOptions, GroupReadOptions, PendingFilter, ReadFrom, Start};
@@ -303,7 +303,10 @@ impl Group {
     /// The same for one of them. `false` if it was not pending any more.
     pub(super) fn ack_one(&self, id: EntryId) -> Result<bool> {
         let (shared, inner) = (self.shared(), self.of.stream.inner());
-        let ack = |state: &mut MutexGuard<'_, StreamState>| Ok(self.within(state)?.ack_one(id));
+        let ack = |state: &mut MutexGuard<'_, StreamState>, out: &mut Option<Single>| {
+            *out = self.within(state)?.ack_one(id);
+            Ok(())
+        };
         match inner.change_one(shared, false, ack)? {
             Some(((), position)) => inner.settle(shared, position).map(|()| true),
             None => Ok(false),

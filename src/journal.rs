@@ -292,7 +292,7 @@ impl Journal {
         if let [(stream, [event])] = parts
             && let Some(event) = Single::of(event)
         {
-            return self.append_one(*stream, event, grows);
+            return self.append_one(*stream, &event, grows);
         }
         let mut inner = self.inner.lock();
         self.check_takes(&inner)?;
@@ -304,7 +304,7 @@ impl Journal {
     pub(crate) fn append_one(
         &self,
         stream: u64,
-        event: Single,
+        event: &Single,
         grows: bool,
     ) -> Result<u64, Refused> {
         let mut inner = self.inner.lock();
@@ -326,7 +326,7 @@ impl Journal {
         &self,
         inner: &mut Inner,
         stream: u64,
-        event: Single,
+        event: &Single,
         grows: bool,
     ) -> Result<u64, Refused> {
         self.append_in(inner, &[(stream, &[event.event()])], grows)
@@ -366,7 +366,7 @@ impl Journal {
         &self,
         inner: &mut Inner,
         stream: u64,
-        event: Single,
+        event: &Single,
         grows: bool,
     ) -> Result<Option<u64>, Refused> {
         let (number, mut words) = (inner.next_record, Words::default());

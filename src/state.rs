@@ -108,7 +108,7 @@ impl StreamState {
 
     /// The same for the most frequent events.
     #[inline]
-    pub(crate) fn apply_single(&mut self, event: Single) {
+    pub(crate) fn apply_single(&mut self, event: &Single) {
         self.groups.apply_single(event);
     }
 

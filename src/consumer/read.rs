@@ -1,7 +1,7 @@
 //! Reading as a consumer: new entries, history, over one stream or several, blocking or not.
 
 use super::*;
-use crate::format::event::PendingRecord;
+use crate::format::event::{PendingRecord, Single};
 use crate::notify::{Class, Registration, Waiter, Wake};
 use crate::sync::Deadline;
 use crate::wait::deadline;
@@ -89,15 +89,14 @@ impl Consumer {
     #[inline(always)]
     fn look_for_one(&self, now: u64, no_ack: bool) -> Result<Option<Delivery>> {
         let group = &self.group;
-        // Kept here, as what `decide` returns goes through memory.
         let mut given = Place::default();
-        let decide = |locked: &mut Locked<'_>| {
+        let decide = |locked: &mut Locked<'_>, out: &mut Option<Single>| {
             let state = group.of(locked)?;
             let (after, last) = (state.last_id(), locked.tail.last_id);
-            let Some(consumer) = state.find_consumer(&self.name) else { return Ok(None) };
+            let Some(consumer) = state.find_consumer(&self.name) else { return Ok(()) };
             let Some(from) = after.next().filter(|_| after < last && after >= locked.state.trimmed)
             else {
-                return Ok(None);
+                return Ok(());
             };
             let read = state.entries_read();
             let counted = locked.state.read_one_after(read, after);
@@ -107,15 +106,14 @@ impl Consumer {
             let walk = resume.walk(span, after, from);
             let found = walk.advance_once(&mut span.reading())?;
             // One by one: as a whole they would be loaded in other pieces than they were stored in.
-            let Place { id, segment, ordinal, start, len } = walk.place;
-            resume.stands(span, if found { id } else { after });
-            if !found {
-                return Ok(None);
-            }
+            let Place { segment, ordinal, start, len, .. } = walk.place;
+            resume.stands(span, found.unwrap_or(after));
+            let Some(id) = found else { return Ok(()) };
             let anew = || facts.and_then(|facts| facts.read_after(read, after, &[id]));
             let read = counted.or_else(anew);
             given = Place { id, segment, ordinal, start, len };
-            Ok(Some(group.of(locked)?.deliver_one(consumer, id, no_ack, now, read)))
+            *out = Some(group.of(locked)?.deliver_one(consumer, id, no_ack, now, read));
+            Ok(())
         };
         let inner = group.of.stream.inner();
         let done = inner.change_one(group.shared(), true, decide)?;

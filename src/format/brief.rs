@@ -54,21 +54,44 @@ impl<'a> Brief<'a> {
 
     #[inline(always)]
     pub(crate) fn bytes<const N: usize>(&mut self, bytes: [u8; N]) {
-        const { assert!(N <= WORD) };
-        let mut word = [0; WORD];
-        word[..N].copy_from_slice(&bytes);
-        self.put(u64::from_le_bytes(word), N);
+        self.put(word_of(bytes), N);
     }
 
     /// Varints of which one follows the other.
     #[inline(always)]
     pub(crate) fn pair(&mut self, first: u64, second: u64) {
-        if (first | second) < 0x80 {
-            self.put(first | second << 8, 2);
+        if let (Some((word, len)), Some((then, more))) = (spread(first), spread(second))
+            && len + more <= WORD
+        {
+            self.put(word | then << (8 * len), len + more);
         } else {
             self.number(first);
             self.number(second);
         }
+    }
+
+    /// A varint and what follows it.
+    #[inline(always)]
+    pub(crate) fn number_and<const N: usize>(&mut self, value: u64, bytes: [u8; N]) {
+        match spread(value) {
+            Some((word, len)) if len + N <= WORD => {
+                self.put(word | word_of(bytes) << (8 * len), len + N);
+            }
+            _ => {
+                self.number(value);
+                self.bytes(bytes);
+            }
+        }
+    }
+
+    /// Varints of one byte each. `false` if one of them takes more, and then none was put in.
+    #[inline(always)]
+    pub(crate) fn small<const N: usize>(&mut self, numbers: [u64; N]) -> bool {
+        let fit = numbers.iter().fold(0, |all, number| all | number) < 0x80;
+        if fit {
+            self.bytes(numbers.map(|number| number as u8));
+        }
+        fit
     }
 
     /// A varint.
@@ -79,12 +102,17 @@ impl<'a> Brief<'a> {
         } else if let Some((word, len)) = spread(value) {
             self.put(word, len);
         } else {
-            let (word, rest) = (long(value), value >> 56);
-            self.put(word, WORD);
-            match rest < 0x80 {
-                true => self.put(rest, 1),
-                false => self.put(rest | 0x80 | rest >> 7 << 8, 2),
-            }
+            self.long_number(value);
+        }
+    }
+
+    #[cold]
+    fn long_number(&mut self, value: u64) {
+        let (word, rest) = (long(value), value >> 56);
+        self.put(word, WORD);
+        match rest < 0x80 {
+            true => self.put(rest, 1),
+            false => self.put(rest | 0x80 | rest >> 7 << 8, 2),
         }
     }
 
@@ -123,6 +151,14 @@ impl<'a> Brief<'a> {
         head_of_words(kind, words, self.end, seed, offset);
         Some(words)
     }
+}
+
+#[inline(always)]
+fn word_of<const N: usize>(bytes: [u8; N]) -> u64 {
+    const { assert!(N <= WORD) };
+    let mut word = [0; WORD];
+    word[..N].copy_from_slice(&bytes);
+    u64::from_le_bytes(word)
 }
 
 /// The first eight bytes of a varint that has more.

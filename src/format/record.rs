@@ -109,18 +109,30 @@ impl Record {
         out: &mut Brief<'_>,
         number: u64,
         (stream, previous): (u64, u64),
-        event: Single,
+        event: &Single,
     ) -> bool {
-        out.number(number);
+        if !event.is_brief() {
+            return false;
+        }
         // It tells of the record in front of it, and of no other stream.
-        out.bytes([0, 1]);
-        out.pair(stream, number.wrapping_sub(previous));
+        out.number_and(number, [0, 1]);
+        let back = number.wrapping_sub(previous);
+        let [tag, group, then] = event.head();
+        let at = out.here();
         // One event, and its length, which is not known yet.
-        out.bytes([1, 0]);
-        let len_at = out.here() - 1;
-        let is_brief = event.encode_brief(out);
+        let len_at = if out.small([stream, back, 1, 0, tag, group, then]) {
+            at + 3
+        } else {
+            out.pair(stream, back);
+            out.bytes([1, 0]);
+            let len_at = out.here() - 1;
+            out.number(tag);
+            out.pair(group, then);
+            len_at
+        };
+        event.encode_rest(out);
         out.count_behind(len_at);
-        is_brief
+        true
     }
 
     pub(crate) fn read(bytes: &[u8], mut at: usize) -> Option<Record> {

@@ -200,15 +200,15 @@ impl Groups {
 
     /// The same for the most frequent ones.
     #[inline]
-    pub(crate) fn apply_single(&mut self, event: Single) {
+    pub(crate) fn apply_single(&mut self, event: &Single) {
         let number = match event {
             Single::Delivered { group, id, .. } => {
-                self.delivered = self.delivered.max(id);
+                self.delivered = self.delivered.max(*id);
                 group
             }
             Single::PendingRemoved { group, .. } => group,
         };
-        if let Some(group) = self.get_mut(number) {
+        if let Some(group) = self.get_mut(*number) {
             group.apply_single(event);
         }
     }
@@ -416,8 +416,8 @@ impl GroupState {
     }
 
     #[inline]
-    fn apply_single(&mut self, event: Single) {
-        match event {
+    fn apply_single(&mut self, event: &Single) {
+        match *event {
             Single::Delivered { consumer, time_ms, no_ack, entries_read, id, .. } => {
                 self.last_id = id;
                 self.entries_read = entries_read;

@@ -20,7 +20,7 @@ fn is_skipped(events: &[Event]) -> bool {
 
 /// The same of one of the most frequent events.
 #[inline]
-fn is_one_skipped(event: Single) -> bool {
+fn is_one_skipped(event: &Single) -> bool {
     matches!(event, Single::PendingRemoved { .. }) && planted::ack_skipped()
 }
 
@@ -213,21 +213,24 @@ impl StreamInner {
         }
     }
 
-    /// [`StreamInner::change_held`] for what is one event, if anything: `decide` gives `None` where
-    /// there is nothing to change, or where it takes more than that. For the most frequent calls,
-    /// which do not pay for a list of events.
+    /// [`StreamInner::change_held`] for what is one event, if anything: `decide` leaves the place
+    /// for it empty where there is nothing to change, or where it takes more than that. For the
+    /// most frequent calls, which do not pay for a list of events, and store the one where all that
+    /// follows reads it: what was copied meanwhile has to be waited for.
     #[inline]
     pub(crate) fn change_one<'a, H: Held<'a>>(
         &'a self,
         shared: &Shared,
         grows: bool,
-        mut decide: impl FnMut(&mut H) -> Result<Option<Single>>,
+        mut decide: impl FnMut(&mut H, &mut Option<Single>) -> Result<()>,
     ) -> Result<Option<(H::Rest, u64)>> {
         let mut again = false;
         loop {
             let mut locked = H::hold(self, shared)?;
             self.check_writable(shared)?;
-            let Some(event) = decide(&mut locked)? else {
+            let mut event = None;
+            decide(&mut locked, &mut event)?;
+            let Some(event) = &event else {
                 return Ok(None);
             };
             let appended = match is_one_skipped(event) {

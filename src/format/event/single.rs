@@ -39,8 +39,8 @@ impl Single {
         }
     }
 
-    pub(crate) fn event(self) -> Event {
-        match self {
+    pub(crate) fn event(&self) -> Event {
+        match *self {
             Single::Delivered { group, consumer, time_ms, no_ack, entries_read, id } => {
                 let ids = Few::One([id]);
                 Event::Delivered { group, consumer, time_ms, no_ack, entries_read, ids }
@@ -53,7 +53,7 @@ impl Single {
 
     /// As [`Event::spare`].
     #[inline]
-    pub(crate) fn spare(self) -> u64 {
+    pub(crate) fn spare(&self) -> u64 {
         match self {
             Single::Delivered { no_ack: false, .. } => OF_ID,
             _ => 0,

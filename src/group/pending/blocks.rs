@@ -78,6 +78,7 @@ impl<T: Item> Blocks<T> {
         Blocks { blocks: self.blocks.iter_mut().map(block).collect(), len: self.len }
     }
 
+    #[inline]
     pub(super) fn first(&self) -> Option<T> {
         self.blocks.front()?.rows.get(0)
     }
@@ -105,6 +106,10 @@ impl<T: Item> Blocks<T> {
 
     #[inline]
     pub(super) fn contains(&self, id: EntryId) -> bool {
+        self.first().is_some_and(|first| first.id() == id) || self.contains_within(id)
+    }
+
+    fn contains_within(&self, id: EntryId) -> bool {
         self.blocks.get(self.block_of(id)).is_some_and(|block| block.rows.find(id).1)
     }
 
@@ -196,7 +201,19 @@ impl<T: Item> Blocks<T> {
     }
 
     /// Takes out the item with this ID.
+    #[inline]
     pub(super) fn take(&mut self, id: EntryId) -> Option<T> {
+        // What came first is done first as a rule.
+        let first = self.blocks.front_mut().and_then(|block| block.rows.take_first(id));
+        if first.is_some() {
+            self.len -= 1;
+            self.tidy(0);
+            return first;
+        }
+        self.take_within(id)
+    }
+
+    fn take_within(&mut self, id: EntryId) -> Option<T> {
         let n = self.block_of(id);
         let block = self.blocks.get_mut(n)?;
         let (at, found) = block.rows.find(id);

@@ -98,7 +98,7 @@ impl Forward {
     #[inline(always)]
     pub(crate) fn advance(&mut self, reading: &mut Reading<'_>) -> Result<bool> {
         let took = match self.batch {
-            None => self.take_plain(reading),
+            None => self.take_plain(reading).is_some(),
             Some(_) => self.take_batched(reading),
         };
         if took { Ok(true) } else { self.advance_by_any(reading) }
@@ -118,34 +118,39 @@ impl Forward {
     /// Goes on by one entry where that lies in a [`Plain`] frame and is alive and wanted; elsewhere
     /// it does nothing.
     #[inline(always)]
-    fn take_plain(&mut self, reading: &Reading<'_>) -> bool {
-        let (Some(here), Some(base)) = (reading.known(self.segment), self.base) else {
-            return false;
-        };
+    fn take_plain(&mut self, reading: &Reading<'_>) -> Option<EntryId> {
+        let (here, base) = (reading.known(self.segment)?, self.base?);
         let is_wanted = self.with_dead || !here.segment.is_deleted(self.ordinal);
         if self.seeks || here.skip_damage || !is_wanted {
-            return false;
+            return None;
         }
         look_ahead(here.bytes, self.offset);
-        let Some(plain) = Plain::read(here.bytes, here.segment.seed, self.offset, base) else {
-            return false;
-        };
+        let plain = Plain::read(here.bytes, here.segment.seed, self.offset, base)?;
         if plain.id < self.from {
-            return false;
+            return None;
         }
         self.offset = plain.next;
-        self.take(plain.id, plain.start, plain.len).is_ok()
+        self.take(plain.id, plain.start, plain.len).ok()?;
+        Some(plain.id)
     }
 
-    /// [`Forward::advance`] for who takes one entry with a [`Reading`] that has not begun.
+    /// [`Forward::advance`] for who takes one entry with a [`Reading`] that has not begun. The ID
+    /// is in `place`, too; from there it would be loaded in other pieces than it was stored in.
     ///
     /// # Errors
     /// As [`Forward::next`].
     #[inline]
-    pub(crate) fn advance_once(&mut self, reading: &mut Reading<'_>) -> Result<bool> {
+    pub(crate) fn advance_once(&mut self, reading: &mut Reading<'_>) -> Result<Option<EntryId>> {
         // What is plain is looked for in the segment that is known.
         reading.here(self.segment)?;
-        self.advance(reading)
+        let took = match self.batch {
+            None => self.take_plain(reading),
+            Some(_) => self.take_batched(reading).then_some(self.place.id),
+        };
+        match took {
+            Some(id) => Ok(Some(id)),
+            None => Ok(self.advance_by_any(reading)?.then_some(self.place.id)),
+        }
     }
 
     #[inline(never)]

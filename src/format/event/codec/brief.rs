@@ -3,53 +3,47 @@
 use super::{DELIVERED, PENDING_REMOVED};
 use crate::format::brief::Brief;
 use crate::format::event::Single;
-use crate::id::EntryId;
 
 impl Single {
-    /// What [`Event::encode`](super::Event::encode) appends for the same event; `false` if an ID
-    /// has to be written otherwise, and then nothing was put in.
+    /// Whether the ID is written as it is, as its distance from 0-0. What follows is of such ones.
     #[inline(always)]
-    pub(crate) fn encode_brief(self, out: &mut Brief<'_>) -> bool {
-        match self {
-            Single::Delivered { group, consumer, time_ms, no_ack, entries_read, id } => {
-                if !is_written_as_itself(id) {
-                    return false;
-                }
-                out.byte(DELIVERED);
-                out.pair(u64::from(group), u64::from(consumer));
-                out.number(time_ms);
-                out.bytes([u8::from(no_ack), u8::from(entries_read.is_some())]);
-                if let Some(read) = entries_read {
-                    out.number(read);
-                }
-                write_alone(out, id);
+    pub(crate) fn is_brief(&self) -> bool {
+        let (Single::Delivered { id, .. } | Single::PendingRemoved { id, .. }) = self;
+        id.ms != 0
+    }
+
+    /// The numbers that [`Event::encode`](super::Event::encode) begins with for the same event.
+    #[inline(always)]
+    pub(crate) fn head(&self) -> [u64; 3] {
+        match *self {
+            Single::Delivered { group, consumer, .. } => {
+                [u64::from(DELIVERED), u64::from(group), u64::from(consumer)]
             }
-            Single::PendingRemoved { group, id } => {
-                if !is_written_as_itself(id) {
-                    return false;
-                }
-                out.byte(PENDING_REMOVED);
-                out.number(u64::from(group));
-                write_alone(out, id);
+            Single::PendingRemoved { group, .. } => {
+                [u64::from(PENDING_REMOVED), u64::from(group), ONE_ID]
             }
         }
-        true
+    }
+
+    /// What it appends behind them.
+    #[inline(always)]
+    pub(crate) fn encode_rest(&self, out: &mut Brief<'_>) {
+        match *self {
+            Single::Delivered { time_ms, no_ack, entries_read, id, .. } => {
+                out.number_and(time_ms, [u8::from(no_ack), u8::from(entries_read.is_some())]);
+                match entries_read {
+                    Some(read) => out.number_and(read, [ONE_ID as u8]),
+                    None => out.byte(ONE_ID as u8),
+                }
+                out.pair(id.ms, id.seq);
+            }
+            Single::PendingRemoved { id, .. } => out.pair(id.ms, id.seq),
+        }
     }
 }
 
-/// Whether the distance from 0-0 is.
-#[inline(always)]
-fn is_written_as_itself(id: EntryId) -> bool {
-    id.ms != 0
-}
-
-/// A list of one such ID.
-#[inline(always)]
-fn write_alone(out: &mut Brief, id: EntryId) {
-    out.byte(1);
-    out.number(id.ms);
-    out.number(id.seq);
-}
+/// How many IDs follow.
+const ONE_ID: u64 = 1;
 
 #[cfg(test)]
 mod tests {
@@ -58,6 +52,7 @@ mod tests {
     use crate::format::event::Event;
     use crate::format::frame::{FrameBuilder, Kind};
     use crate::format::record::{Before, Record};
+    use crate::id::EntryId;
     use proptest::prelude::*;
 
     fn ids() -> impl Strategy<Value = Few<EntryId>> {
@@ -102,7 +97,7 @@ mod tests {
             let Some(single) = single else { return Ok(()) };
             prop_assert_eq!(&single.event(), &event);
             prop_assert_eq!(single.spare(), event.spare());
-            let is_brief = Record::write_brief(&mut brief, number, (stream, previous), single);
+            let is_brief = Record::write_brief(&mut brief, number, (stream, previous), &single);
             prop_assert_eq!(is_brief, ids[0].ms != 0);
             if is_brief {
                 let mut out = Vec::new();

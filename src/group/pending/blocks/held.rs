@@ -5,6 +5,7 @@
 
 use super::super::row::Item;
 use super::rows::Rows;
+use crate::id::EntryId;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -25,6 +26,15 @@ impl<T: Item> Held<T> {
             *self = Held::Shared(Arc::new(std::mem::take(rows)));
         }
         self.clone()
+    }
+
+    /// Takes out the first of own ones, if it has this ID.
+    #[inline]
+    pub(super) fn take_first(&mut self, id: EntryId) -> Option<T> {
+        match self {
+            Held::Own(rows) => rows.take_first(id),
+            Held::Shared(_) => None,
+        }
     }
 
     /// To change them: own ones from here on.

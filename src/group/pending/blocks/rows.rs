@@ -171,6 +171,19 @@ impl<T: Item> Rows<T> {
         *self = Rows::of(items);
     }
 
+    /// Takes out the first item, if it has this ID.
+    #[inline]
+    pub(super) fn take_first(&mut self, id: EntryId) -> Option<T> {
+        let Rows::Near { base, rows } = self else { return None };
+        let first = T::at(*rows.front()?, base);
+        if first.id() != id {
+            return None;
+        }
+        rows.pop_front();
+        shrink(rows);
+        Some(first)
+    }
+
     /// Takes out a run of items, in one step.
     pub(super) fn cut(&mut self, from: usize, to: usize) {
         match self {
@@ -202,6 +215,12 @@ fn cut<T>(rows: &mut VecDeque<T>, from: usize, to: usize) {
     } else {
         rows.drain(from..to);
     }
+    shrink(rows);
+}
+
+/// Gives back memory of which little is in use.
+#[inline]
+fn shrink<T>(rows: &mut VecDeque<T>) {
     if rows.capacity() > SMALL && rows.len() <= rows.capacity() / 4 {
         rows.shrink_to(2 * rows.len());
     }
