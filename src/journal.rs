@@ -44,7 +44,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+mod ahead;
 mod checkpoint;
+mod close;
 mod combine;
 mod files;
 mod last;
@@ -53,6 +55,7 @@ mod next;
 mod recent;
 mod sync;
 mod verify;
+use ahead::Pace;
 pub use combine::JournalRecovery;
 pub(crate) use combine::Loaded;
 use files::{Files, sync_dir};
@@ -178,6 +181,9 @@ struct Inner {
     due_bytes: u64,
     /// Where the background is asked for a checkpoint.
     ask_at: u64,
+    /// Up to where the memory of the running file was made ready.
+    ready: u64,
+    pace: Pace,
     scratch: Vec<u8>,
     closed: bool,
     /// How far each file's blocks were written before their turn.
@@ -234,6 +240,8 @@ impl Journal {
             events_bytes: 0,
             due_bytes: place.sizes.due,
             ask_at: 0,
+            ready: 0,
+            pace: Pace::default(),
             scratch: Vec::new(),
             closed: false,
             blocks: Default::default(),
@@ -444,44 +452,9 @@ impl Journal {
         }
         Ok(())
     }
-
-    /// Takes no record any more. If all are durable, a Close frame says so and how many there are:
-    /// without it damage of the last ones could be taken for a torn tail.
-    pub(crate) fn close(&self) -> Result<()> {
-        let mut inner = self.inner.lock();
-        let done = std::mem::replace(&mut inner.closed, true);
-        let all_durable = self.commit.durable() >= self.written.get() && !inner.outgrown;
-        if done || self.commit.poisoned().is_some() || !all_durable {
-            return Ok(());
-        }
-        let slot = inner.slot;
-        let path = self.place.path(slot);
-        inner.write_close().map_err(|e| Error::io("write", &path, e))?;
-        drop(inner);
-        self.sync_slot(slot)?;
-        self.sync_told()
-    }
 }
 
 impl Inner {
-    fn write_close(&mut self) -> std::io::Result<()> {
-        let next_record = self.next_record;
-        let before = self.recent.list(next_record, |_| false, &self.last);
-        // Where there is no room for the list there is some for the frame.
-        for before in [before, Before::default()] {
-            let extras = Extras { durable_distance: Some(0), ..Extras::default() };
-            let out = &mut self.scratch;
-            let frame = FrameBuilder::begin(out, Kind::Close, extras.flags(), None);
-            extras.write(out);
-            Close { next_record, before }.write(out);
-            frame.end(out, self.seed, self.end);
-            if self.end + out.len() as u64 + LAST_ROOM <= self.size {
-                return self.region.write(self.end, out);
-            }
-        }
-        Ok(())
-    }
-
     fn extras(&self, durable: u64, written: u64) -> Extras {
         let tell = self.tells_durable(durable);
         let durable_distance = tell.then(|| written.saturating_sub(durable));

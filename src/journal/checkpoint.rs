@@ -1,5 +1,6 @@
 //! Checkpoints: written to the next file beside the running one, and what makes room for records.
 
+use super::ahead::{MEANWHILE, REACH};
 use super::*;
 use crate::format::frame::{HEADER, Header};
 use crate::format::record::Superseded;
@@ -42,14 +43,20 @@ impl Journal {
             (inner.end >= inner.due_at(), inner.size)
         };
         self.poisoned_by(self.sync_told())?;
-        if !due || (size < self.place.sizes.usual && self.grow(size).is_ok()) {
+        if !due {
             return Ok(());
         }
-        self.checkpoint(source)
+        if size < self.place.sizes.usual && self.grow(size).is_ok() {
+            self.make_ready(REACH);
+            return Ok(());
+        }
+        self.checkpoint(source)?;
+        self.make_ready(REACH);
+        Ok(())
     }
 
     /// Doubles the files, unless somebody else has done it.
-    fn grow(&self, from: u64) -> Result<()> {
+    pub(super) fn grow(&self, from: u64) -> Result<()> {
         let _one = self.begin_checkpoint();
         let mut inner = self.inner.lock();
         if inner.size == from {
@@ -68,6 +75,7 @@ impl Journal {
         inner.outgrown = false;
         inner.size = size;
         inner.ask_at = inner.due_at();
+        inner.ready = 0;
         Ok(())
     }
 
@@ -151,6 +159,7 @@ impl Journal {
         if self.commit.durable() < self.inner.lock().switched_at && !planted::checkpoint_sync() {
             self.sync_after(self.written.get(), || source.sync_streams())?;
         }
+        self.make_ready(MEANWHILE);
         let (slot, turn, size, used, mut copied, first_record) = {
             let mut inner = self.inner.lock();
             let slot = (inner.slot + 1) % 3;
@@ -272,6 +281,7 @@ impl Inner {
         self.checkpoint_bytes = bytes;
         self.events_bytes = 0;
         self.ask_at = self.due_at();
+        self.ready = 0;
         self.switched_at = switched_at;
         self.durable_told = 0;
     }

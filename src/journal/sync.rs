@@ -28,14 +28,14 @@ impl Journal {
 
     fn sync_file(&self) -> Result<()> {
         let mut inner = self.inner.lock();
-        let (slot, region, end) = (inner.slot, Arc::clone(inner.region.region()), inner.end);
+        let (slot, region) = (inner.slot, Arc::clone(inner.region.region()));
+        let stale = inner.let_go();
         inner.plan_blocks(self.written.get().saturating_sub(self.commit.durable()));
         while inner.slot == slot && inner.write_ahead(&self.files) {
             MutexGuard::bump(&mut inner);
         }
         drop(inner);
-        // But for the last page, to which the next record goes.
-        region.let_go(0, end);
+        stale.into_iter().for_each(|(from, to)| region.let_go(from, to));
         self.sync_slot(slot)
     }
 

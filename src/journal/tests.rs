@@ -15,6 +15,7 @@ use crate::store::{Store, StoreOptions};
 use std::path::Path;
 use std::sync::Arc;
 
+mod ahead;
 mod room;
 mod told;
 
@@ -152,6 +153,8 @@ fn created(name: &str) -> Event {
     let options = StoredOptions::from(&StreamOptions::new());
     Event::StreamCreated { name: name.as_bytes().into(), options }
 }
+
+const STATE: Dumped<fn(u64) -> Vec<Event>> = Dumped { streams: 1, events: |_| vec![created("a")] };
 
 fn events_of(packed: &Packed) -> Vec<Event> {
     packed.iter().collect()

@@ -32,8 +32,6 @@ fn lens(disk: &MemDisk) -> [usize; 3] {
     ["0", "1", "2"].map(|file| bytes_of(disk, file).len())
 }
 
-const STATE: Dumped<fn(u64) -> Vec<Event>> = Dumped { streams: 1, events: |_| vec![created("a")] };
-
 /// Fails if files stay so short that who writes has to wait for each checkpoint, or grow without an
 /// end or without a need.
 #[test]
