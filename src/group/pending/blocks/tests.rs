@@ -11,6 +11,11 @@ impl<T: Item> Blocks<T> {
         for (n, block) in self.blocks.iter().enumerate() {
             let len = block.rows.len();
             assert!(len <= MOST && (len > 0 || self.blocks.len() == 1), "block {n}: {len}");
+            let room = match &*block.rows {
+                Rows::Near { rows, .. } => rows.capacity(),
+                Rows::Far(rows) => rows.capacity(),
+            };
+            assert!(room <= 64 || len > room / 4, "block {n} keeps room for {room}: {len}");
             for at in 0..len {
                 let id = block.rows.get(at).unwrap().id();
                 assert!(block.from <= id && before.is_none_or(|before| before < id));
@@ -31,6 +36,8 @@ enum Step {
     Far(u64),
     RemoveRun(u64, u64),
     RemoveEach(u64, u64),
+    TakeFirst(u64),
+    Take(u64),
     Copy,
 }
 
@@ -43,6 +50,8 @@ fn step() -> impl Strategy<Value = Step> {
         at().prop_map(Step::Far),
         (at(), 1..900u64).prop_map(|(at, len)| Step::RemoveRun(at, len)),
         (at(), 2..9u64).prop_map(|(at, step)| Step::RemoveEach(at, step)),
+        (1..900u64).prop_map(Step::TakeFirst),
+        at().prop_map(Step::Take),
         Just(Step::Copy),
     ]
 }
@@ -77,6 +86,20 @@ fn go(step: &Step, blocks: &mut Blocks<EntryId>, plain: &mut Plain) -> Vec<Entry
         Step::RemoveEach(n, step) => {
             let every = |id: &EntryId| id.seq.is_multiple_of(step) && id.ms >= n / 7;
             return plain.keys().copied().filter(every).collect();
+        }
+        Step::TakeFirst(count) => {
+            for _ in 0..count {
+                let first = plain.pop_first().map(|(id, ())| id);
+                assert_eq!(blocks.first(), first);
+                assert_eq!(first.and_then(|id| blocks.take(id)), first);
+            }
+        }
+        Step::Take(n) => {
+            for id in [id(n), far(n)] {
+                let there = plain.remove(&id).map(|()| id);
+                assert_eq!(blocks.contains(id), there.is_some());
+                assert_eq!(blocks.take(id), there);
+            }
         }
         Step::Copy => {}
     }
