@@ -173,14 +173,18 @@ struct Inner {
     /// What the next checkpoint may take at most: the bytes of the one in the running file, what
     /// growing records added since, and what is set aside for runs that fall apart.
     state_bytes: u64,
+    /// The same behind the last checkpoint.
+    state_then: u64,
     /// What was set aside since the running checkpoint was begun.
     reserved: u64,
     checkpoint_bytes: u64,
     events_bytes: u64,
     /// As [`Sizes::due`].
     due_bytes: u64,
-    /// Where the background is asked for a checkpoint.
+    /// Where the background is asked for a checkpoint: the end of the records, and what the next
+    /// one may take.
     ask_at: u64,
+    ask_for: u64,
     /// Up to where the memory of the running file was made ready.
     ready: u64,
     pace: Pace,
@@ -235,11 +239,13 @@ impl Journal {
             last: Last::new(loaded.last.clone()),
             recent: Recent::new(loaded.next_record),
             state_bytes: 0,
+            state_then: 0,
             reserved: 0,
             checkpoint_bytes: 0,
             events_bytes: 0,
             due_bytes: place.sizes.due,
             ask_at: 0,
+            ask_for: 0,
             ready: 0,
             pace: Pace::default(),
             scratch: Vec::new(),
@@ -445,9 +451,10 @@ impl Journal {
         inner.next_record += 1;
         inner.events_bytes += len;
         inner.state_bytes += growth;
-        if inner.end >= inner.ask_at {
+        if inner.end >= inner.ask_at || inner.state_bytes >= inner.ask_for {
             // Asked again where the background could not do it.
             inner.ask_at = inner.end + inner.size / 16;
+            inner.ask_for = inner.state_bytes + inner.size / 16;
             self.due.store(true, Ordering::Relaxed);
         }
         Ok(())

@@ -15,7 +15,7 @@ use std::ops::Bound;
 mod blocks;
 mod order;
 mod row;
-use blocks::Blocks;
+use blocks::{Blocks, Frozen};
 use order::Order;
 
 /// The largest delivery count; counting further stays there, as in Redis.
@@ -40,8 +40,7 @@ impl PartialEq for PendingList {
 impl Eq for PendingList {}
 
 /// The records as they were at one moment. What changes meanwhile is copied then, block by block.
-#[derive(Clone, Debug)]
-pub(crate) struct PendingCopy(Blocks<PendingRecord>);
+pub(crate) struct PendingCopy(Frozen<PendingRecord>);
 
 impl PendingCopy {
     /// The records from a bound on, ascending.
@@ -104,7 +103,7 @@ impl PendingList {
 
     /// A copy that costs a list of pointers.
     pub(crate) fn copy(&mut self) -> PendingCopy {
-        PendingCopy(self.records.share())
+        PendingCopy(self.records.freeze())
     }
 
     /// The IDs of a consumer's records from a bound on, ascending.

@@ -6,16 +6,19 @@ use crate::format::frame::{HEADER, Header};
 use crate::format::record::Superseded;
 
 impl Journal {
-    /// Makes room after [`Refused::Full`]: by longer files while they are short, else by a
-    /// checkpoint, which forgets what records have undone; if that was not enough (`again`), by
-    /// longer files after all. A checkpoint that another thread ends meanwhile does as well.
+    /// Makes room after [`Refused::Full`]: by longer files while they are short, by themselves or
+    /// for what the state takes, else by a checkpoint, which forgets what records have undone; if
+    /// that was not enough (`again`), by longer files after all. A checkpoint that another thread
+    /// ends meanwhile does as well.
     pub(crate) fn make_room(&self, source: &dyn Source, again: bool) -> Result<()> {
-        let (size, turn) = {
+        let (size, turn, is_short) = {
             let mut inner = self.inner.lock();
-            inner.crowded = inner.size >= self.place.sizes.usual;
-            (inner.size, inner.turn)
+            let is_short = inner.size < self.place.sizes.usual;
+            inner.crowded = !is_short;
+            // Its checkpoint takes long, and records come meanwhile.
+            (inner.size, inner.turn, is_short || inner.state_then > inner.size / 4)
         };
-        if size < self.place.sizes.usual && self.grow(size).is_ok() {
+        if is_short && self.grow(size).is_ok() {
             return Ok(());
         }
         if again {
@@ -40,7 +43,7 @@ impl Journal {
     pub(crate) fn maintain(&self, source: &dyn Source) -> Result<()> {
         let (due, size) = {
             let inner = self.inner.lock();
-            (inner.end >= inner.due_at(), inner.size)
+            (inner.is_due(), inner.size)
         };
         self.poisoned_by(self.sync_told())?;
         if !due {
@@ -74,7 +77,7 @@ impl Journal {
         inner.region = self.files.map(&self.place, inner.slot, size)?;
         inner.outgrown = false;
         inner.size = size;
-        inner.ask_at = inner.due_at();
+        inner.ask_when_due();
         inner.ready = 0;
         Ok(())
     }
@@ -195,9 +198,12 @@ impl Journal {
         }
         next.end_mark(first_record, inner.next_record, inner.next_stream)?;
         let switched_at = self.written.get() + 1;
-        inner.go_on_in(next, slot, turn, checkpoint_bytes, switched_at);
+        let left = inner.go_on_in(next, slot, turn, checkpoint_bytes, switched_at);
         self.written.advance_alone(switched_at);
         drop(inner);
+        // To take a large map away takes as long as many records do.
+        left.region().let_go(0, u64::MAX);
+        drop(left);
         self.place.disk.step("checkpoint switched");
         Ok(())
     }
@@ -268,22 +274,31 @@ fn copy_frames(next: &mut NextFile, running: &Running, bytes: &[u8]) -> Result<u
 }
 
 impl Inner {
-    /// Makes the file with the new checkpoint the running one.
-    fn go_on_in(&mut self, next: NextFile, slot: usize, turn: u64, bytes: u64, switched_at: u64) {
+    /// Makes the file with the new checkpoint the running one. Returns the map of the one before.
+    fn go_on_in(
+        &mut self,
+        next: NextFile,
+        slot: usize,
+        turn: u64,
+        bytes: u64,
+        switched_at: u64,
+    ) -> RegionWriter {
         self.leave_for(&next, slot, turn);
         self.slot = slot;
         self.turn = turn;
         self.seed = next.seed;
-        self.region = next.region;
+        let left = std::mem::replace(&mut self.region, next.region);
         self.outgrown = false;
         self.end = next.end;
         self.state_bytes = bytes + next.spare + self.reserved;
+        self.state_then = self.state_bytes;
         self.checkpoint_bytes = bytes;
         self.events_bytes = 0;
-        self.ask_at = self.due_at();
+        self.ask_when_due();
         self.ready = 0;
         self.switched_at = switched_at;
         self.durable_told = 0;
+        left
     }
 
     /// Bytes of the running file.
@@ -331,8 +346,22 @@ impl Inner {
         self.to_tell = (left.slot != slot && room).then_some((left.slot, left.at, frame));
     }
 
+    fn ask_when_due(&mut self) {
+        (self.ask_at, self.ask_for) = (self.due_at(), self.due_for());
+    }
+
+    fn is_due(&self) -> bool {
+        self.end >= self.due_at() || self.state_bytes >= self.due_for()
+    }
+
+    /// Where half of what the state may still grow by is used up, by records that may have undone
+    /// each other: whoever finds none left waits for the checkpoint that tells.
+    pub(super) fn due_for(&self) -> u64 {
+        self.state_then.midpoint((self.size / 2).max(self.state_then))
+    }
+
     /// Where the records have outgrown the checkpoint, or the file is nearly full.
-    pub(super) fn due_at(&self) -> u64 {
+    fn due_at(&self) -> u64 {
         let outgrown = self.end - self.events_bytes + self.due_bytes.max(2 * self.checkpoint_bytes);
         outgrown.min(self.size / 4 * 3)
     }

@@ -1,7 +1,7 @@
 //! Items in the order of their IDs, in blocks of some hundreds.
 //!
-//! A copy shares the blocks, and whoever changes one of them then copies that one: so a checkpoint
-//! costs the groups at work a list of pointers, however much is pending.
+//! A copy shares the rows of the blocks, and whoever changes some of them then copies those: so a
+//! checkpoint costs the groups at work a list of pointers, however much is pending.
 //!
 //! Invariants: IDs strictly ascend over all blocks; a block's items lie at or above its `from` and
 //! below that of the next one; no block is empty but an only one, which keeps its memory for the
@@ -14,8 +14,10 @@ use std::collections::VecDeque;
 use std::ops::Bound;
 
 mod by_time;
+mod frozen;
 mod held;
 mod rows;
+pub(super) use frozen::Frozen;
 use held::Held;
 use rows::Rows;
 
@@ -68,14 +70,9 @@ impl<T: Item> Blocks<T> {
         self.len
     }
 
-    /// A copy that shares the blocks.
-    pub(super) fn share(&mut self) -> Blocks<T> {
-        let block = |block: &mut Block<T>| Block {
-            from: block.from,
-            earliest: block.earliest.clone(),
-            rows: block.rows.share(),
-        };
-        Blocks { blocks: self.blocks.iter_mut().map(block).collect(), len: self.len }
+    /// A copy that shares the rows.
+    pub(super) fn freeze(&mut self) -> Frozen<T> {
+        Frozen::new(self.blocks.iter_mut().map(|block| block.rows.share()))
     }
 
     #[inline]

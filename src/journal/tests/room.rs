@@ -18,9 +18,13 @@ fn short() -> (Arc<MemDisk>, Journal) {
 }
 
 fn fill(journal: &Journal) {
+    fill_by(journal, false);
+}
+
+fn fill_by(journal: &Journal, grows: bool) {
     let event = created(&"x".repeat(100));
     loop {
-        match journal.append(&[(1, std::slice::from_ref(&event))], false) {
+        match journal.append(&[(1, std::slice::from_ref(&event))], grows) {
             Ok(_) => {}
             Err(Refused::Full) => return,
             Err(Refused::Error(error)) => panic!("{error}"),
@@ -47,6 +51,44 @@ fn files_grow_where_records_come_faster_than_a_checkpoint() {
     }
     append(&journal, 1, &trimmed(5));
     assert_eq!(events_of(&found(&disk).events[&1]), [created("a"), trimmed(5)]);
+}
+
+/// Fails if the background is asked only once who writes finds no room for what may make the state
+/// grow, or if it does not find a reason for a checkpoint then.
+#[test]
+fn a_checkpoint_tells_in_time_what_records_have_undone() {
+    for grows in [false, true] {
+        let (_disk, journal) = short();
+        assert!(!journal.asks_for_care());
+        let event = created(&"x".repeat(100));
+        for _ in 0..18 {
+            journal.append(&[(1, std::slice::from_ref(&event))], grows).unwrap();
+        }
+        let turn = journal.inner.lock().turn;
+        assert_eq!(journal.asks_for_care(), grows);
+        journal.maintain(&STATE).unwrap();
+        let inner = journal.inner.lock();
+        assert_eq!(inner.turn, turn + u64::from(grows));
+        assert!(!grows || inner.state_bytes < inner.due_for());
+    }
+}
+
+/// Fails if who writes waits for the checkpoint of a state that takes much of a file, or if files
+/// grow without one for a small state.
+#[test]
+fn files_are_long_beside_what_the_state_takes() {
+    let large = |_| vec![created(&"s".repeat(3 << 10))];
+    let large = Dumped { streams: 1, events: large as fn(u64) -> Vec<Event> };
+    for (state, is_large) in [(STATE, false), (large, true)] {
+        let (disk, journal) = short();
+        journal.checkpoint(&state).unwrap();
+        let turn = journal.inner.lock().turn;
+        fill_by(&journal, true);
+        journal.make_room(&state, false).unwrap();
+        assert_eq!(lens(&disk), [16 << 10; 3]);
+        assert_eq!(journal.inner.lock().turn == turn, is_large);
+        append(&journal, 1, &trimmed(5));
+    }
 }
 
 /// Fails if who found no room writes one more checkpoint behind the one that has made room.

@@ -21,11 +21,15 @@ impl<T: Item> Held<T> {
     }
 
     /// The same rows for somebody else, too.
-    pub(super) fn share(&mut self) -> Held<T> {
-        if let Held::Own(rows) = self {
-            *self = Held::Shared(Arc::new(std::mem::take(rows)));
+    pub(super) fn share(&mut self) -> Arc<Rows<T>> {
+        match self {
+            Held::Shared(rows) => Arc::clone(rows),
+            Held::Own(rows) => {
+                let rows = Arc::new(std::mem::take(rows));
+                *self = Held::Shared(Arc::clone(&rows));
+                rows
+            }
         }
-        self.clone()
     }
 
     /// Takes out the first of own ones, if it has this ID.
