@@ -6,6 +6,7 @@ mod device;
 mod groups;
 mod growth;
 mod latency;
+mod pauses;
 mod pending;
 mod streams;
 mod waiting;
@@ -23,6 +24,8 @@ use streamlog::{Durability, NewEntries, Store, Stream};
 pub enum Alone {
     /// Memory of entries that were delivered and not acknowledged.
     Pending,
+    /// How long calls take while checkpoints of such entries are written.
+    Pauses,
     /// How long single appends take, at a fixed rate, while a sync runs each 10 ms.
     Paced,
     /// Bytes that reach the device for an append that is durable.
@@ -103,6 +106,7 @@ impl Alone {
         std::fs::create_dir_all(order.store())?;
         match self {
             Alone::Pending => pending::run(order),
+            Alone::Pauses => pauses::run(order),
             Alone::Paced if row == LIMIT_MAP => latency::limit(order),
             Alone::Paced => latency::paced(order),
             Alone::Device { level } => device::run(order, level),
@@ -153,6 +157,16 @@ pub const WORKLOADS: &[Workload] = &[
             "memory of an entry that is delivered and not acknowledged",
             Alone::Pending,
             ("anon_bytes_per_pending", false),
+        ),
+        1_000_000,
+        1_000_000,
+    ),
+    filled(
+        workload(
+            "W11p",
+            "claims among 1 M entries that are pending, beside checkpoints",
+            Alone::Pauses,
+            ("longest_wait_ms", false),
         ),
         1_000_000,
         1_000_000,

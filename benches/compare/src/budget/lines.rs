@@ -132,6 +132,13 @@ pub const LINES: &[Line] = &[
         BYTES,
         both(64.0, 32.0),
     ),
+    // Not of the budgets: what is promised of checkpoints beside them.
+    small(
+        ("W11p", "longest wait for a checkpoint of 1 M pending"),
+        metric("W11p", "longest_wait_ms"),
+        MILLIS,
+        (Some(1.0), None),
+    ),
     small(
         ("W12", "append at 200,000/s, a sync each 10 ms: p50"),
         metric("W12", "p50_us"),
