@@ -289,7 +289,7 @@ impl Group {
     pub fn ack(&self, ids: impl IntoIterator<Item = EntryId>) -> Result<u64> {
         let ids: Ids = ids.into_iter().collect();
         if let [id] = *ids {
-            return self.ack_one(id).map(u64::from);
+            return self.ack_one(id, None).map(u64::from);
         }
         let (shared, inner) = (self.shared(), self.of.stream.inner());
         let ack = |state: &mut MutexGuard<'_, StreamState>, out: &mut Vec<Event>| {
@@ -300,10 +300,12 @@ impl Group {
         Ok(count)
     }
 
-    /// The same for one of them. `false` if it was not pending any more.
-    pub(super) fn ack_one(&self, id: EntryId) -> Result<bool> {
+    /// The same for one of them. `false` if it was not pending any more. `held`: the segments of
+    /// the view that gave it, if that is done with.
+    pub(super) fn ack_one(&self, id: EntryId, mut held: Option<Segments>) -> Result<bool> {
         let (shared, inner) = (self.shared(), self.of.stream.inner());
         let ack = |state: &mut MutexGuard<'_, StreamState>, out: &mut Option<Single>| {
+            held = held.take().and_then(|segments| inner.give_back(state, segments));
             *out = self.within(state)?.ack_one(id);
             Ok(())
         };

@@ -28,7 +28,7 @@
 
 use crate::commit::{Commit, Mark};
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::brief::{Brief, Words};
+use crate::format::brief::{Brief, Numbers, Words};
 use crate::format::event::{Event, Events, Single};
 use crate::format::frame::{Extras, FrameBuilder, Kind};
 use crate::format::header::{FILE_HEADER, FileHeader, FileKind};
@@ -170,6 +170,7 @@ struct Inner {
     /// The last record of each stream.
     last: Last,
     recent: Recent,
+    numbers: Numbers,
     /// What the next checkpoint may take at most: the bytes of the one in the running file, what
     /// growing records added since, and what is set aside for runs that fall apart.
     state_bytes: u64,
@@ -238,6 +239,7 @@ impl Journal {
             next_stream: loaded.next_stream,
             last: Last::new(loaded.last.clone()),
             recent: Recent::new(loaded.next_record),
+            numbers: Numbers::default(),
             state_bytes: 0,
             state_then: 0,
             reserved: 0,
@@ -385,7 +387,8 @@ impl Journal {
     ) -> Result<Option<u64>, Refused> {
         let (number, mut words) = (inner.next_record, Words::default());
         let mut out = Brief::new(&mut words);
-        if !Record::write_brief(&mut out, number, (stream, inner.last.get(stream)), event) {
+        let previous = inner.last.get(stream);
+        if !Record::write_brief(&mut out, &mut inner.numbers, number, (stream, previous), event) {
             return Ok(None);
         }
         let Some(frame) = out.finish(Kind::Events, inner.seed, inner.end) else {

@@ -282,6 +282,12 @@ impl Batch {
         self.places.iter().map(|place| place.id)
     }
 
+    /// What it holds of the log.
+    #[inline]
+    pub(crate) fn into_segments(self) -> Segments {
+        self.segments
+    }
+
     /// The ID of the entry, if it is just one.
     #[inline]
     pub(crate) fn one(&self) -> Option<EntryId> {

@@ -207,20 +207,35 @@ impl StreamInner {
 
     /// The state with a view of the log, for decisions on what readers see.
     pub(crate) fn lock(&self, shared: &Shared) -> Result<Locked<'_>> {
-        self.lock_here(shared)
+        self.enter(shared).map(change::Held::begin)
     }
 
-    /// The same for the most frequent calls, which take the parts as they come.
+    /// The state, and the log to be viewed with it.
     #[inline(always)]
-    fn lock_here(&self, shared: &Shared) -> Result<Locked<'_>> {
+    fn enter(&self, shared: &Shared) -> Result<(MutexGuard<'_, StreamState>, &Log)> {
         self.check(shared)?;
         let log = self.log(shared)?;
-        let mut state = self.lock_state()?;
-        let (span, tail) = log.look_again(&mut state.segments);
-        if let Some(live) = &mut state.live {
-            live.refresh(&span, tail);
+        Ok((self.lock_state()?, log))
+    }
+
+    /// Takes back the segments of a view that [`StreamInner::lock`] gave, for the next one. Returns
+    /// what is to be dropped without the lock.
+    #[inline]
+    pub(crate) fn give_back(
+        &self,
+        state: &mut StreamState,
+        segments: Segments,
+    ) -> Option<Segments> {
+        match self.open_log() {
+            Some(log) => log.give_back(&mut state.segments, segments),
+            None => Some(segments),
         }
-        Ok(Locked { state, span, tail })
+    }
+
+    /// What was given back keeps no segment alive from here on that is not in the list any more.
+    fn forget_segments(&self) {
+        let back = self.state.lock().segments.forget();
+        drop(back);
     }
 
     /// A stream whose sync failed takes no changes of its groups either.
@@ -360,6 +375,7 @@ impl StreamInner {
     }
 
     pub(crate) fn close(&self, shared: &Shared) -> Result<()> {
+        self.forget_segments();
         let Some(log) = self.log.get() else {
             return Ok(());
         };
@@ -377,6 +393,7 @@ impl StreamInner {
     /// The stream is no more: its handles answer `NoStream`, and those who wait find that out.
     pub(crate) fn remove(&self) {
         self.gone.store(true, Ordering::Release);
+        self.forget_segments();
         if let Some(log) = self.log.get() {
             let name = self.state.lock().name.clone();
             log.abandon(Error::new(ErrorKind::NoStream { name }));

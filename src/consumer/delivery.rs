@@ -82,7 +82,7 @@ impl Delivery {
     /// As [`Group::ack`].
     #[doc(alias = "XACK")]
     pub fn ack(&self, id: EntryId) -> Result<bool> {
-        self.group.ack_one(id)
+        self.group.ack_one(id, None)
     }
 
     /// Acknowledges all of them, missing ones included, and returns how many were pending.
@@ -92,7 +92,10 @@ impl Delivery {
     #[doc(alias = "XACK")]
     pub fn ack_all(self) -> Result<u64> {
         match (self.batch.one(), self.batch.is_empty(), self.missing().is_empty()) {
-            (Some(id), _, true) => return self.group.ack_one(id).map(u64::from),
+            (Some(id), _, true) => {
+                let Delivery { batch, group, .. } = self;
+                return group.ack_one(id, Some(batch.into_segments())).map(u64::from);
+            }
             (_, true, true) => return Ok(0),
             _ => {}
         }

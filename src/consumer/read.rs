@@ -105,14 +105,12 @@ impl Consumer {
             let resume = state.resume.entry(group.of.number).or_default();
             let walk = resume.walk(span, after, from);
             let found = walk.advance_once(&mut span.reading())?;
-            // One by one: as a whole they would be loaded in other pieces than they were stored in.
-            let Place { segment, ordinal, start, len, .. } = walk.place;
-            resume.stands(span, found.unwrap_or(after));
-            let Some(id) = found else { return Ok(()) };
-            let anew = || facts.and_then(|facts| facts.read_after(read, after, &[id]));
+            resume.stands(span, found.map_or(after, |place| place.id));
+            let Some(place) = found else { return Ok(()) };
+            let anew = || facts.and_then(|facts| facts.read_after(read, after, &[place.id]));
             let read = counted.or_else(anew);
-            given = Place { id, segment, ordinal, start, len };
-            *out = Some(group.of(locked)?.deliver_one(consumer, id, no_ack, now, read));
+            given = place;
+            *out = Some(group.of(locked)?.deliver_one(consumer, place.id, no_ack, now, read));
             Ok(())
         };
         let inner = group.of.stream.inner();

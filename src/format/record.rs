@@ -1,6 +1,6 @@
 //! The bodies of the state journal's frames: commands' events, parts of a checkpoint, its end.
 
-use super::brief::Brief;
+use super::brief::{Brief, Numbers};
 use super::event::{Event, Single};
 use super::packed::{Packed, write_events};
 use crate::entry::{read_varint, write_varint};
@@ -107,6 +107,7 @@ impl Record {
     #[inline(always)]
     pub(crate) fn write_brief(
         out: &mut Brief<'_>,
+        known: &mut Numbers,
         number: u64,
         (stream, previous): (u64, u64),
         event: &Single,
@@ -115,7 +116,7 @@ impl Record {
             return false;
         }
         // It tells of the record in front of it, and of no other stream.
-        out.number_and(number, [0, 1]);
+        out.number_and(known.record.then(number), [0, 1]);
         let back = number.wrapping_sub(previous);
         let [tag, group, then] = event.head();
         let at = out.here();
@@ -123,14 +124,14 @@ impl Record {
         let len_at = if out.small([stream, back, 1, 0, tag, group, then]) {
             at + 3
         } else {
-            out.pair(stream, back);
+            out.number(stream);
+            out.number(back);
             out.bytes([1, 0]);
             let len_at = out.here() - 1;
-            out.number(tag);
-            out.pair(group, then);
+            [tag, group, then].into_iter().for_each(|number| out.number(number));
             len_at
         };
-        event.encode_rest(out);
+        event.encode_rest(out, known);
         out.count_behind(len_at);
         true
     }

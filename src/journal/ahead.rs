@@ -31,15 +31,18 @@ pub(super) struct Pace {
     /// Where they ended when that was looked at, and when it was.
     pub(super) written: u64,
     pub(super) looked: Duration,
+    /// They were fast between the last two looks.
+    pub(super) fast: bool,
 }
 
 impl Pace {
-    /// Takes in that they end there by now. Returns whether they were fast since the last look.
-    fn look(&mut self, written: u64, now: Duration) -> bool {
+    /// Takes in that they end there by now.
+    pub(super) fn look(&mut self, written: u64, now: Duration) {
         let bytes = written.saturating_sub(self.written);
         let time = now.saturating_sub(self.looked);
         (self.written, self.looked) = (written, now);
-        bytes > 0 && time.as_nanos() * u128::from(STEP) <= FAST.as_nanos() * u128::from(bytes)
+        self.fast =
+            bytes > 0 && time.as_nanos() * u128::from(STEP) <= FAST.as_nanos() * u128::from(bytes);
     }
 }
 
@@ -68,9 +71,8 @@ impl Journal {
     /// is left to who writes.
     pub(super) fn make_ready(&self, reach: u64) {
         let goal = {
-            let mut inner = self.inner.lock();
-            let now = self.place.disk.monotonic();
-            inner.pace.look(self.written.get(), now).then_some(inner.end + reach)
+            let inner = self.inner.lock();
+            inner.pace.fast.then_some(inner.end + reach)
         };
         let next = || self.inner.lock().next_fresh(goal?);
         while let Some((region, from, to)) = next() {
@@ -87,13 +89,16 @@ mod tests {
 
     #[test]
     fn records_are_fast_by_what_came_since_the_last_look() {
-        let ms = Duration::from_millis;
         let mut pace = Pace::default();
-        assert!(!pace.look(STEP, ms(26)));
-        assert!(pace.look(2 * STEP, ms(51)));
-        assert!(pace.look(6 * STEP, ms(151)));
-        assert!(!pace.look(6 * STEP + STEP / 2, ms(165)));
-        assert!(pace.look(7 * STEP, ms(170)));
-        assert!(!pace.look(7 * STEP, ms(170)), "nothing came");
+        let mut look = |written, ms| {
+            pace.look(written, Duration::from_millis(ms));
+            pace.fast
+        };
+        assert!(!look(STEP, 26));
+        assert!(look(2 * STEP, 51));
+        assert!(look(6 * STEP, 151));
+        assert!(!look(6 * STEP + STEP / 2, 165));
+        assert!(look(7 * STEP, 170));
+        assert!(!look(7 * STEP, 170), "nothing came");
     }
 }

@@ -42,8 +42,12 @@ impl Journal {
     /// one, or when the file is nearly full.
     pub(crate) fn maintain(&self, source: &dyn Source) -> Result<()> {
         let (due, size) = {
-            let inner = self.inner.lock();
-            (inner.is_due(), inner.size)
+            let mut inner = self.inner.lock();
+            let due = inner.is_due();
+            if due {
+                inner.pace.look(self.written.get(), self.place.disk.monotonic());
+            }
+            (due, inner.size)
         };
         self.poisoned_by(self.sync_told())?;
         if !due {
@@ -58,20 +62,21 @@ impl Journal {
         Ok(())
     }
 
-    /// Doubles the files, unless somebody else has done it.
+    /// Doubles the files, unless somebody else has done it. Fast records have those of the usual
+    /// length at once.
     pub(super) fn grow(&self, from: u64) -> Result<()> {
         let _one = self.begin_checkpoint();
         let mut inner = self.inner.lock();
         if inner.size == from {
-            self.double(&mut inner)?;
+            let least = if inner.pace.fast { self.place.sizes.usual } else { 0 };
+            self.lengthen(&mut inner, least.max(from * 2))?;
             self.place.disk.step("journal grown");
         }
         Ok(())
     }
 
     /// The same for who has begun a checkpoint.
-    fn double(&self, inner: &mut Inner) -> Result<()> {
-        let size = inner.size * 2;
+    fn lengthen(&self, inner: &mut Inner, size: u64) -> Result<()> {
         self.files.allocate_all(&self.place, size, inner.slot)?;
         inner.outgrown = true;
         inner.region = self.files.map(&self.place, inner.slot, size)?;
@@ -83,11 +88,15 @@ impl Journal {
     }
 
     /// Doubles the files where records have filled the last one while its checkpoint was written,
-    /// up to what files are for that at most. On a full disk they stay as they are.
+    /// up to what files are for that at most, or are about to. On a full disk they stay as they
+    /// are.
     fn widen(&self) {
         let mut inner = self.inner.lock();
-        let is_crowded = std::mem::take(&mut inner.crowded);
-        if is_crowded && inner.size < self.place.sizes.most && self.double(&mut inner).is_ok() {
+        let (size, sizes) = (inner.size, self.place.sizes);
+        let was_crowded = std::mem::take(&mut inner.crowded);
+        let will_be = inner.pace.fast && size <= sizes.usual;
+        let widens = (was_crowded || will_be) && size < sizes.most;
+        if widens && self.lengthen(&mut inner, size * 2).is_ok() {
             self.place.disk.step("journal widened");
         }
     }
@@ -226,7 +235,7 @@ impl Journal {
     /// Copies record frames of the running file into the next one. Nobody who has one to append
     /// waits for more than the copying of bytes.
     fn copy_records(&self, next: &mut NextFile, mut from: u64, to: u64) -> Result<u64> {
-        const AT_ONCE: u64 = 64 << 10;
+        const AT_ONCE: u64 = 16 << 10;
         let mut most = AT_ONCE;
         while from < to {
             let (bytes, running) = {

@@ -235,6 +235,8 @@ fn the_background_is_asked_for_a_checkpoint_before_the_file_is_full() {
         }
         assert!((1..=4).contains(&asked), "asked {asked} times");
         assert!(after > 100, "asked {after} records before the end");
+        // However fast they came: the files of fast ones are longer, and asked for more often.
+        ahead::count(&journal, false);
         journal.maintain(&short).unwrap();
         assert!(!journal.asks_for_care());
     }

@@ -229,12 +229,18 @@ impl Log {
     }
 
     /// The same for who has looked before.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn look_again(&self, known: &mut Known) -> (Span, Tail) {
         self.look_with(|list| list.get_again(known))
     }
 
+    /// Takes back the segments of such a look.
     #[inline]
+    pub(crate) fn give_back(&self, known: &mut Known, segments: Segments) -> Option<Segments> {
+        self.segments.give_back(known, segments)
+    }
+
+    #[inline(always)]
     fn look_with(&self, segments: impl FnOnce(&List) -> Segments) -> (Span, Tail) {
         let Seen { tail, published, trimmed } = self.view.look();
         // After the mark: segments are added before the mark moves into them.

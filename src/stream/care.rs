@@ -67,6 +67,7 @@ impl StreamInner {
         if gone.is_empty() {
             return Ok(());
         }
+        self.forget_segments();
         for segment in gone {
             // A reader that has the segment may not have mapped it yet, and without its name it
             // could not any more. Nobody comes by it anew: it is out of the list.
@@ -111,5 +112,48 @@ impl StreamInner {
         let state = self.state.lock();
         let holds = state.restart == restart;
         Ok(if holds { log.take_trimmed(to) } else { Vec::new() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::options::{Durability, GroupReadOptions, Start, StreamOptions, Trim};
+    use crate::storage::disk::Disk;
+    use crate::storage::mem::MemDisk;
+    use crate::store::Store;
+    use std::path::Path;
+    use std::sync::Arc;
+
+    /// Fails if what an acknowledgement has given back keeps the memory of a segment that is gone.
+    #[test]
+    fn nothing_that_was_given_back_outlives_its_segment() {
+        let disk = Arc::new(MemDisk::new()) as Arc<dyn Disk>;
+        let options = Store::options().durability(Durability::Manual);
+        let store = Store::open_on(disk, Path::new("/store"), &options).unwrap();
+        let small = StreamOptions::new().segment_bytes(64 << 10);
+        let stream = store.stream_with("s", small).unwrap();
+        (0..10).for_each(|_| _ = stream.append([("data", &[7; 10 << 10])]).unwrap());
+        let consumer = stream.group("g", Start::First).unwrap().consumer("c").unwrap();
+        let read_one = || {
+            let one = consumer.read(GroupReadOptions::new().count(1)).unwrap();
+            assert_eq!(one.ack_all().unwrap(), 1);
+        };
+        read_one();
+        stream.trim(Trim::max_len(1)).unwrap();
+        let first = Arc::downgrade(&stream.snapshot().unwrap().span.segments[0]);
+        store.step_sync().unwrap();
+        assert!(first.strong_count() > 0, "it goes before its trim is on disk");
+        store.step_prepare().unwrap();
+        assert_eq!(first.strong_count(), 0);
+        // Given back after the list was looked at for the last time.
+        read_one();
+        let segment = {
+            let segments = &stream.snapshot().unwrap().span.segments;
+            assert_eq!(Arc::strong_count(segments), 3, "the log's, the one given back, this one");
+            Arc::clone(&segments[0])
+        };
+        let inner = stream.inner();
+        inner.unlink(store.shared(), inner.open_log().unwrap(), vec![segment]).unwrap();
+        assert!(inner.state.lock().segments.forget().is_none());
     }
 }

@@ -33,10 +33,16 @@ pub(crate) struct Locked<'a> {
 
 /// What is held while a change is decided and made.
 pub(crate) trait Held<'a>: Sized {
+    /// What is locked for it.
+    type Entry;
     /// What is left of it for the caller.
     type Rest;
 
-    fn hold(stream: &'a StreamInner, shared: &Shared) -> Result<Self>;
+    fn enter(stream: &'a StreamInner, shared: &Shared) -> Result<Self::Entry>;
+
+    /// Apart from [`Held::enter`], as it is large: what may be an error instead would go through
+    /// memory, in other pieces than those that it is made of.
+    fn begin(entry: Self::Entry) -> Self;
 
     fn state(&mut self) -> &mut StreamState;
 
@@ -48,14 +54,20 @@ pub(crate) trait Held<'a>: Sized {
 
 /// The state alone, for what asks nothing of the log and deletes nothing.
 impl<'a> Held<'a> for MutexGuard<'a, StreamState> {
+    type Entry = MutexGuard<'a, StreamState>;
     type Rest = ();
 
     #[inline(always)]
-    fn hold(stream: &'a StreamInner, shared: &Shared) -> Result<Self> {
+    fn enter(stream: &'a StreamInner, shared: &Shared) -> Result<Self> {
         stream.check(shared)?;
         // What recovery has to take back is taken back when the log is opened.
         stream.log(shared)?;
         stream.lock_state()
+    }
+
+    #[inline(always)]
+    fn begin(entry: Self) -> Self {
+        entry
     }
 
     #[inline]
@@ -71,11 +83,21 @@ impl<'a> Held<'a> for MutexGuard<'a, StreamState> {
 }
 
 impl<'a> Held<'a> for Locked<'a> {
+    type Entry = (MutexGuard<'a, StreamState>, &'a Log);
     type Rest = Segments;
 
     #[inline(always)]
-    fn hold(stream: &'a StreamInner, shared: &Shared) -> Result<Self> {
-        stream.lock_here(shared)
+    fn enter(stream: &'a StreamInner, shared: &Shared) -> Result<Self::Entry> {
+        stream.enter(shared)
+    }
+
+    #[inline(always)]
+    fn begin((mut state, log): Self::Entry) -> Self {
+        let (span, tail) = log.look_again(&mut state.segments);
+        if let Some(live) = &mut state.live {
+            live.refresh(&span, tail);
+        }
+        Locked { state, span, tail }
     }
 
     #[inline]
@@ -141,7 +163,7 @@ impl Locked<'_> {
 impl StreamInner {
     /// The state alone, to look at.
     pub(crate) fn hold(&self, shared: &Shared) -> Result<MutexGuard<'_, StreamState>> {
-        Held::hold(self, shared)
+        MutexGuard::enter(self, shared)
     }
 
     /// Decides, writes the events and applies them, as one step. `decide` sees the state and gives
@@ -187,7 +209,7 @@ impl StreamInner {
     ) -> Result<(T, H::Rest, u64)> {
         let mut again = false;
         loop {
-            let mut locked = H::hold(self, shared)?;
+            let mut locked = H::begin(H::enter(self, shared)?);
             self.check_writable(shared)?;
             events.clear();
             let result = decide(&mut locked, events)?;
@@ -226,7 +248,7 @@ impl StreamInner {
     ) -> Result<Option<(H::Rest, u64)>> {
         let mut again = false;
         loop {
-            let mut locked = H::hold(self, shared)?;
+            let mut locked = H::begin(H::enter(self, shared)?);
             self.check_writable(shared)?;
             let mut event = None;
             decide(&mut locked, &mut event)?;

@@ -4,13 +4,10 @@ use super::*;
 use crate::journal::ahead::{MEANWHILE, Pace, REACH};
 use std::time::Duration;
 
-/// Has records count as fast, or as slow, once.
-fn count(journal: &Journal, fast: bool) {
-    let written = journal.written();
-    journal.inner.lock().pace = match fast {
-        true => Pace { written: written - 1, looked: Duration::MAX },
-        false => Pace { written: written - 1, looked: Duration::ZERO },
-    };
+/// Has records count as fast, or as slow, and those that come now at the next look as well.
+pub(super) fn count(journal: &Journal, fast: bool) {
+    let looked = if fast { Duration::MAX } else { Duration::ZERO };
+    journal.inner.lock().pace = Pace { written: journal.written() - 1, looked, fast };
 }
 
 /// How much memory is ready ahead of the end of the records, and how much of the file there is.
@@ -46,19 +43,39 @@ fn fast_records_find_the_file_ready() {
     assert!(ready == 0 && room > LONG, "{ready} of a map that nothing was asked of");
     long_records(&journal);
     count(&journal, true);
+    // It looks at the clock itself.
+    journal.inner.lock().pace.fast = false;
     journal.maintain(&STATE).unwrap();
-    let (ready, room) = ahead(&journal);
-    assert!(ready == room && room > 2 * LONG, "{ready} of {room}");
+    assert_eq!(ahead(&journal).0, REACH);
     journal.checkpoint(&STATE).unwrap();
     assert_eq!(ahead(&journal).0, 0, "another file");
-    while ahead(&journal).1 < REACH {
-        let size = journal.inner.lock().size;
-        journal.grow(size).unwrap();
-    }
+    count(&journal, true);
     for reach in [MEANWHILE, REACH] {
-        count(&journal, true);
         journal.make_ready(reach);
         assert_eq!(ahead(&journal).0, reach);
+    }
+}
+
+/// Fails if fast records have to wait at each length that files grow by, or for the first
+/// checkpoint that is too slow for them; or if slow ones get files that long.
+#[test]
+fn fast_records_have_long_files_at_once() {
+    let size = |journal: &Journal| journal.inner.lock().size;
+    for (fast, grown) in [(false, 512 << 10), (true, 8 << 20)] {
+        let (_disk, journal) = alone();
+        count(&journal, fast);
+        journal.grow(256 << 10).unwrap();
+        assert_eq!(size(&journal), grown);
+    }
+    for (fast, wide) in [(false, 8 << 20), (true, 16 << 20)] {
+        let (_disk, journal) = alone();
+        count(&journal, true);
+        journal.grow(256 << 10).unwrap();
+        count(&journal, fast);
+        for _ in 0..2 {
+            journal.checkpoint(&STATE).unwrap();
+            assert_eq!(size(&journal), wide);
+        }
     }
 }
 

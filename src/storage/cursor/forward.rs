@@ -118,7 +118,7 @@ impl Forward {
     /// Goes on by one entry where that lies in a [`Plain`] frame and is alive and wanted; elsewhere
     /// it does nothing.
     #[inline(always)]
-    fn take_plain(&mut self, reading: &Reading<'_>) -> Option<EntryId> {
+    fn take_plain(&mut self, reading: &Reading<'_>) -> Option<Place> {
         let (here, base) = (reading.known(self.segment)?, self.base?);
         let is_wanted = self.with_dead || !here.segment.is_deleted(self.ordinal);
         if self.seeks || here.skip_damage || !is_wanted {
@@ -130,26 +130,25 @@ impl Forward {
             return None;
         }
         self.offset = plain.next;
-        self.take(plain.id, plain.start, plain.len).ok()?;
-        Some(plain.id)
+        Some(self.place_next(plain.id, plain.start, plain.len))
     }
 
-    /// [`Forward::advance`] for who takes one entry with a [`Reading`] that has not begun. The ID
-    /// is in `place`, too; from there it would be loaded in other pieces than it was stored in.
+    /// [`Forward::advance`] for who takes one entry with a [`Reading`] that has not begun. It is in
+    /// `place`, too; from there it would be loaded in other pieces than it was stored in.
     ///
     /// # Errors
     /// As [`Forward::next`].
     #[inline]
-    pub(crate) fn advance_once(&mut self, reading: &mut Reading<'_>) -> Result<Option<EntryId>> {
+    pub(crate) fn advance_once(&mut self, reading: &mut Reading<'_>) -> Result<Option<Place>> {
         // What is plain is looked for in the segment that is known.
         reading.here(self.segment)?;
         let took = match self.batch {
             None => self.take_plain(reading),
-            Some(_) => self.take_batched(reading).then_some(self.place.id),
+            Some(_) => self.take_batched(reading).then_some(self.place),
         };
         match took {
-            Some(id) => Ok(Some(id)),
-            None => Ok(self.advance_by_any(reading)?.then_some(self.place.id)),
+            Some(place) => Ok(Some(place)),
+            None => Ok(self.advance_by_any(reading)?.then_some(self.place)),
         }
     }
 
@@ -324,10 +323,17 @@ impl Forward {
 
     #[inline(always)]
     fn take(&mut self, id: EntryId, start: usize, len: usize) -> Step {
+        self.place_next(id, start, len);
+        Ok(true)
+    }
+
+    #[inline(always)]
+    fn place_next(&mut self, id: EntryId, start: usize, len: usize) -> Place {
         let (segment, ordinal) = (self.segment as u32, self.ordinal);
         self.ordinal += 1;
-        self.place = Place { id, segment, ordinal, start: start as u32, len: len as u32 };
-        Ok(true)
+        let place = Place { id, segment, ordinal, start: start as u32, len: len as u32 };
+        self.place = place;
+        place
     }
 
     #[inline(always)]

@@ -142,14 +142,14 @@ impl View {
     }
 
     /// All of it, as it is at one moment.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn look(&self) -> Seen {
         let ((tail, published), trimmed) = self.with_trimmed(|| self.end());
         Seen { tail, published, trimmed }
     }
 
     /// What is trimmed, and something else that is of the same moment.
-    #[inline]
+    #[inline(always)]
     fn with_trimmed<T>(&self, look: impl Fn() -> T) -> (T, EntryId) {
         let mut waits = 0;
         loop {
@@ -166,6 +166,8 @@ impl View {
         }
     }
 
+    // What it returns would go through memory, and be waited for there.
+    #[inline(always)]
     fn end(&self) -> (Tail, u64) {
         let mut waits = 0;
         loop {

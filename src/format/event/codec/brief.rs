@@ -1,7 +1,7 @@
 //! The same bytes for the most frequent events of a single entry, written in place.
 
 use super::{DELIVERED, PENDING_REMOVED};
-use crate::format::brief::Brief;
+use crate::format::brief::{Brief, Numbers};
 use crate::format::event::Single;
 
 impl Single {
@@ -27,17 +27,20 @@ impl Single {
 
     /// What it appends behind them.
     #[inline(always)]
-    pub(crate) fn encode_rest(&self, out: &mut Brief<'_>) {
+    pub(crate) fn encode_rest(&self, out: &mut Brief<'_>, known: &mut Numbers) {
         match *self {
             Single::Delivered { time_ms, no_ack, entries_read, id, .. } => {
+                let time_ms = known.time_ms.then(time_ms);
                 out.number_and(time_ms, [u8::from(no_ack), u8::from(entries_read.is_some())]);
                 match entries_read {
-                    Some(read) => out.number_and(read, [ONE_ID as u8]),
+                    Some(read) => out.number_and(known.read.then(read), [ONE_ID as u8]),
                     None => out.byte(ONE_ID as u8),
                 }
-                out.pair(id.ms, id.seq);
+                out.pair(known.ms.then(id.ms), known.seq.then(id.seq));
             }
-            Single::PendingRemoved { id, .. } => out.pair(id.ms, id.seq),
+            Single::PendingRemoved { id, .. } => {
+                out.pair(known.ms.then(id.ms), known.seq.then(id.seq))
+            }
         }
     }
 }
@@ -106,7 +109,8 @@ mod tests {
             let Some(single) = single else { return Ok(()) };
             prop_assert_eq!(&single.event(), &event);
             prop_assert_eq!(single.spare(), event.spare());
-            let is_brief = Record::write_brief(&mut brief, number, (stream, previous), &single);
+            let (before, part) = (&mut Numbers::default(), (stream, previous));
+            let is_brief = Record::write_brief(&mut brief, before, number, part, &single);
             prop_assert_eq!(is_brief, ids[0].ms != 0);
             if is_brief {
                 let mut out = Vec::new();
