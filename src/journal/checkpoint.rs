@@ -15,8 +15,7 @@ impl Journal {
             let mut inner = self.inner.lock();
             let is_short = inner.size < self.place.sizes.usual;
             inner.crowded = !is_short;
-            // Its checkpoint takes long, and records come meanwhile.
-            (inner.size, inner.turn, is_short || inner.state_then > inner.size / 4)
+            (inner.size, inner.turn, is_short || inner.state_is_large())
         };
         if is_short && self.grow(size).is_ok() {
             return Ok(());
@@ -41,19 +40,21 @@ impl Journal {
     /// What the background does from time to time: a checkpoint when records have outgrown the last
     /// one, or when the file is nearly full.
     pub(crate) fn maintain(&self, source: &dyn Source) -> Result<()> {
-        let (due, size) = {
+        let (due, size, is_short) = {
             let mut inner = self.inner.lock();
-            let due = inner.is_due();
+            let for_state = inner.state_bytes >= inner.due_for();
+            let due = for_state || inner.end >= inner.due_at();
             if due {
                 inner.pace.look(self.written.get(), self.place.disk.monotonic());
             }
-            (due, inner.size)
+            let is_short = inner.size < self.place.sizes.usual;
+            (due, inner.size, is_short || (for_state && inner.state_is_large()))
         };
         self.poisoned_by(self.sync_told())?;
         if !due {
             return Ok(());
         }
-        if size < self.place.sizes.usual && self.grow(size).is_ok() {
+        if is_short && self.grow(size).is_ok() {
             self.make_ready(REACH);
             return Ok(());
         }
@@ -359,14 +360,18 @@ impl Inner {
         (self.ask_at, self.ask_for) = (self.due_at(), self.due_for());
     }
 
-    fn is_due(&self) -> bool {
-        self.end >= self.due_at() || self.state_bytes >= self.due_for()
+    /// Whether the state takes so much of a file that its checkpoint takes long, and little is left
+    /// for records that come meanwhile.
+    fn state_is_large(&self) -> bool {
+        self.state_then > self.size / 4
     }
 
     /// Where half of what the state may still grow by is used up, by records that may have undone
-    /// each other: whoever finds none left waits for the checkpoint that tells.
+    /// each other: whoever finds none left waits for the checkpoint that tells. Not after a few
+    /// records, however little is left: on a full disk there would be no end of checkpoints.
     pub(super) fn due_for(&self) -> u64 {
-        self.state_then.midpoint((self.size / 2).max(self.state_then))
+        let left = (self.size / 2).saturating_sub(self.state_then);
+        self.state_then + (left / 2).max(self.size / 32)
     }
 
     /// Where the records have outgrown the checkpoint, or the file is nearly full.

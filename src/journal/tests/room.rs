@@ -91,6 +91,33 @@ fn files_are_long_beside_what_the_state_takes() {
     }
 }
 
+/// Fails if the checkpoints of a large state, of which records leave nothing behind, follow each
+/// other without an end: it needs longer files, and where there are none, some records in between.
+#[test]
+fn a_large_state_is_not_written_again_and_again() {
+    let large = |_| vec![created(&"s".repeat(3500))];
+    let large = Dumped { streams: 1, events: large as fn(u64) -> Vec<Event> };
+    let (disk, journal) = short();
+    journal.checkpoint(&large).unwrap();
+    let turn = journal.inner.lock().turn;
+    let event = created(&"x".repeat(100));
+    let add = || journal.append(&[(1, std::slice::from_ref(&event))], true);
+    let due = |journal: &Journal| {
+        let inner = journal.inner.lock();
+        assert!(inner.due_for() >= inner.state_then + inner.size / 32);
+        inner.state_bytes >= inner.due_for()
+    };
+    while !due(&journal) {
+        add().unwrap();
+    }
+    journal.maintain(&large).unwrap();
+    let inner = journal.inner.lock();
+    assert_eq!((inner.turn, inner.size), (turn, 16 << 10));
+    assert!(inner.state_bytes < inner.due_for());
+    drop(inner);
+    assert_eq!(lens(&disk), [16 << 10; 3]);
+}
+
 /// Fails if who found no room writes one more checkpoint behind the one that has made room.
 #[test]
 fn a_checkpoint_that_has_ended_meanwhile_makes_room() {
