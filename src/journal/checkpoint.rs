@@ -54,11 +54,10 @@ impl Journal {
         if !due {
             return Ok(());
         }
-        if is_short && self.grow(size).is_ok() {
-            self.make_ready(REACH);
-            return Ok(());
+        let grown = is_short && self.grow(size).is_ok();
+        if !grown {
+            self.checkpoint(source)?;
         }
-        self.checkpoint(source)?;
         self.make_ready(REACH);
         Ok(())
     }

@@ -104,7 +104,6 @@ impl Drop for HeapMem {
 }
 
 /// No system has smaller pages; one with larger ones refuses what does not begin at one.
-#[cfg(target_os = "linux")]
 pub(crate) const PAGE: usize = 4096;
 /// For fewer bytes than this to be synced, their pages are asked about one by one.
 #[cfg(target_os = "linux")]

@@ -9,8 +9,7 @@ use super::{NAME, choose, fill, open};
 use crate::measure::{Order, figure};
 use crate::payload::Random;
 use crate::peer::Outcome;
-use std::fs;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -21,7 +20,7 @@ const COUNT: usize = 1_000;
 const LONG: Duration = Duration::from_micros(50);
 const QUARTER: Duration = Duration::from_millis(250);
 /// As long as the header of a file.
-const HEADER: u64 = 64;
+const HEADER: u64 = 128;
 
 pub fn run(order: &Order) -> Outcome<()> {
     let (store, stream) = open(order, Durability::Manual)?;

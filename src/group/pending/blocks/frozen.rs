@@ -22,11 +22,10 @@ impl<T: Item> Frozen<T> {
             Bound::Included(id) => self.find(id, false),
             Bound::Excluded(id) => self.find(id, true),
         };
-        let items = move |(n, rows): (usize, &Arc<Rows<T>>)| {
-            let (rows, from) = (Arc::clone(rows), if n == 0 { row } else { 0 });
+        self.0.iter().skip(block).enumerate().flat_map(move |(n, rows)| {
+            let from = if n == 0 { row } else { 0 };
             (from..rows.len()).filter_map(move |at| rows.get(at))
-        };
-        self.0.iter().skip(block).enumerate().flat_map(items)
+        })
     }
 
     /// The block and the row of the first item at this ID, or behind it.
