@@ -103,10 +103,6 @@ impl<T: Item> Blocks<T> {
 
     #[inline]
     pub(super) fn contains(&self, id: EntryId) -> bool {
-        self.first().is_some_and(|first| first.id() == id) || self.contains_within(id)
-    }
-
-    fn contains_within(&self, id: EntryId) -> bool {
         self.blocks.get(self.block_of(id)).is_some_and(|block| block.rows.find(id).1)
     }
 
