@@ -162,6 +162,10 @@ impl StreamOptions {
 
     /// The size that segments grow to, in bytes: a multiple of 4,096, at least 4,096 and at most
     /// 4 GiB - 4,096.
+    ///
+    /// Room on disk for the next one is taken before the last one is full. A stream that fills them
+    /// in less than a quarter of a second has several ready, as many as it fills in that time, at
+    /// most eight, and no more than half of what it has written; they go when it comes to rest.
     #[must_use]
     pub fn segment_bytes(mut self, bytes: u64) -> StreamOptions {
         self.segment_bytes = bytes;

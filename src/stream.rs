@@ -90,6 +90,8 @@ pub(crate) struct StreamInner {
     rests_on: AtomicU64,
     /// The background was asked to prepare a segment.
     asked: AtomicBool,
+    /// A segment is to be made for it, by the thread that does that.
+    making: AtomicBool,
     /// The background was asked for a sync, whatever the level says.
     asked_sync: AtomicBool,
     /// Its retention has limits, and the stream is used; what its groups do counts besides.
@@ -124,6 +126,7 @@ impl StreamInner {
             max_unsynced: AtomicU64::new(u64::MAX),
             rests_on: AtomicU64::new(0),
             asked: AtomicBool::new(false),
+            making: AtomicBool::new(false),
             asked_sync: AtomicBool::new(false),
             limited: AtomicBool::new(false),
             limited_by_groups: AtomicBool::new(false),

@@ -1,5 +1,6 @@
-//! The two background threads of a store: one syncs, one prepares segments, seals, drops what was
-//! trimmed and writes checkpoints.
+//! The background threads of a store: one syncs; one prepares segments, seals, drops what was
+//! trimmed and writes checkpoints; and one makes the segments of fast logs, which takes syncs that
+//! neither the memory ahead of such a log nor anything else should wait for.
 //!
 //! They sleep until somebody has something for them; a store whose streams rest has no timer
 //! running. What fails here stops nothing by itself: a failed sync poisons through the commit,
@@ -9,11 +10,12 @@
 use crate::error::{Error, ErrorKind};
 use crate::options::Durability;
 use crate::store::Shared;
+use crate::stream::StreamInner;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -27,11 +29,15 @@ enum Job {
     Level,
 }
 
+/// A stream that a segment is to be made for.
+type Wanting = Weak<StreamInner>;
+
 /// How the calls of a store wake its threads. Nothing here blocks.
 #[derive(Default)]
 pub(crate) struct Kick {
     sync: OnceLock<Sender<Job>>,
     care: OnceLock<Sender<()>>,
+    files: OnceLock<Sender<Wanting>>,
     /// A `Dirty` is on its way, so that most appends do not touch the channel.
     dirty: AtomicBool,
     /// Some stream may be beyond a limit of its retention.
@@ -95,6 +101,11 @@ impl Kick {
         self.wanted.store(true, Ordering::Release);
         send(self.care.get(), ());
     }
+
+    /// Has a segment made for the stream. Returns whether there is a thread that will.
+    pub(crate) fn files(&self, stream: Wanting) -> bool {
+        self.files.get().is_some_and(|files| files.try_send(stream).is_ok())
+    }
 }
 
 /// A full channel has a wake-up in it already; a closed one has nobody to wake.
@@ -117,19 +128,26 @@ impl Worker {
     pub(crate) fn start(shared: &Arc<Shared>) -> Worker {
         let (jobs, sync_jobs) = bounded(16);
         let (care, care_jobs) = bounded(1);
+        let (files, file_jobs) = bounded(16);
         let (stop_sync, sync_stopped) = bounded(1);
         let (stop_care, care_stopped) = bounded(1);
-        let mut worker = Worker { stop: vec![stop_sync, stop_care], threads: Vec::new() };
+        let (stop_files, files_stopped) = bounded(1);
+        let stop = vec![stop_sync, stop_care, stop_files];
+        let mut worker = Worker { stop, threads: Vec::new() };
         worker.spawn(("streamlog-sync", Task::Sync), shared, move |shared| {
             sync_loop(shared, &sync_jobs, &sync_stopped);
         });
         worker.spawn(("streamlog-care", Task::Prepare), shared, move |shared| {
             care_loop(shared, &care_jobs, &care_stopped);
         });
+        worker.spawn(("streamlog-files", Task::Make), shared, move |shared| {
+            files_loop(shared, &file_jobs, &files_stopped);
+        });
         // Set last: without its threads a store works, and what they do is done by its callers.
-        if worker.threads.len() == 2 {
+        if worker.threads.len() == 3 {
             let _taken = shared.kick.sync.set(jobs);
             let _taken = shared.kick.care.set(care);
+            let _taken = shared.kick.files.set(files);
         }
         worker
     }
@@ -269,6 +287,20 @@ fn care_loop(shared: &Shared, jobs: &Receiver<()>, stop: &Receiver<()>) {
     }
 }
 
+fn files_loop(shared: &Shared, jobs: &Receiver<Wanting>, stop: &Receiver<()>) {
+    while let Ok(wanting) = next(jobs, stop, None) {
+        let Some(stream) = wanting.upgrade() else {
+            continue;
+        };
+        let made = stream.make_segment(shared);
+        // Behind the others that wait for one.
+        if matches!(made, Ok(true)) {
+            stream.hand_over(shared);
+        }
+        note(shared, Task::Make, made.map(drop));
+    }
+}
+
 /// Enforces retention if that is due. Returns when it is due next.
 fn retain(shared: &Shared, mut due: Option<Instant>) -> Option<Instant> {
     if is_past(due) {
@@ -299,6 +331,7 @@ fn is_past(time: Option<Instant>) -> bool {
 pub(crate) enum Task {
     Sync,
     Prepare,
+    Make,
     Retain,
 }
 
@@ -352,5 +385,35 @@ mod tests {
         assert!(store.health().background.is_some_and(|told| told.contains('7')));
         note(shared, Task::Retain, Ok(()));
         assert_eq!(store.health().background, None);
+    }
+
+    /// Fails if a segment that was asked for is not made, or if one that was made keeps the next
+    /// one from being asked for.
+    #[test]
+    fn segments_are_made_as_often_as_somebody_asks() {
+        let store = Store::in_memory().unwrap();
+        let stream = store.stream("s").unwrap();
+        let (shared, inner) = (store.shared(), stream.inner());
+        stream.append([("data", [7; 10 << 10])]).unwrap();
+        for _ in 0..1_000 {
+            stream.append([("data", [7; 1 << 10])]).unwrap();
+            assert!(inner.hand_over(shared));
+            let answered = (0..6_000).any(|n| {
+                if n > 100 {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                !inner.is_making() && !inner.open_log().unwrap().is_segment_due()
+            });
+            assert!(answered, "nobody has made it");
+        }
+    }
+
+    #[test]
+    fn without_threads_nothing_is_handed_over() {
+        let disk = Arc::new(crate::storage::mem::MemDisk::new());
+        let store = Store::open_on(disk, "/store".as_ref(), &Store::options()).unwrap();
+        let stream = store.stream("s").unwrap();
+        assert!(!stream.inner().hand_over(store.shared()));
+        assert!(!stream.inner().is_making());
     }
 }

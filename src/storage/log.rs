@@ -36,6 +36,7 @@ use parking_lot::{Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 mod ahead;
 mod begin;
@@ -45,6 +46,8 @@ mod next;
 mod rest;
 mod restart;
 mod seal;
+#[cfg(test)]
+mod test_log;
 mod trims;
 mod view;
 mod writer;
@@ -53,7 +56,7 @@ use begin::{Active, Begun, Prepared};
 pub(crate) use draft::Draft;
 pub(crate) use list::Known;
 use list::List;
-use next::Making;
+use next::{Making, Ready};
 pub(crate) use restart::Restart;
 use trims::AppendTrims;
 pub(crate) use view::{Seen, Tail, View};
@@ -93,7 +96,7 @@ pub(crate) struct Log {
     /// Somebody read or wrote since the background looked last.
     used: AtomicBool,
     /// When that was.
-    idle_since: Mutex<std::time::Duration>,
+    idle_since: Mutex<Duration>,
     /// Segments of before a restart, which go once that is durable.
     retired: Mutex<Vec<Arc<Segment>>>,
 }
@@ -159,7 +162,7 @@ impl Log {
         let writer = Writer {
             active,
             parked: None,
-            next: None,
+            ready: Ready::new(home.disk.monotonic()),
             next_number: parts.next_number,
             name: parts.name,
             options: parts.options,
@@ -454,10 +457,8 @@ impl Log {
             result = sync();
         }
         self.commit.close(Error::new(ErrorKind::Closed));
-        let prepared = self.writer.lock().next.take();
-        if let Some(prepared) = prepared {
-            self.discard(&prepared.header);
-        }
+        let prepared = self.writer.lock().ready.take_all();
+        self.discard_all(prepared);
         self.rest();
         result
     }

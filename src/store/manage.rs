@@ -86,11 +86,17 @@ impl Store {
         self.shared().flush()
     }
 
-    /// What the preparing thread does in one pass.
+    /// What the preparing threads do in one pass.
     #[allow(dead_code, reason = "the simulators of the tests use it")]
     pub(crate) fn step_prepare(&self) -> Result<()> {
-        let (enforced, _) = self.shared().enforce_retention();
-        enforced.and(self.shared().prepare())
+        let shared = self.shared();
+        let (enforced, _) = shared.enforce_retention();
+        enforced.and(shared.prepare())?;
+        let make_all = |stream: Arc<StreamInner>| {
+            while stream.make_segment(shared)? {}
+            Ok(())
+        };
+        shared.all_streams().into_iter().try_for_each(make_all)
     }
 
     /// Writes a checkpoint now.

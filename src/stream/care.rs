@@ -4,19 +4,54 @@ use super::*;
 
 impl StreamInner {
     /// Seals, prepares the next segment, and drops segments that were trimmed away.
-    pub(crate) fn maintain(&self, shared: &Shared) -> Result<()> {
+    pub(crate) fn maintain(self: &Arc<Self>, shared: &Shared) -> Result<()> {
+        self.asked.store(false, Ordering::Release);
+        self.look_after(shared, |log| self.maintain_log(shared, log))
+    }
+
+    /// Makes a segment if one is due. Returns whether there is another one to make.
+    pub(crate) fn make_segment(&self, shared: &Shared) -> Result<bool> {
+        self.making.store(false, Ordering::Release);
+        let mut more = false;
+        self.look_after(shared, |log| {
+            log.make_due()?;
+            more = log.is_segment_due();
+            Ok(())
+        })?;
+        Ok(more)
+    }
+
+    /// Whether a segment is to be made by another thread.
+    #[cfg(test)]
+    pub(crate) fn is_making(&self) -> bool {
+        self.making.load(Ordering::Acquire)
+    }
+
+    /// What the background does for a log that is open and well.
+    fn look_after(&self, shared: &Shared, work: impl FnOnce(&Log) -> Result<()>) -> Result<()> {
         let Some(log) = self.log.get() else {
             return Ok(());
         };
-        self.asked.store(false, Ordering::Release);
         if self.gone.load(Ordering::Acquire) || log.is_poisoned() {
             return Ok(());
         }
-        let done = self.maintain_log(shared, log);
+        let done = work(log);
         if done.is_err() {
             self.failed(shared, log);
         }
         self.unless_gone(done)
+    }
+
+    /// Has a segment made by the thread that does nothing else, if there is one. Returns whether it
+    /// will be.
+    pub(crate) fn hand_over(self: &Arc<Self>, shared: &Shared) -> bool {
+        self.making.swap(true, Ordering::AcqRel) || {
+            let taken = shared.kick.files(Arc::downgrade(self));
+            if !taken {
+                self.making.store(false, Ordering::Release);
+            }
+            taken
+        }
     }
 
     /// Wakes the background if the log has something for it.
@@ -31,8 +66,8 @@ impl StreamInner {
     }
 
     /// None of it waits for the rest to go well: on a full disk, only what is removed makes room.
-    fn maintain_log(&self, shared: &Shared, log: &Log) -> Result<()> {
-        let prepared = log.prepare();
+    fn maintain_log(self: &Arc<Self>, shared: &Shared, log: &Log) -> Result<()> {
+        let prepared = log.prepare(|| self.hand_over(shared));
         // But for a failed sync, behind which nothing more is written.
         if log.is_poisoned() {
             return prepared;
@@ -44,7 +79,7 @@ impl StreamInner {
         let removed = self.remove_dead(shared, log);
         let marked = self.mark_now_and_then(shared, log);
         let short = prepared.as_ref().is_err_and(Error::is_full);
-        let prepared = if short && matches!(removed, Ok(true)) { log.prepare() } else { prepared };
+        let prepared = if short && matches!(removed, Ok(true)) { log.make_due() } else { prepared };
         prepared.and(sealed).and(removed.map(drop)).and(marked)
     }
 

@@ -43,6 +43,16 @@ const BEFORE: [OpKind; 5] = [
 const LEVELS: [Level; 3] = [Level::Always, Level::Interval, Level::Manual];
 const BUDGET: Budget = Budget { captures: usize::MAX, images: u64::MAX };
 
+/// What fills some segments, has more than one made, and goes on into them.
+fn with_segments_ready() -> Vec<OpKind> {
+    let append = OpKind::Append { size: Size::Segment };
+    let append = |times| std::iter::repeat_n(append, times);
+    let prepare = || [OpKind::StepPrepare];
+    let tiny = [OpKind::Append { size: Size::Tiny }];
+    let filled = append(9).chain(prepare()).chain(append(3)).chain(prepare());
+    filled.chain(tiny).chain([OpKind::StepSync]).chain(append(2)).chain([OpKind::Reopen]).collect()
+}
+
 fn plan(level: Level, kinds: &[OpKind]) -> Plan {
     let config = Config {
         level,
@@ -115,4 +125,31 @@ pub fn short_lists_keep_every_promise() {
     let stats = all.into_inner().unwrap();
     let (runs, states, distinct) = (stats.runs, stats.states, stats.distinct());
     println!("  {runs} of {} lists, {states} states, {distinct} distinct", lists.len() * 3);
+}
+
+/// Fails if a power cut while several segments wait for their turn, or behind that, loses what was
+/// promised.
+pub fn segments_that_wait_keep_every_promise() {
+    keep_panics();
+    let images = number("STREAMLOG_SIM_IMAGES", if cfg!(debug_assertions) { 4 } else { 40 });
+    let budget = Budget { captures: usize::MAX, images };
+    for level in LEVELS {
+        let plan = plan(level, &with_segments_ready());
+        let ready = Cell::new(0);
+        let behind = |log: &[&'static str]| {
+            let is_ready = |(at, what): (usize, &&str)| {
+                (*what == "another segment ready").then_some(at as u64 + 1)
+            };
+            let several: Vec<u64> = log.iter().enumerate().filter_map(is_ready).collect();
+            ready.set(several.len());
+            several
+                .first()
+                .map_or_else(BTreeSet::new, |first| (*first..=log.len() as u64).collect())
+        };
+        match run_cut::<Engine>(&plan, budget, None, behind) {
+            Ok(stats) => println!("  {level:?}: {} times ready, {stats}", ready.get()),
+            Err(found) => panic!("at {level:?}:\n{}", describe(&plan, &found)),
+        }
+        assert!(ready.get() > 2, "{} more segments were ready at {level:?}", ready.get());
+    }
 }

@@ -5,7 +5,7 @@ use super::campaign::{a_crowded_journal_keeps_every_promise, the_store_keeps_its
 use super::closing::a_close_whose_last_sync_failed_damages_nothing;
 use super::disk::{Faults, SimDisk, World};
 use super::engine::Engine;
-use super::every::short_lists_keep_every_promise;
+use super::every::{segments_that_wait_keep_every_promise, short_lists_keep_every_promise};
 use super::image::{Image, Mode};
 use super::run::Budget;
 use super::series::{Series, report};
@@ -30,6 +30,7 @@ pub const TESTS: &[Test] = &[
     ),
     ("the_corpus_of_crashes_keeps_the_promises", the_corpus_of_crashes_keeps_the_promises),
     ("short_lists_keep_every_promise", short_lists_keep_every_promise),
+    ("segments_that_wait_keep_every_promise", segments_that_wait_keep_every_promise),
     ("a_crowded_journal_keeps_every_promise", a_crowded_journal_keeps_every_promise),
     ("the_store_keeps_its_promises", the_store_keeps_its_promises),
 ];

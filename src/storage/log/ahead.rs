@@ -13,7 +13,6 @@
 
 use super::*;
 use std::sync::Weak;
-use std::time::Duration;
 
 /// How often the writer looks at the clock, in bytes of the log.
 const STEP: u64 = 1 << 20;
@@ -53,6 +52,12 @@ impl Pace {
         Pace { look_at: position + STEP, ..Pace::default() }
     }
 
+    /// One that no clock changes.
+    #[cfg(test)]
+    pub(super) fn fixed(fast: bool) -> Pace {
+        Pace { look_at: u64::MAX, fast, ..Pace::default() }
+    }
+
     #[inline]
     pub(super) fn is_due(&self, position: u64) -> bool {
         position >= self.look_at
@@ -63,6 +68,10 @@ impl Pace {
         self.fast = now.saturating_sub(self.looked) <= FAST;
         self.look_at = position + STEP;
         self.looked = now;
+        self.fast
+    }
+
+    pub(super) fn is_fast(&self) -> bool {
         self.fast
     }
 
@@ -86,7 +95,7 @@ impl Writer {
             self.pace.ready = (number, to);
             return Some((Arc::clone(active.region.region()), from, to));
         }
-        let next = self.next.as_ref().filter(|_| reach > active.size)?;
+        let next = self.ready.first().filter(|_| reach > active.size)?;
         let number = next.header.number;
         let from = self.pace.ready_in(number);
         let to = piece(from, reach - active.size, next.size)?;
@@ -165,54 +174,8 @@ impl Log {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::disk::Disk;
-    use super::super::super::mem::MemDisk;
+    use super::super::test_log::{append, log, sized};
     use super::*;
-    use crate::options::StreamOptions;
-    use std::path::Path;
-
-    const SEGMENT: u64 = 4 << 20;
-
-    /// An empty log that counts as fast or as slow, whatever the clock says.
-    fn log(fast: bool) -> Log {
-        sized(fast, SEGMENT)
-    }
-
-    /// The same, with segments of this size.
-    fn sized(fast: bool, segment: u64) -> Log {
-        let disk = Arc::new(MemDisk::new()) as Arc<dyn Disk>;
-        disk.create_dir(Path::new("/1")).unwrap();
-        let mut options = StoredOptions::from(&StreamOptions::new());
-        options.segment_bytes = segment;
-        let parts = LogParts {
-            segments: Vec::new(),
-            position: 0,
-            active: None,
-            next_number: 0,
-            name: b"s".to_vec(),
-            options,
-            tail: Tail::default(),
-            top: EntryId::MIN,
-            trimmed: EntryId::MIN,
-            restart: 0,
-            chain: 0,
-            block: None,
-            skip_damage: false,
-        };
-        let log = Log::new(Home::new(&disk, "/1".into(), [7; 16], 1), parts).unwrap();
-        log.writer.lock().pace = Pace { look_at: u64::MAX, fast, ..Pace::default() };
-        log
-    }
-
-    /// Appends an entry of 200 KiB.
-    fn append(log: &Log, ms: u64) {
-        let list = vec![1; 200 << 10];
-        let lacking = log.writer().unwrap().lacks_room(list.len(), None);
-        if let Some(need) = lacking {
-            log.make_room(need).unwrap();
-        }
-        log.writer().unwrap().append(EntryId::new(ms, 0), &list, None, None).unwrap();
-    }
 
     /// The number of the segment that is being written, and its end.
     fn end(log: &Log) -> (u64, u64) {
@@ -230,7 +193,7 @@ mod tests {
         let mut crossed = 0;
         for ms in 1..200 {
             append(&log, ms);
-            log.prepare().unwrap();
+            log.prepare(|| false).unwrap();
             let (number, end) = end(&log);
             if ready < (number, end) {
                 ready = (number, end);
@@ -241,7 +204,7 @@ mod tests {
             let size = log.writer.lock().active.as_ref().unwrap().size;
             let ahead = if ready.0 == number { ready.1 - end } else { size - end + ready.1 };
             assert!(ahead <= reach, "{ahead} bytes ahead of {unsynced}");
-            let next = log.writer.lock().next.as_ref().map(|next| next.size);
+            let next = log.writer.lock().ready.first().map(|next| next.size);
             let room = size - end + next.unwrap_or(0);
             assert!(ahead + LEAST > reach.min(room), "{ahead} bytes ahead behind entry {ms}");
             crossed += u32::from(ready.0 > number);
@@ -259,8 +222,8 @@ mod tests {
             for log in [&slow, &strict, &synced] {
                 append(log, ms);
             }
-            slow.prepare().unwrap();
-            strict.prepare().unwrap();
+            slow.prepare(|| false).unwrap();
+            strict.prepare(|| false).unwrap();
             let written = synced.written();
             assert!(synced.writer.lock().next_fresh(written).is_none());
         }

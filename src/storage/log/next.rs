@@ -1,11 +1,81 @@
-//! The next segment of a log: made while nobody is held up.
+//! The next segments of a log: made while nobody is held up.
 //!
 //! Making one takes two syncs. The background does it as soon as the last segment is half full; an
 //! append that comes to the end before does it itself, with the writer free. One thread at a time
 //! makes a segment, and the others that need it wait without a lock.
+//!
+//! While the system writes back what a fast log has written, a sync waits behind all of that, and
+//! so does the search for room in the file system: longer than such a log takes to fill a segment.
+//! So several are ready for it, as many as it fills in [`SPELL`], but no more bytes than half of
+//! what it has written.
 
 use super::*;
 use parking_lot::Condvar;
+
+/// How long a log can go on in segments that are ready: the longest that one has taken to make,
+/// with room.
+const SPELL: Duration = Duration::from_millis(250);
+/// How many are ready at most.
+const MOST: u32 = 8;
+
+/// The segments that wait for their turn, in the order of their numbers.
+#[derive(Debug)]
+pub(super) struct Ready {
+    waiting: VecDeque<Prepared>,
+    /// When the log went on in the last one, and how long it had been in the one before.
+    entered: Duration,
+    took: Duration,
+}
+
+impl Ready {
+    /// None, for a log that goes on now.
+    pub(super) fn new(now: Duration) -> Ready {
+        Ready { waiting: VecDeque::new(), entered: now, took: Duration::MAX }
+    }
+
+    pub(super) fn first(&self) -> Option<&Prepared> {
+        self.waiting.front()
+    }
+
+    pub(super) fn last(&self) -> Option<&Prepared> {
+        self.waiting.back()
+    }
+
+    /// Whether there is one that takes so many bytes.
+    pub(super) fn has_room(&self, least: u64) -> bool {
+        self.waiting.iter().any(|prepared| prepared.size >= least)
+    }
+
+    /// The first one that takes so many bytes. Those before it are of no use then.
+    pub(super) fn take(&mut self, log: &Log, least: u64) -> Option<Prepared> {
+        std::iter::from_fn(|| self.waiting.pop_front()).find(|prepared| {
+            let fits = prepared.size >= least;
+            if !fits {
+                log.discard(&prepared.header);
+            }
+            fits
+        })
+    }
+
+    /// All of them, for who will not use them.
+    pub(super) fn take_all(&mut self) -> VecDeque<Prepared> {
+        std::mem::take(&mut self.waiting)
+    }
+
+    /// The log goes on in another segment.
+    pub(super) fn enter(&mut self, now: Duration) {
+        self.took = now.saturating_sub(self.entered);
+        self.entered = now;
+    }
+
+    /// Whether one more is wanted, of this size, of a log that goes on as it does and has come to
+    /// this position.
+    fn wants(&self, size: u64, position: u64) -> bool {
+        let count = self.waiting.len() as u32;
+        let bytes: u64 = self.waiting.iter().map(|prepared| prepared.size).sum();
+        count < MOST && self.took.saturating_mul(count) <= SPELL && bytes + size <= position / 2
+    }
+}
 
 /// Who makes the next segment.
 #[derive(Default)]
@@ -36,18 +106,45 @@ impl Drop for Maker<'_> {
 }
 
 impl Log {
-    /// Prepares what comes next: the segment if the last one is more than half full, and memory for
-    /// a fast writer.
-    pub(crate) fn prepare(&self) -> Result<()> {
+    /// Prepares what comes next: a segment if one is due, and memory for a fast writer. A fast one
+    /// may be past the memory before the syncs of a segment end: `hand_over` has somebody else make
+    /// it, unless it returns `false`.
+    pub(crate) fn prepare(&self, hand_over: impl FnOnce() -> bool) -> Result<()> {
         self.care.store(false, Ordering::Relaxed);
+        let (due, fast) = {
+            let writer = self.writer.lock();
+            (self.is_due(&writer), writer.pace.is_fast())
+        };
+        let given = due && fast && hand_over();
         // Before the syncs that a segment takes, and behind them on into that.
         self.make_ready();
-        let made = self.make_next(|writer| {
-            let due = writer.active.as_ref().is_some_and(|a| a.end > a.size / 2);
-            (writer.next.is_none() && due).then_some(0)
-        });
+        if !due || given {
+            return Ok(());
+        }
+        let made = self.make_due();
         self.make_ready();
         made
+    }
+
+    /// Makes a segment if one is due.
+    pub(crate) fn make_due(&self) -> Result<()> {
+        self.make_next(|writer| self.is_due(writer).then_some(0))
+    }
+
+    /// Whether a segment is to be made.
+    pub(crate) fn is_segment_due(&self) -> bool {
+        self.is_due(&self.writer.lock())
+    }
+
+    /// The first one is due once the segment that is written is half full.
+    fn is_due(&self, writer: &Writer) -> bool {
+        match writer.ready.first() {
+            None => writer.active.as_ref().is_some_and(|active| active.end > active.size / 2),
+            Some(_) => {
+                writer.ready.wants(writer.next_size(0), writer.position)
+                    && !self.home.disk.is_short_of_maps()
+            }
+        }
     }
 
     /// Makes the next segment for an append that finds no room for `need` bytes.
@@ -74,17 +171,150 @@ impl Log {
         let mut writer = self.writer.lock();
         // Numbers grow along the log: a segment that was overtaken by another one is of no use.
         let of_use = !writer.closed && writer.next_number == number + 1;
-        let spare = if of_use { writer.next.replace(prepared) } else { Some(prepared) };
-        drop(writer);
-        if let Some(spare) = spare {
-            self.discard(&spare.header);
+        if of_use {
+            writer.ready.waiting.push_back(prepared);
+            if writer.ready.waiting.len() > 1 {
+                self.home.disk.step("another segment ready");
+            }
+        } else {
+            drop(writer);
+            self.discard(&prepared.header);
         }
         Ok(())
+    }
+
+    pub(super) fn discard_all(&self, prepared: VecDeque<Prepared>) {
+        prepared.iter().for_each(|prepared| self.discard(&prepared.header));
     }
 
     pub(super) fn discard(&self, header: &FileHeader) {
         let path = self.home.dir.join(name::segment(header.number, header.generation));
         // An empty segment that stays is removed by the next recovery.
         drop(self.home.disk.remove_file(&path));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_log::{append_of, sized};
+    use super::*;
+
+    const SEGMENT: u64 = 256 << 10;
+
+    /// A log of so many full segments, of which each was filled in `took`, and one more that is
+    /// more than half full.
+    fn filled(segments: u64, took: Duration) -> Log {
+        let log = sized(true, SEGMENT);
+        while log.written() < segments * SEGMENT || !log.is_segment_due() {
+            append(&log, 40 << 10);
+        }
+        log.writer.lock().ready.took = took;
+        log
+    }
+
+    /// Appends an entry of so many bytes.
+    fn append(log: &Log, bytes: usize) {
+        append_of(log, log.tail().last_id.ms + 1, bytes);
+    }
+
+    fn numbers(log: &Log) -> Vec<u64> {
+        log.writer.lock().ready.waiting.iter().map(|prepared| prepared.header.number).collect()
+    }
+
+    /// How many are ready once none is due.
+    fn make_all(log: &Log) -> usize {
+        while log.is_segment_due() {
+            let before = numbers(log).len();
+            log.make_due().unwrap();
+            assert_eq!(numbers(log).len(), before + 1);
+        }
+        numbers(log).len()
+    }
+
+    /// The numbers of the segments in the log's directory.
+    fn files(log: &Log) -> Vec<u64> {
+        let names = log.home.disk.read_dir(&log.home.dir).unwrap();
+        let number = |name: &str| name::parse_segment(name).unwrap().0;
+        let mut numbers: Vec<_> = names.iter().map(|(n, _)| number(n.to_str().unwrap())).collect();
+        numbers.sort_unstable();
+        numbers
+    }
+
+    fn of_list(log: &Log) -> Vec<u64> {
+        log.segments().iter().map(|segment| segment.number()).collect()
+    }
+
+    /// Fails if a slow log takes room for more than one segment, or a fast one less than it fills
+    /// while one is made, or if there is no end of them.
+    #[test]
+    fn as_many_are_ready_as_a_log_fills_in_a_spell() {
+        let cases = [
+            (SPELL * 2, 1),
+            (SPELL, 2),
+            (SPELL / 3, 4),
+            (SPELL / 100, MOST as usize),
+            (Duration::ZERO, MOST as usize),
+            (Duration::MAX, 1),
+        ];
+        for (took, ready) in cases {
+            let log = filled(50, took);
+            assert_eq!(make_all(&log), ready, "for segments that took {took:?}");
+        }
+    }
+
+    /// Fails if a log that has come not far takes more room than it has shown to need.
+    #[test]
+    fn no_more_is_ready_than_half_of_what_was_written() {
+        let mut most = 0;
+        for segments in 1..24 {
+            let log = filled(segments, Duration::ZERO);
+            let ready = make_all(&log);
+            let sizes = log.writer.lock().ready.waiting.iter().map(|p| p.size).sum::<u64>();
+            assert!(ready <= 1 || sizes <= log.written() / 2, "{sizes} of {}", log.written());
+            most = most.max(ready);
+        }
+        assert_eq!(most, MOST as usize);
+    }
+
+    /// Fails if segments are begun in another order than that of their numbers, or if the files of
+    /// those that nobody uses stay.
+    #[test]
+    fn what_is_ready_is_used_in_order_and_what_is_left_goes() {
+        let log = filled(50, Duration::ZERO);
+        assert!(make_all(&log) > 3);
+        let (ready, listed) = (numbers(&log), of_list(&log));
+        assert_eq!(files(&log), [listed.clone(), ready.clone()].concat());
+        (0..12).for_each(|_| append(&log, 40 << 10));
+        let left = numbers(&log);
+        assert!((1..ready.len()).contains(&left.len()), "{left:?} of {ready:?}");
+        assert_eq!([of_list(&log)[listed.len()..].to_vec(), left].concat(), ready);
+        // An entry for which none of them has room: they are overtaken.
+        append(&log, 300 << 10);
+        assert_eq!(numbers(&log), []);
+        assert_eq!(files(&log), of_list(&log));
+        log.writer.lock().ready.took = Duration::ZERO;
+        append(&log, 200 << 10);
+        assert!(make_all(&log) > 3);
+        log.close(&|| ()).unwrap();
+        assert_eq!(files(&log), of_list(&log));
+    }
+
+    /// Fails if a log that somebody else makes segments for makes them itself, or one that nobody
+    /// does goes without, or a slow one is not looked after at once.
+    #[test]
+    fn segments_of_a_fast_log_are_handed_over() {
+        let log = filled(50, Duration::ZERO);
+        let mut asked = 0;
+        log.prepare(|| {
+            asked += 1;
+            true
+        })
+        .unwrap();
+        assert_eq!((asked, numbers(&log).len()), (1, 0));
+        log.prepare(|| false).unwrap();
+        assert_eq!(numbers(&log).len(), 1);
+        log.writer.lock().pace = Pace::fixed(false);
+        log.prepare(|| unreachable!("it is slow")).unwrap();
+        assert_eq!(numbers(&log).len(), 2);
     }
 }

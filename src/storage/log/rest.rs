@@ -5,7 +5,6 @@
 //! has the old one keeps what it borrowed from it, and the map goes with the last of them.
 
 use super::*;
-use std::time::Duration;
 
 /// The segment that is written on when the log is used again.
 #[derive(Debug)]
@@ -74,7 +73,7 @@ impl Log {
             let segment = segment.without_map();
             writer.parked = Some(Parked { segment, end, size, entries });
         }
-        let prepared = writer.next.take();
+        let prepared = writer.ready.take_all();
         writer.pace = Pace::new(writer.position);
         // Many streams are at rest as a rule: none holds memory for what it does when it is used.
         writer.scratch = Vec::new();
@@ -82,9 +81,7 @@ impl Log {
         *self.unsynced.lock() = Vec::new();
         self.drop_maps_but(None);
         drop(writer);
-        if let Some(prepared) = prepared {
-            self.discard(&prepared.header);
-        }
+        self.discard_all(prepared);
     }
 
     /// Takes up the segment again that was being written.

@@ -110,13 +110,13 @@ impl Appender<'_> {
         writer.last_id = begin.last_id;
         writer.top = begin.last_id;
         writer.restart = begin.restart;
-        writer.enter(begun);
+        writer.enter(begun, log.home.disk.monotonic());
         writer.previous = Some((begun.segment.number(), begun.segment.end()));
         // All of it is durable, and what it was to show is gone.
         writer.hidden.clear();
         writer.hidden_trims = 0;
         log.append_trims.lock().set_back(begin.last_id);
-        let prepared = writer.next.take();
+        let prepared = writer.ready.take_all();
         log.unsynced.lock().clear();
         let retired = {
             let mut segments = log.segments.write();
@@ -134,10 +134,8 @@ impl Appender<'_> {
         let tail = self.tail();
         log.view.restart(tail, trimmed);
         log.restart_block.store(false, Ordering::Release);
-        if let Some(prepared) = prepared {
-            // Numbers grow along the log.
-            log.discard(&prepared.header);
-        }
+        // Numbers grow along the log.
+        log.discard_all(prepared);
     }
 }
 

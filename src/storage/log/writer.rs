@@ -20,7 +20,7 @@ pub(crate) struct Writer {
     pub(super) active: Option<Active>,
     /// The log rests; this is what was active.
     pub(super) parked: Option<Parked>,
-    pub(super) next: Option<Prepared>,
+    pub(super) ready: Ready,
     pub(super) next_number: u64,
     pub(crate) name: Vec<u8>,
     pub(crate) options: StoredOptions,
@@ -206,7 +206,8 @@ impl Writer {
 
     pub(super) fn next_size(&self, need: u64) -> u64 {
         let largest = self.options.segment_bytes;
-        let usual = (self.last_size * 2).clamp(FIRST_SEGMENT.min(largest), largest);
+        let last = self.ready.last().map_or(self.last_size, |last| last.size);
+        let usual = (last * 2).clamp(FIRST_SEGMENT.min(largest), largest);
         let least = need + FILE_HEADER as u64 + BEGIN_ROOM;
         usual.max(least.next_multiple_of(4096))
     }
@@ -215,8 +216,7 @@ impl Writer {
     pub(super) fn has_room(&self, need: u64) -> bool {
         let active = self.active.as_ref();
         let least = need + FILE_HEADER as u64 + BEGIN_ROOM;
-        active.is_some_and(|active| active.size - active.end >= need)
-            || self.next.as_ref().is_some_and(|next| next.size >= least)
+        active.is_some_and(|active| active.size - active.end >= need) || self.ready.has_room(least)
     }
 
     /// Makes sure that `need` more bytes fit into the segment that is being written.
@@ -233,12 +233,9 @@ impl Writer {
     #[cold]
     pub(super) fn roll(&mut self, log: &Log, need: u64) -> Result<()> {
         let least = need + FILE_HEADER as u64 + BEGIN_ROOM;
-        let prepared = match self.next.take() {
-            Some(prepared) if prepared.size >= least => prepared,
-            other => {
-                if let Some(prepared) = other {
-                    log.discard(&prepared.header);
-                }
+        let prepared = match self.ready.take(log, least) {
+            Some(prepared) => prepared,
+            None => {
                 let size = self.next_size(need);
                 let made = Prepared::new(&log.home, self.next_number, size);
                 let prepared = log.poison_if_sync(made)?;
@@ -257,14 +254,14 @@ impl Writer {
             name: self.name.clone(),
         };
         let begun = prepared.begin(log, begin)?;
-        self.enter(&begun);
+        self.enter(&begun, log.home.disk.monotonic());
         log.add_segment(&begun);
         self.active = Some(begun.active());
         Ok(())
     }
 
     /// What follows from the Begin of a segment that the log goes on in.
-    pub(super) fn enter(&mut self, begun: &Begun) {
+    pub(super) fn enter(&mut self, begun: &Begun, now: Duration) {
         let begin = &begun.segment.begin;
         self.top = self.top.max(begin.last_id);
         self.chain = chain(begin.chain, begun.crc);
@@ -273,6 +270,7 @@ impl Writer {
         self.last_size = begun.size;
         self.position = begun.segment.end_position();
         self.blocks.change_file();
+        self.ready.enter(now);
     }
 
     pub(super) fn extras(&mut self, log: &Log, trimmed: Option<EntryId>) -> Extras {
