@@ -164,8 +164,9 @@ impl StreamOptions {
     /// 4 GiB - 4,096.
     ///
     /// Room on disk for the next one is taken before the last one is full. A stream that fills them
-    /// in less than a quarter of a second has several ready, as many as it fills in that time, at
-    /// most eight, and no more than half of what it has written; they go when it comes to rest.
+    /// in less than a quarter of a second has several ready: as many as it fills in that time, at
+    /// most eight, and of several no more bytes than half of what it has written. They go when it
+    /// slows down.
     #[must_use]
     pub fn segment_bytes(mut self, bytes: u64) -> StreamOptions {
         self.segment_bytes = bytes;

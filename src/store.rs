@@ -461,7 +461,13 @@ impl Shared {
             first = first.and(done);
         }
         self.rest();
-        first.and(self.maintain_journal())
+        let done = first.and(self.maintain_journal());
+        if done.as_ref().is_err_and(Error::is_full) {
+            let streams = self.all_streams();
+            let logs = streams.iter().filter_map(|stream| stream.open_log());
+            logs.for_each(|log| log.give_up_surplus(true));
+        }
+        done
     }
 
     fn close(&self) -> Result<()> {

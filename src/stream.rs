@@ -92,6 +92,8 @@ pub(crate) struct StreamInner {
     asked: AtomicBool,
     /// A segment is to be made for it, by the thread that does that.
     making: AtomicBool,
+    /// It could not.
+    not_made: AtomicBool,
     /// The background was asked for a sync, whatever the level says.
     asked_sync: AtomicBool,
     /// Its retention has limits, and the stream is used; what its groups do counts besides.
@@ -127,6 +129,7 @@ impl StreamInner {
             rests_on: AtomicU64::new(0),
             asked: AtomicBool::new(false),
             making: AtomicBool::new(false),
+            not_made: AtomicBool::new(false),
             asked_sync: AtomicBool::new(false),
             limited: AtomicBool::new(false),
             limited_by_groups: AtomicBool::new(false),

@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind};
 use crate::options::Durability;
 use crate::store::Shared;
 use crate::stream::StreamInner;
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, TrySendError, bounded};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,7 +30,7 @@ enum Job {
 }
 
 /// A stream that a segment is to be made for.
-type Wanting = Weak<StreamInner>;
+pub(crate) type Wanting = Weak<StreamInner>;
 
 /// How the calls of a store wake its threads. Nothing here blocks.
 #[derive(Default)]
@@ -102,6 +102,12 @@ impl Kick {
         send(self.care.get(), ());
     }
 
+    /// Segments are made by who reads there.
+    #[allow(dead_code, reason = "the tests of the invariants use it")]
+    pub(crate) fn files_to(&self, files: Sender<Wanting>) {
+        drop(self.files.set(files));
+    }
+
     /// Has a segment made for the stream. Returns whether there is a thread that will.
     pub(crate) fn files(&self, stream: Wanting) -> bool {
         self.files.get().is_some_and(|files| files.try_send(stream).is_ok())
@@ -134,30 +140,33 @@ impl Worker {
         let (stop_files, files_stopped) = bounded(1);
         let stop = vec![stop_sync, stop_care, stop_files];
         let mut worker = Worker { stop, threads: Vec::new() };
-        worker.spawn(("streamlog-sync", Task::Sync), shared, move |shared| {
+        let sync = worker.spawn(("streamlog-sync", Task::Sync), shared, move |shared| {
             sync_loop(shared, &sync_jobs, &sync_stopped);
         });
-        worker.spawn(("streamlog-care", Task::Prepare), shared, move |shared| {
+        let cares = worker.spawn(("streamlog-care", Task::Prepare), shared, move |shared| {
             care_loop(shared, &care_jobs, &care_stopped);
         });
-        worker.spawn(("streamlog-files", Task::Make), shared, move |shared| {
+        let makes = worker.spawn(("streamlog-files", Task::Make), shared, move |shared| {
             files_loop(shared, &file_jobs, &files_stopped);
         });
         // Set last: without its threads a store works, and what they do is done by its callers.
-        if worker.threads.len() == 3 {
+        if sync && cares {
             let _taken = shared.kick.sync.set(jobs);
             let _taken = shared.kick.care.set(care);
+        }
+        if makes {
             let _taken = shared.kick.files.set(files);
         }
         worker
     }
 
+    /// Returns whether the thread could be started.
     fn spawn(
         &mut self,
         (name, task): (&'static str, Task),
         shared: &Arc<Shared>,
         body: impl FnOnce(&Shared) + Send + 'static,
-    ) {
+    ) -> bool {
         let own = Arc::clone(shared);
         let body = move || {
             // Nothing is left half done that anybody could see: what is shared is behind locks, and
@@ -166,12 +175,15 @@ impl Worker {
                 own.poison(panicked(name, &*panic));
             }
         };
-        match std::thread::Builder::new().name(name.to_owned()).spawn(body) {
+        let started = std::thread::Builder::new().name(name.to_owned()).spawn(body);
+        let there = started.is_ok();
+        match started {
             Ok(thread) => self.threads.push(thread),
             Err(error) => {
                 shared.background.lock().insert(task, format!("cannot start {name}: {error}"));
             }
         }
+        there
     }
 }
 
@@ -292,12 +304,16 @@ fn files_loop(shared: &Shared, jobs: &Receiver<Wanting>, stop: &Receiver<()>) {
         let Some(stream) = wanting.upgrade() else {
             continue;
         };
-        let made = stream.make_segment(shared);
-        // Behind the others that wait for one.
-        if matches!(made, Ok(true)) {
-            stream.hand_over(shared);
+        match stream.make_segment(shared) {
+            // Behind the others that wait for one.
+            Ok(true) => _ = stream.hand_over(shared),
+            Ok(false) => {}
+            Err(_) => shared.kick.care(),
         }
-        note(shared, Task::Make, made.map(drop));
+        // Not by chance: another job may be there as well.
+        if stop.try_recv() == Err(TryRecvError::Disconnected) {
+            return;
+        }
     }
 }
 

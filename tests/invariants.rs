@@ -139,6 +139,7 @@ const TESTS: &[Test] = tests! {
         invariant_11_a_restart_throws_away_the_segment_that_was_prepared;
     space:
         invariant_03_on_a_full_disk_an_append_changes_nothing
+        invariant_03_who_finds_no_room_leaves_it_to_who_makes_some
         invariant_03_with_a_full_journal_acks_trims_and_reads_still_work
         invariant_03_acks_that_tear_runs_apart_still_fit_into_a_checkpoint
         invariant_03_with_a_full_journal_what_grows_the_state_changes_nothing

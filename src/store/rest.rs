@@ -38,6 +38,7 @@ impl Shared {
             .map(|log| (std::cmp::Reverse(log.idle_for(now)), log))
             .collect();
         awake.sort_by_key(|(idle, _)| *idle);
+        awake.iter().for_each(|(_, log)| log.give_up_surplus(false));
         let mut left = awake.len();
         for (idle, log) in &awake {
             if idle.0 < IDLE && left <= AWAKE {

@@ -1,24 +1,31 @@
-//! What the background does for a stream: the next segment, footers, and the files that go.
+//! What the background does for a stream: the next segments, footers, and the files that go.
 
 use super::*;
 
 impl StreamInner {
-    /// Seals, prepares the next segment, and drops segments that were trimmed away.
+    /// Seals, prepares the next segments, and drops segments that were trimmed away.
     pub(crate) fn maintain(self: &Arc<Self>, shared: &Shared) -> Result<()> {
         self.asked.store(false, Ordering::Release);
         self.look_after(shared, |log| self.maintain_log(shared, log))
     }
 
     /// Makes a segment if one is due. Returns whether there is another one to make.
+    ///
+    /// # Errors
+    /// Those of the making; then the next pass of the background makes one itself, which can make
+    /// room for it.
     pub(crate) fn make_segment(&self, shared: &Shared) -> Result<bool> {
         self.making.store(false, Ordering::Release);
         let mut more = false;
-        self.look_after(shared, |log| {
+        let made = self.look_after(shared, |log| {
             log.make_due()?;
             more = log.is_segment_due();
             Ok(())
-        })?;
-        Ok(more)
+        });
+        if made.is_err() {
+            self.not_made.store(true, Ordering::Release);
+        }
+        made.map(|()| more)
     }
 
     /// Whether a segment is to be made by another thread.
@@ -45,13 +52,15 @@ impl StreamInner {
     /// Has a segment made by the thread that does nothing else, if there is one. Returns whether it
     /// will be.
     pub(crate) fn hand_over(self: &Arc<Self>, shared: &Shared) -> bool {
-        self.making.swap(true, Ordering::AcqRel) || {
-            let taken = shared.kick.files(Arc::downgrade(self));
-            if !taken {
-                self.making.store(false, Ordering::Release);
-            }
-            taken
-        }
+        let failed = self.not_made.swap(false, Ordering::AcqRel);
+        !failed
+            && (self.making.swap(true, Ordering::AcqRel) || {
+                let taken = shared.kick.files(Arc::downgrade(self));
+                if !taken {
+                    self.making.store(false, Ordering::Release);
+                }
+                taken
+            })
     }
 
     /// Wakes the background if the log has something for it.

@@ -51,6 +51,50 @@ pub(crate) fn invariant_03_on_a_full_disk_an_append_changes_nothing() {
     assert_eq!(seen(&stream), (3..full + 100).collect::<Vec<_>>());
 }
 
+/// Fails if `StreamInner::make_segment` or `hand_over` (src/stream/care.rs) hands a segment over
+/// again that could not be made, behind which nothing makes room, or if `Log::make_due`
+/// (src/storage/log/next.rs) fails for one that nobody misses.
+pub(crate) fn invariant_03_who_finds_no_room_leaves_it_to_who_makes_some() {
+    let disk = FaultDisk::new();
+    let store = open(&disk, Durability::Manual);
+    let stream = store.stream("s").unwrap();
+    let (shared, inner) = (store.shared(), stream.inner());
+    let due = || inner.open_log().unwrap().is_segment_due();
+    let mut times = 1..;
+    let mut put_until_due = || {
+        while !due() {
+            put(&stream, times.next());
+        }
+    };
+    put_until_due();
+    disk.fail("allocate", "/streams/1/", ENOSPC);
+    assert!(is_full(inner.make_segment(shared).map(drop)));
+    let (files, jobs) = crossbeam_channel::bounded(4);
+    shared.kick.files_to(files);
+    assert!(!inner.hand_over(shared), "it cannot make it, and was asked again");
+    assert!(inner.hand_over(shared));
+    assert_eq!(jobs.len(), 1);
+    disk.heal();
+    while inner.make_segment(shared).unwrap() {}
+    // As many puts as it takes until one is due although another one is ready.
+    let spared = (0..1_000).any(|_| {
+        put_until_due();
+        disk.fail("allocate", "/streams/1/", ENOSPC);
+        let made = inner.make_segment(shared);
+        disk.heal();
+        match made {
+            Ok(more) => !more && !due(),
+            Err(error) => {
+                assert!(error.is_full(), "{error}");
+                while inner.make_segment(shared).unwrap() {}
+                false
+            }
+        }
+    });
+    assert!(spared, "it always failed");
+    store.close().unwrap();
+}
+
 /// Fills the state until no more of it fits into a journal that cannot grow.
 fn fill_journal(disk: &FaultDisk, stream: &Stream) {
     let group = stream.get_group("g").unwrap().unwrap();

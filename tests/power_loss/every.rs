@@ -50,7 +50,10 @@ fn with_segments_ready() -> Vec<OpKind> {
     let prepare = || [OpKind::StepPrepare];
     let tiny = [OpKind::Append { size: Size::Tiny }];
     let filled = append(9).chain(prepare()).chain(append(3)).chain(prepare());
-    filled.chain(tiny).chain([OpKind::StepSync]).chain(append(2)).chain([OpKind::Reopen]).collect()
+    let synced = filled.chain(tiny).chain([OpKind::StepSync]).chain(append(2));
+    // Once more, and none of them is used any more.
+    let again = append(5).chain(prepare()).chain([OpKind::SetBack]).chain(append(1));
+    synced.chain([OpKind::Reopen]).chain(again).chain([OpKind::Reopen]).collect()
 }
 
 fn plan(level: Level, kinds: &[OpKind]) -> Plan {

@@ -6,8 +6,9 @@
 //!
 //! While the system writes back what a fast log has written, a sync waits behind all of that, and
 //! so does the search for room in the file system: longer than such a log takes to fill a segment.
-//! So several are ready for it, as many as it fills in [`SPELL`], but no more bytes than half of
-//! what it has written.
+//! So several are ready for it: as many as it fills in [`SPELL`], and no more bytes than half of
+//! what it has written. A log that has become slow gives up all but the next one, and so does every
+//! log where descriptors, maps or the disk run short.
 
 use super::*;
 use parking_lot::Condvar;
@@ -17,6 +18,8 @@ use parking_lot::Condvar;
 const SPELL: Duration = Duration::from_millis(250);
 /// How many are ready at most.
 const MOST: u32 = 8;
+/// A log that has filled no segment for so long gives up all that are ready but for the next one.
+const SLOW: Duration = Duration::from_secs(10);
 
 /// The segments that wait for their turn, in the order of their numbers.
 #[derive(Debug)]
@@ -57,9 +60,21 @@ impl Ready {
         })
     }
 
-    /// All of them, for who will not use them.
+    /// All of them, for a log that will not use them.
     pub(super) fn take_all(&mut self) -> VecDeque<Prepared> {
+        self.slow_down();
         std::mem::take(&mut self.waiting)
+    }
+
+    /// All but the next one.
+    pub(super) fn take_surplus(&mut self) -> VecDeque<Prepared> {
+        self.slow_down();
+        self.waiting.split_off(self.waiting.len().min(1))
+    }
+
+    /// No more than one is wanted until the log shows again how fast it is.
+    fn slow_down(&mut self) {
+        self.took = Duration::MAX;
     }
 
     /// The log goes on in another segment.
@@ -68,12 +83,19 @@ impl Ready {
         self.entered = now;
     }
 
-    /// Whether one more is wanted, of this size, of a log that goes on as it does and has come to
+    /// How long the log takes to fill a segment, as far as it has shown by now.
+    fn takes(&self, now: Duration) -> Duration {
+        self.took.max(now.saturating_sub(self.entered))
+    }
+
+    /// Whether one more is wanted, of this size, by a log that goes on as it does and has come to
     /// this position.
-    fn wants(&self, size: u64, position: u64) -> bool {
+    fn wants(&self, size: u64, position: u64, now: Duration) -> bool {
         let count = self.waiting.len() as u32;
         let bytes: u64 = self.waiting.iter().map(|prepared| prepared.size).sum();
-        count < MOST && self.took.saturating_mul(count) <= SPELL && bytes + size <= position / 2
+        count < MOST
+            && self.takes(now).saturating_mul(count) <= SPELL
+            && bytes + size <= position / 2
     }
 }
 
@@ -88,6 +110,10 @@ pub(super) struct Making {
 pub(crate) struct Maker<'a>(&'a Making);
 
 impl Making {
+    fn is_running(&self) -> bool {
+        *self.running.lock()
+    }
+
     pub(super) fn begin(&self) -> Maker<'_> {
         let mut running = self.running.lock();
         while *running {
@@ -113,9 +139,10 @@ impl Log {
         self.care.store(false, Ordering::Relaxed);
         let (due, fast) = {
             let writer = self.writer.lock();
-            (self.is_due(&writer), writer.pace.is_fast())
+            // Who waits for a busy disk seems slow.
+            (self.is_due(&writer), writer.pace.is_fast() || writer.ready.first().is_some())
         };
-        let given = due && fast && hand_over();
+        let given = due && (self.making.is_running() || (fast && hand_over()));
         // Before the syncs that a segment takes, and behind them on into that.
         self.make_ready();
         if !due || given {
@@ -128,7 +155,14 @@ impl Log {
 
     /// Makes a segment if one is due.
     pub(crate) fn make_due(&self) -> Result<()> {
-        self.make_next(|writer| self.is_due(writer).then_some(0))
+        let made = self.make_next(|writer| self.is_due(writer).then_some(0));
+        let mut writer = self.writer.lock();
+        if made.is_err() && !self.is_poisoned() && writer.ready.first().is_some() {
+            // Nobody misses what there is no room for.
+            writer.ready.slow_down();
+            return Ok(());
+        }
+        made
     }
 
     /// Whether a segment is to be made.
@@ -136,14 +170,29 @@ impl Log {
         self.is_due(&self.writer.lock())
     }
 
-    /// The first one is due once the segment that is written is half full.
+    /// The first one is due once the segment that is written is half full. None is for a log that
+    /// rests.
     fn is_due(&self, writer: &Writer) -> bool {
-        match writer.ready.first() {
-            None => writer.active.as_ref().is_some_and(|active| active.end > active.size / 2),
-            Some(_) => {
-                writer.ready.wants(writer.next_size(0), writer.position)
-                    && !self.home.disk.is_short_of_maps()
-            }
+        let Some(active) = writer.active.as_ref().filter(|_| !writer.closed) else {
+            return false;
+        };
+        if writer.ready.first().is_none() {
+            return active.end > active.size / 2;
+        }
+        let (size, now) = (writer.next_size(0), self.home.disk.monotonic());
+        writer.ready.wants(size, writer.position, now) && !self.home.disk.is_short_of_maps()
+    }
+
+    /// Gives up all that are ready but for the next one, if the log has become slow or at any rate.
+    pub(crate) fn give_up_surplus(&self, at_any_rate: bool) {
+        let Some(mut writer) = self.writer.try_lock() else {
+            return;
+        };
+        let slow = || writer.ready.takes(self.home.disk.monotonic()) >= SLOW;
+        if writer.ready.waiting.len() > 1 && (at_any_rate || slow()) {
+            let surplus = writer.ready.take_surplus();
+            drop(writer);
+            self.discard_all(surplus);
         }
     }
 
@@ -158,19 +207,21 @@ impl Log {
     /// `wanted` says whether a segment is still wanted, and for how many bytes at least.
     fn make_next(&self, wanted: impl Fn(&Writer) -> Option<u64>) -> Result<()> {
         let _one = self.making.begin();
-        let (number, size) = {
+        let (number, size, urgent) = {
             let mut writer = self.writer.lock();
             let Some(need) = wanted(&writer).filter(|_| !writer.closed) else {
                 return Ok(());
             };
             let number = writer.next_number;
             writer.next_number += 1;
-            (number, writer.next_size(need))
+            (number, writer.next_size(need), need > 0)
         };
         let prepared = self.poison_if_sync(Prepared::new(&self.home, number, size))?;
         let mut writer = self.writer.lock();
         // Numbers grow along the log: a segment that was overtaken by another one is of no use.
         let of_use = !writer.closed && writer.next_number == number + 1;
+        // It has come to rest, and whoever wakes it makes its own.
+        let of_use = of_use && (urgent || writer.active.is_some());
         if of_use {
             writer.ready.waiting.push_back(prepared);
             if writer.ready.waiting.len() > 1 {
@@ -208,8 +259,14 @@ mod tests {
         while log.written() < segments * SEGMENT || !log.is_segment_due() {
             append(&log, 40 << 10);
         }
-        log.writer.lock().ready.took = took;
+        set_pace(&log, took);
         log
+    }
+
+    /// The last segment was filled in that time, and the one that is written is not old.
+    fn set_pace(log: &Log, took: Duration) {
+        let mut writer = log.writer.lock();
+        (writer.ready.took, writer.ready.entered) = (took, Duration::MAX);
     }
 
     /// Appends an entry of so many bytes.
@@ -292,8 +349,8 @@ mod tests {
         append(&log, 300 << 10);
         assert_eq!(numbers(&log), []);
         assert_eq!(files(&log), of_list(&log));
-        log.writer.lock().ready.took = Duration::ZERO;
         append(&log, 200 << 10);
+        set_pace(&log, Duration::ZERO);
         assert!(make_all(&log) > 3);
         log.close(&|| ()).unwrap();
         assert_eq!(files(&log), of_list(&log));
@@ -313,8 +370,59 @@ mod tests {
         assert_eq!((asked, numbers(&log).len()), (1, 0));
         log.prepare(|| false).unwrap();
         assert_eq!(numbers(&log).len(), 1);
+        // It seems slow while it waits; the one that is ready says more.
         log.writer.lock().pace = Pace::fixed(false);
-        log.prepare(|| unreachable!("it is slow")).unwrap();
-        assert_eq!(numbers(&log).len(), 2);
+        log.prepare(|| true).unwrap();
+        assert_eq!(numbers(&log).len(), 1);
+        let one = log.making.begin();
+        log.prepare(|| unreachable!("somebody makes one")).unwrap();
+        drop(one);
+        log.give_up_surplus(true);
+        let slow = filled(50, Duration::ZERO);
+        slow.writer.lock().pace = Pace::fixed(false);
+        slow.prepare(|| unreachable!("it is slow")).unwrap();
+        assert_eq!(numbers(&slow).len(), 1);
+    }
+
+    /// Fails if a log that was fast once goes on taking room, or keeps what it has taken.
+    #[test]
+    fn a_log_that_has_become_slow_needs_only_the_next_one() {
+        let log = filled(50, Duration::ZERO);
+        assert_eq!(make_all(&log), MOST as usize);
+        let all = numbers(&log);
+        {
+            let mut writer = log.writer.lock();
+            let position = writer.position;
+            writer.ready.waiting.truncate(2);
+            writer.ready.entered = SPELL;
+            assert!(writer.ready.wants(SEGMENT, position, SPELL + SPELL / 2));
+            assert!(!writer.ready.wants(SEGMENT, position, SPELL + SPELL));
+        }
+        set_pace(&log, SLOW - Duration::from_millis(1));
+        log.give_up_surplus(false);
+        assert_eq!(numbers(&log), all[..2]);
+        set_pace(&log, SLOW);
+        log.give_up_surplus(false);
+        assert_eq!(numbers(&log), all[..1]);
+        set_pace(&log, Duration::ZERO);
+        assert_eq!(make_all(&log), MOST as usize);
+        log.give_up_surplus(true);
+        assert_eq!((make_all(&log), numbers(&log)), (1, all[..1].to_vec()));
+    }
+
+    /// Fails if a log at rest has segments made, or keeps one that was being made.
+    #[test]
+    fn a_log_at_rest_has_none() {
+        let log = filled(50, Duration::ZERO);
+        assert!(make_all(&log) > 3);
+        log.commit.set_durable(log.written());
+        // It comes to rest while one is made.
+        log.rest();
+        assert_eq!((numbers(&log), log.is_segment_due()), (vec![], false));
+        log.make_next(|_| Some(0)).unwrap();
+        assert_eq!(numbers(&log), []);
+        // It goes on, and has not shown that it is fast.
+        append(&log, 100 << 10);
+        assert!(make_all(&log) <= 1);
     }
 }

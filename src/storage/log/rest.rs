@@ -66,6 +66,8 @@ impl Log {
         };
         let unsynced = self.written.get() > self.commit.durable() && !self.is_poisoned();
         if unsynced || !writer.hidden.is_empty() {
+            drop(writer);
+            self.give_up_surplus(true);
             return;
         }
         if let Some(Active { segment, end, size, entries, .. }) = writer.active.take() {

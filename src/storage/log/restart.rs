@@ -22,6 +22,8 @@ pub(crate) struct Restart<'a> {
     header: FileHeader,
     begun: Option<Begun>,
     done: bool,
+    /// Those that were ready when the log was restarted.
+    overtaken: VecDeque<Prepared>,
     /// Nobody else makes a segment meanwhile, and whoever needs one waits.
     _only: &'a Maker<'a>,
 }
@@ -44,7 +46,14 @@ impl Log {
         let size = self.writer.lock().next_size(0);
         let prepared = self.poison_if_sync(Prepared::new(&self.home, begin.restart, size))?;
         let header = prepared.header;
-        let mut restart = Restart { log: self, header, begun: None, done: false, _only: only };
+        let mut restart = Restart {
+            log: self,
+            header,
+            begun: None,
+            done: false,
+            overtaken: VecDeque::new(),
+            _only: only,
+        };
         let begun = prepared.begin(self, begin)?;
         self.poison_if_sync(begun.sync())?;
         restart.begun = Some(begun);
@@ -116,7 +125,7 @@ impl Appender<'_> {
         writer.hidden.clear();
         writer.hidden_trims = 0;
         log.append_trims.lock().set_back(begin.last_id);
-        let prepared = writer.ready.take_all();
+        restart.overtaken = writer.ready.take_all();
         log.unsynced.lock().clear();
         let retired = {
             let mut segments = log.segments.write();
@@ -134,8 +143,6 @@ impl Appender<'_> {
         let tail = self.tail();
         log.view.restart(tail, trimmed);
         log.restart_block.store(false, Ordering::Release);
-        // Numbers grow along the log.
-        log.discard_all(prepared);
     }
 }
 
@@ -173,5 +180,7 @@ impl Drop for Restart<'_> {
         if !self.done {
             self.log.discard(&self.header);
         }
+        // Numbers grow along the log. Here, as no lock is held any more.
+        self.log.discard_all(std::mem::take(&mut self.overtaken));
     }
 }

@@ -212,7 +212,7 @@ impl Writer {
         usual.max(least.next_multiple_of(4096))
     }
 
-    /// Whether `need` more bytes fit into the segment that is being written or into the next one.
+    /// Whether `need` more bytes fit into the segment that is written, or into one that is ready.
     pub(super) fn has_room(&self, need: u64) -> bool {
         let active = self.active.as_ref();
         let least = need + FILE_HEADER as u64 + BEGIN_ROOM;
