@@ -455,19 +455,22 @@ impl Shared {
     /// Seals, prepares, drops what was trimmed, and keeps the journal short.
     pub(crate) fn prepare(&self) -> Result<()> {
         self.check_loss();
-        let mut first = Ok(());
+        let (mut first, mut full) = (Ok(()), false);
+        let mut note = |done: Result<()>| {
+            full |= done.as_ref().is_err_and(Error::is_full);
+            if first.is_ok() {
+                first = done;
+            }
+        };
         for stream in self.all_streams() {
-            let done = stream.maintain(self);
-            first = first.and(done);
+            note(stream.maintain(self));
         }
         self.rest();
-        let done = first.and(self.maintain_journal());
-        if done.as_ref().is_err_and(Error::is_full) {
-            let streams = self.all_streams();
-            let logs = streams.iter().filter_map(|stream| stream.open_log());
-            logs.for_each(|log| log.give_up_surplus(true));
+        note(self.maintain_journal());
+        if full {
+            self.give_up_surplus();
         }
-        done
+        first
     }
 
     fn close(&self) -> Result<()> {

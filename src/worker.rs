@@ -310,7 +310,7 @@ fn files_loop(shared: &Shared, jobs: &Receiver<Wanting>, stop: &Receiver<()>) {
             Ok(false) => {}
             Err(_) => shared.kick.care(),
         }
-        // Not by chance: another job may be there as well.
+        // Asked for by itself: where a job is there, too, the channel takes either.
         if stop.try_recv() == Err(TryRecvError::Disconnected) {
             return;
         }

@@ -484,7 +484,12 @@ impl Log {
 
     /// Refuses appends from now on, without another byte on disk.
     pub(crate) fn abandon(&self, reason: Error) {
-        self.writer.lock().closed = true;
+        let mut writer = self.writer.lock();
+        writer.closed = true;
+        let ready = writer.ready.take_all();
+        drop(writer);
+        // Their files go with the others.
+        drop(ready);
         self.commit.close(reason);
     }
 }

@@ -38,7 +38,9 @@ impl Shared {
             .map(|log| (std::cmp::Reverse(log.idle_for(now)), log))
             .collect();
         awake.sort_by_key(|(idle, _)| *idle);
-        awake.iter().for_each(|(_, log)| log.give_up_surplus(false));
+        for (_, log) in &awake {
+            log.give_up_surplus(false);
+        }
         let mut left = awake.len();
         for (idle, log) in &awake {
             if idle.0 < IDLE && left <= AWAKE {
@@ -78,6 +80,24 @@ impl Shared {
         self.flush_streams(|_| true);
         self.rest_all();
         self.loss.was_cleared();
+    }
+
+    /// Does what can be done about an error that something has run short. Returns whether to try
+    /// again. No lock may be held.
+    pub(crate) fn relieve(&self, error: &Error) -> bool {
+        if error.is_shortage() {
+            self.rest_all_synced();
+            return true;
+        }
+        error.is_full() && self.give_up_surplus()
+    }
+
+    /// Gives up the segments that logs have ready beside the next one. Returns whether there were
+    /// any.
+    pub(crate) fn give_up_surplus(&self) -> bool {
+        let streams = self.all_streams();
+        let logs = streams.iter().filter_map(|stream| stream.open_log());
+        logs.filter(|log| log.give_up_surplus(true)).count() > 0
     }
 
     /// Before a stream may open a file: closes others if there are too many. No lock may be held.

@@ -175,9 +175,8 @@ impl Stream {
                 Ok(Err(other)) => self.make_other_room(log, &other, &mut again),
                 Err(error) => Err(error),
             };
-            if !relieved && made.as_ref().is_err_and(Error::is_shortage) {
+            if !relieved && made.as_ref().is_err_and(|error| self.shared().relieve(error)) {
                 relieved = true;
-                self.shared().rest_all_synced();
                 continue;
             }
             if made.is_err() {

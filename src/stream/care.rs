@@ -22,9 +22,7 @@ impl StreamInner {
             more = log.is_segment_due();
             Ok(())
         });
-        if made.is_err() {
-            self.not_made.store(true, Ordering::Release);
-        }
+        self.not_made.store(made.is_err(), Ordering::Release);
         made.map(|()| more)
     }
 
@@ -52,15 +50,18 @@ impl StreamInner {
     /// Has a segment made by the thread that does nothing else, if there is one. Returns whether it
     /// will be.
     pub(crate) fn hand_over(self: &Arc<Self>, shared: &Shared) -> bool {
-        let failed = self.not_made.swap(false, Ordering::AcqRel);
-        !failed
-            && (self.making.swap(true, Ordering::AcqRel) || {
-                let taken = shared.kick.files(Arc::downgrade(self));
-                if !taken {
-                    self.making.store(false, Ordering::Release);
-                }
-                taken
-            })
+        // Not before one could be made again: each failure asks for a pass over all streams, and
+        // two of them would go on for ever.
+        if self.not_made.load(Ordering::Acquire) {
+            return false;
+        }
+        self.making.swap(true, Ordering::AcqRel) || {
+            let taken = shared.kick.files(Arc::downgrade(self));
+            if !taken {
+                self.making.store(false, Ordering::Release);
+            }
+            taken
+        }
     }
 
     /// Wakes the background if the log has something for it.
@@ -76,7 +77,14 @@ impl StreamInner {
 
     /// None of it waits for the rest to go well: on a full disk, only what is removed makes room.
     fn maintain_log(self: &Arc<Self>, shared: &Shared, log: &Log) -> Result<()> {
-        let prepared = log.prepare(|| self.hand_over(shared));
+        let mut given = false;
+        let prepared = log.prepare(|| {
+            given = self.hand_over(shared);
+            given
+        });
+        if !given && prepared.is_ok() {
+            self.not_made.store(false, Ordering::Release);
+        }
         // But for a failed sync, behind which nothing more is written.
         if log.is_poisoned() {
             return prepared;

@@ -153,6 +153,7 @@ pub fn segments_that_wait_keep_every_promise() {
             Ok(stats) => println!("  {level:?}: {} times ready, {stats}", ready.get()),
             Err(found) => panic!("at {level:?}:\n{}", describe(&plan, &found)),
         }
-        assert!(ready.get() > 2, "{} more segments were ready at {level:?}", ready.get());
+        // Five are made before the store is opened again.
+        assert!(ready.get() > 5, "{} more segments were ready at {level:?}", ready.get());
     }
 }

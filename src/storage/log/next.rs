@@ -104,16 +104,14 @@ impl Ready {
 pub(super) struct Making {
     running: Mutex<bool>,
     ended: Condvar,
+    /// Somebody makes one because it is due, and not because an append or a restart needs it.
+    ahead: AtomicBool,
 }
 
 /// The one who does; wakes the others when it goes, however it goes.
 pub(crate) struct Maker<'a>(&'a Making);
 
 impl Making {
-    fn is_running(&self) -> bool {
-        *self.running.lock()
-    }
-
     pub(super) fn begin(&self) -> Maker<'_> {
         let mut running = self.running.lock();
         while *running {
@@ -142,7 +140,7 @@ impl Log {
             // Who waits for a busy disk seems slow.
             (self.is_due(&writer), writer.pace.is_fast() || writer.ready.first().is_some())
         };
-        let given = due && (self.making.is_running() || (fast && hand_over()));
+        let given = due && (self.making.ahead.load(Ordering::Acquire) || (fast && hand_over()));
         // Before the syncs that a segment takes, and behind them on into that.
         self.make_ready();
         if !due || given {
@@ -155,14 +153,18 @@ impl Log {
 
     /// Makes a segment if one is due.
     pub(crate) fn make_due(&self) -> Result<()> {
+        self.making.ahead.store(true, Ordering::Release);
         let made = self.make_next(|writer| self.is_due(writer).then_some(0));
+        self.making.ahead.store(false, Ordering::Release);
         let mut writer = self.writer.lock();
-        if made.is_err() && !self.is_poisoned() && writer.ready.first().is_some() {
-            // Nobody misses what there is no room for.
-            writer.ready.slow_down();
-            return Ok(());
+        if made.is_ok() || self.is_poisoned() || writer.ready.first().is_none() {
+            return made;
         }
-        made
+        // There is a next one, so nobody misses what there was no room for; others may.
+        let surplus = writer.ready.take_surplus();
+        drop(writer);
+        self.discard_all(surplus);
+        Ok(())
     }
 
     /// Whether a segment is to be made.
@@ -184,16 +186,19 @@ impl Log {
     }
 
     /// Gives up all that are ready but for the next one, if the log has become slow or at any rate.
-    pub(crate) fn give_up_surplus(&self, at_any_rate: bool) {
+    /// Returns whether there were any.
+    pub(crate) fn give_up_surplus(&self, at_any_rate: bool) -> bool {
         let Some(mut writer) = self.writer.try_lock() else {
-            return;
+            return false;
         };
         let slow = || writer.ready.takes(self.home.disk.monotonic()) >= SLOW;
-        if writer.ready.waiting.len() > 1 && (at_any_rate || slow()) {
-            let surplus = writer.ready.take_surplus();
-            drop(writer);
-            self.discard_all(surplus);
+        if writer.ready.waiting.len() < 2 || !(at_any_rate || slow()) {
+            return false;
         }
+        let surplus = writer.ready.take_surplus();
+        drop(writer);
+        self.discard_all(surplus);
+        true
     }
 
     /// Makes the next segment for an append that finds no room for `need` bytes.
@@ -220,7 +225,7 @@ impl Log {
         let mut writer = self.writer.lock();
         // Numbers grow along the log: a segment that was overtaken by another one is of no use.
         let of_use = !writer.closed && writer.next_number == number + 1;
-        // It has come to rest, and whoever wakes it makes its own.
+        // Whoever goes on with a log that writes to no segment now makes its own.
         let of_use = of_use && (urgent || writer.active.is_some());
         if of_use {
             writer.ready.waiting.push_back(prepared);
@@ -374,10 +379,9 @@ mod tests {
         log.writer.lock().pace = Pace::fixed(false);
         log.prepare(|| true).unwrap();
         assert_eq!(numbers(&log).len(), 1);
-        let one = log.making.begin();
+        log.making.ahead.store(true, Ordering::Release);
         log.prepare(|| unreachable!("somebody makes one")).unwrap();
-        drop(one);
-        log.give_up_surplus(true);
+        assert_eq!(numbers(&log).len(), 1);
         let slow = filled(50, Duration::ZERO);
         slow.writer.lock().pace = Pace::fixed(false);
         slow.prepare(|| unreachable!("it is slow")).unwrap();
@@ -422,7 +426,10 @@ mod tests {
         log.make_next(|_| Some(0)).unwrap();
         assert_eq!(numbers(&log), []);
         // It goes on, and has not shown that it is fast.
-        append(&log, 100 << 10);
-        assert!(make_all(&log) <= 1);
+        log.wake(&mut log.writer.lock()).unwrap();
+        while !log.is_segment_due() {
+            append(&log, 40 << 10);
+        }
+        assert_eq!(make_all(&log), 1);
     }
 }
