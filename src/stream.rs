@@ -90,7 +90,7 @@ pub(crate) struct StreamInner {
     rests_on: AtomicU64,
     /// The background was asked to prepare a segment.
     asked: AtomicBool,
-    /// A segment is to be made for it, by the thread that does that.
+    /// The thread that makes segments makes one for it, or will.
     making: AtomicBool,
     /// It could not.
     not_made: AtomicBool,

@@ -306,7 +306,7 @@ fn files_loop(shared: &Shared, jobs: &Receiver<Wanting>, stop: &Receiver<()>) {
         };
         match stream.make_segment(shared) {
             // Behind the others that wait for one.
-            Ok(true) => _ = stream.hand_over(shared),
+            Ok(true) => _ = stream.hand_over(shared, true),
             Ok(false) => {}
             Err(_) => shared.kick.care(),
         }
@@ -413,7 +413,7 @@ mod tests {
         stream.append([("data", [7; 10 << 10])]).unwrap();
         for _ in 0..1_000 {
             stream.append([("data", [7; 1 << 10])]).unwrap();
-            assert!(inner.hand_over(shared));
+            assert!(inner.hand_over(shared, true));
             let answered = (0..6_000).any(|n| {
                 if n > 100 {
                     std::thread::sleep(Duration::from_millis(1));
@@ -429,7 +429,7 @@ mod tests {
         let disk = Arc::new(crate::storage::mem::MemDisk::new());
         let store = Store::open_on(disk, "/store".as_ref(), &Store::options()).unwrap();
         let stream = store.stream("s").unwrap();
-        assert!(!stream.inner().hand_over(store.shared()));
+        assert!(!stream.inner().hand_over(store.shared(), true));
         assert!(!stream.inner().is_making());
     }
 }

@@ -488,7 +488,7 @@ impl Log {
         writer.closed = true;
         let ready = writer.ready.take_all();
         drop(writer);
-        // Their files go with the others.
+        // Their files go with the stream's, or with the next recovery.
         drop(ready);
         self.commit.close(reason);
     }

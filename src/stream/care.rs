@@ -15,15 +15,11 @@ impl StreamInner {
     /// Those of the making; then the next pass of the background makes one itself, which can make
     /// room for it.
     pub(crate) fn make_segment(&self, shared: &Shared) -> Result<bool> {
-        self.making.store(false, Ordering::Release);
-        let mut more = false;
-        let made = self.look_after(shared, |log| {
-            log.make_due()?;
-            more = log.is_segment_due();
-            Ok(())
-        });
+        let made = self.look_after(shared, Log::make_due);
         self.not_made.store(made.is_err(), Ordering::Release);
-        made.map(|()| more)
+        // Before the look: who comes behind it asks again.
+        self.making.store(false, Ordering::Release);
+        made.map(|()| self.log.get().is_some_and(|log| log.is_segment_due()))
     }
 
     /// Whether a segment is to be made by another thread.
@@ -47,12 +43,15 @@ impl StreamInner {
         self.unless_gone(done)
     }
 
-    /// Has a segment made by the thread that does nothing else, if there is one. Returns whether it
-    /// will be.
-    pub(crate) fn hand_over(self: &Arc<Self>, shared: &Shared) -> bool {
+    /// Has a segment of a fast log made by the thread that does nothing else, if there is one.
+    /// Returns whether that thread has one to make.
+    pub(crate) fn hand_over(self: &Arc<Self>, shared: &Shared, fast: bool) -> bool {
+        if self.making.load(Ordering::Acquire) {
+            return true;
+        }
         // Not before one could be made again: each failure asks for a pass over all streams, and
         // two of them would go on for ever.
-        if self.not_made.load(Ordering::Acquire) {
+        if !fast || self.not_made.load(Ordering::Acquire) {
             return false;
         }
         self.making.swap(true, Ordering::AcqRel) || {
@@ -78,8 +77,8 @@ impl StreamInner {
     /// None of it waits for the rest to go well: on a full disk, only what is removed makes room.
     fn maintain_log(self: &Arc<Self>, shared: &Shared, log: &Log) -> Result<()> {
         let mut given = false;
-        let prepared = log.prepare(|| {
-            given = self.hand_over(shared);
+        let prepared = log.prepare(|fast| {
+            given = self.hand_over(shared, fast);
             given
         });
         if !given && prepared.is_ok() {

@@ -6,7 +6,7 @@ use super::ground::{
     try_put,
 };
 use crate::{
-    ClaimOptions, Durability, EntryId, ErrorKind, GroupReadOptions, NewEntries, OnDamage,
+    ClaimOptions, Durability, EntryId, Error, ErrorKind, GroupReadOptions, NewEntries, OnDamage,
     PendingFilter, Start, Store, Stream, StreamOptions, Trim,
 };
 use std::path::Path;
@@ -52,8 +52,9 @@ pub(crate) fn invariant_03_on_a_full_disk_an_append_changes_nothing() {
 }
 
 /// Fails if `StreamInner::make_segment` or `hand_over` (src/stream/care.rs) hands a segment over
-/// again that could not be made, behind which nothing makes room, or if `Log::make_due`
-/// (src/storage/log/next.rs) fails for one that nobody misses.
+/// again that could not be made, behind which nothing makes room, if `Log::make_due`
+/// (src/storage/log/next.rs) fails for one that nobody misses, or if `Shared::relieve`
+/// (src/store/rest.rs) finds no room where there is some.
 pub(crate) fn invariant_03_who_finds_no_room_leaves_it_to_who_makes_some() {
     let disk = FaultDisk::new();
     let store = open(&disk, Durability::Manual);
@@ -73,13 +74,15 @@ pub(crate) fn invariant_03_who_finds_no_room_leaves_it_to_who_makes_some() {
     shared.kick.files_to(files);
     // However often: each failure asks for a pass over all streams.
     for _ in 0..3 {
-        assert!(!inner.hand_over(shared), "it cannot make it, and was asked again");
+        assert!(!inner.hand_over(shared, true), "it cannot make it, and was asked again");
         assert!(is_full(store.step_prepare()));
     }
     disk.heal();
     assert!(due());
     store.step_prepare().unwrap();
-    assert!(inner.hand_over(shared), "it could be made again");
+    assert!(!inner.hand_over(shared, false), "a slow one is handed over");
+    assert!(inner.hand_over(shared, true), "it could be made again");
+    assert!(inner.hand_over(shared, false), "it is handed over already");
     assert_eq!(jobs.len(), 1);
     while inner.make_segment(shared).unwrap() {}
     // As many puts as it takes until one is due although another one is ready.
@@ -98,6 +101,19 @@ pub(crate) fn invariant_03_who_finds_no_room_leaves_it_to_who_makes_some() {
         }
     });
     assert!(spared, "it always failed");
+    // What another log has ready beside its next one is room as well, but once.
+    let several = (0..1_000).any(|_| {
+        put_until_due();
+        let before = disk.list(Path::new("/store/streams/1")).len();
+        while inner.make_segment(shared).unwrap() {}
+        disk.list(Path::new("/store/streams/1")).len() > before + 1
+    });
+    assert!(several, "it never had more than one ready");
+    let full = Error::new(ErrorKind::StorageFull { needed: 1 });
+    let files = disk.list(Path::new("/store/streams/1")).len();
+    assert!(shared.relieve(&full));
+    assert!(disk.list(Path::new("/store/streams/1")).len() < files);
+    assert!(!shared.relieve(&full));
     store.close().unwrap();
 }
 

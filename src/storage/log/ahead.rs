@@ -193,7 +193,7 @@ mod tests {
         let mut crossed = 0;
         for ms in 1..200 {
             append(&log, ms);
-            log.prepare(|| false).unwrap();
+            log.prepare(|_| false).unwrap();
             let (number, end) = end(&log);
             if ready < (number, end) {
                 ready = (number, end);
@@ -222,8 +222,8 @@ mod tests {
             for log in [&slow, &strict, &synced] {
                 append(log, ms);
             }
-            slow.prepare(|| false).unwrap();
-            strict.prepare(|| false).unwrap();
+            slow.prepare(|_| false).unwrap();
+            strict.prepare(|_| false).unwrap();
             let written = synced.written();
             assert!(synced.writer.lock().next_fresh(written).is_none());
         }

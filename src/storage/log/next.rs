@@ -104,8 +104,6 @@ impl Ready {
 pub(super) struct Making {
     running: Mutex<bool>,
     ended: Condvar,
-    /// Somebody makes one because it is due, and not because an append or a restart needs it.
-    ahead: AtomicBool,
 }
 
 /// The one who does; wakes the others when it goes, however it goes.
@@ -131,16 +129,16 @@ impl Drop for Maker<'_> {
 
 impl Log {
     /// Prepares what comes next: a segment if one is due, and memory for a fast writer. A fast one
-    /// may be past the memory before the syncs of a segment end: `hand_over` has somebody else make
-    /// it, unless it returns `false`.
-    pub(crate) fn prepare(&self, hand_over: impl FnOnce() -> bool) -> Result<()> {
+    /// may be past the memory before the syncs of a segment end: `hand_over`, which is told whether
+    /// it is one, has somebody else make the segment unless it returns `false`.
+    pub(crate) fn prepare(&self, hand_over: impl FnOnce(bool) -> bool) -> Result<()> {
         self.care.store(false, Ordering::Relaxed);
         let (due, fast) = {
             let writer = self.writer.lock();
             // Who waits for a busy disk seems slow.
             (self.is_due(&writer), writer.pace.is_fast() || writer.ready.first().is_some())
         };
-        let given = due && (self.making.ahead.load(Ordering::Acquire) || (fast && hand_over()));
+        let given = due && hand_over(fast);
         // Before the syncs that a segment takes, and behind them on into that.
         self.make_ready();
         if !due || given {
@@ -153,17 +151,16 @@ impl Log {
 
     /// Makes a segment if one is due.
     pub(crate) fn make_due(&self) -> Result<()> {
-        self.making.ahead.store(true, Ordering::Release);
         let made = self.make_next(|writer| self.is_due(writer).then_some(0));
-        self.making.ahead.store(false, Ordering::Release);
-        let mut writer = self.writer.lock();
-        if made.is_ok() || self.is_poisoned() || writer.ready.first().is_none() {
+        if made.is_ok() || self.is_poisoned() {
+            return made;
+        }
+        let writer = self.writer.lock();
+        if writer.ready.first().is_none() {
             return made;
         }
         // There is a next one, so nobody misses what there was no room for; others may.
-        let surplus = writer.ready.take_surplus();
-        drop(writer);
-        self.discard_all(surplus);
+        self.discard_surplus(writer);
         Ok(())
     }
 
@@ -173,9 +170,10 @@ impl Log {
     }
 
     /// The first one is due once the segment that is written is half full. None is for a log that
-    /// rests.
+    /// rests or has ended.
     fn is_due(&self, writer: &Writer) -> bool {
-        let Some(active) = writer.active.as_ref().filter(|_| !writer.closed) else {
+        let goes_on = !writer.closed && !self.is_poisoned();
+        let Some(active) = writer.active.as_ref().filter(|_| goes_on) else {
             return false;
         };
         if writer.ready.first().is_none() {
@@ -188,17 +186,22 @@ impl Log {
     /// Gives up all that are ready but for the next one, if the log has become slow or at any rate.
     /// Returns whether there were any.
     pub(crate) fn give_up_surplus(&self, at_any_rate: bool) -> bool {
-        let Some(mut writer) = self.writer.try_lock() else {
+        let Some(writer) = self.writer.try_lock() else {
             return false;
         };
         let slow = || writer.ready.takes(self.home.disk.monotonic()) >= SLOW;
-        if writer.ready.waiting.len() < 2 || !(at_any_rate || slow()) {
-            return false;
+        let gives = writer.ready.waiting.len() > 1 && (at_any_rate || slow());
+        if gives {
+            self.discard_surplus(writer);
         }
+        gives
+    }
+
+    /// Gives up all that are ready but for the next one; the writer is free meanwhile.
+    pub(super) fn discard_surplus(&self, mut writer: MutexGuard<'_, Writer>) {
         let surplus = writer.ready.take_surplus();
         drop(writer);
         self.discard_all(surplus);
-        true
     }
 
     /// Makes the next segment for an append that finds no room for `need` bytes.
@@ -362,30 +365,49 @@ mod tests {
     }
 
     /// Fails if a log that somebody else makes segments for makes them itself, or one that nobody
-    /// does goes without, or a slow one is not looked after at once.
+    /// does goes without, or if who is to make them is not told which log is fast.
     #[test]
     fn segments_of_a_fast_log_are_handed_over() {
         let log = filled(50, Duration::ZERO);
-        let mut asked = 0;
-        log.prepare(|| {
-            asked += 1;
-            true
-        })
-        .unwrap();
-        assert_eq!((asked, numbers(&log).len()), (1, 0));
-        log.prepare(|| false).unwrap();
-        assert_eq!(numbers(&log).len(), 1);
+        let mut asked = Vec::new();
+        let mut prepare = |log: &Log, takes: bool| {
+            log.prepare(|fast| {
+                asked.push(fast);
+                takes
+            })
+            .unwrap();
+            numbers(log).len()
+        };
+        assert_eq!(prepare(&log, true), 0);
+        assert_eq!(prepare(&log, false), 1);
         // It seems slow while it waits; the one that is ready says more.
         log.writer.lock().pace = Pace::fixed(false);
-        log.prepare(|| true).unwrap();
-        assert_eq!(numbers(&log).len(), 1);
-        log.making.ahead.store(true, Ordering::Release);
-        log.prepare(|| unreachable!("somebody makes one")).unwrap();
-        assert_eq!(numbers(&log).len(), 1);
+        assert_eq!(prepare(&log, true), 1);
         let slow = filled(50, Duration::ZERO);
         slow.writer.lock().pace = Pace::fixed(false);
-        slow.prepare(|| unreachable!("it is slow")).unwrap();
-        assert_eq!(numbers(&slow).len(), 1);
+        assert_eq!(prepare(&slow, false), 1);
+        assert_eq!(asked, [true, true, true, false]);
+    }
+
+    /// Fails if one is made for a log that takes no entry any more, which would ask for the next.
+    #[test]
+    fn none_is_due_for_a_log_that_has_ended() {
+        let (closed, poisoned) = (filled(50, Duration::ZERO), filled(50, Duration::ZERO));
+        closed.abandon(Error::new(ErrorKind::Closed));
+        poisoned.poison(Error::new(ErrorKind::Closed));
+        assert_eq!([closed.is_segment_due(), poisoned.is_segment_due()], [false; 2]);
+    }
+
+    /// Fails if a log that cannot rest, because something is not on disk, keeps what it does not
+    /// need next where others lack descriptors.
+    #[test]
+    fn a_log_that_cannot_rest_keeps_the_next_one() {
+        let log = filled(50, Duration::ZERO);
+        assert!(make_all(&log) > 3);
+        let all = numbers(&log);
+        log.rest();
+        assert_eq!(numbers(&log), all[..1]);
+        assert_eq!(files(&log), [of_list(&log), numbers(&log)].concat());
     }
 
     /// Fails if a log that was fast once goes on taking room, or keeps what it has taken.

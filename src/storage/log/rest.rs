@@ -66,8 +66,7 @@ impl Log {
         };
         let unsynced = self.written.get() > self.commit.durable() && !self.is_poisoned();
         if unsynced || !writer.hidden.is_empty() {
-            drop(writer);
-            self.give_up_surplus(true);
+            self.discard_surplus(writer);
             return;
         }
         if let Some(Active { segment, end, size, entries, .. }) = writer.active.take() {
